@@ -1,0 +1,34 @@
+"""The library's own commands: ``python -m forecasting --help``. Each is imported only when it is called."""
+
+from __future__ import annotations
+
+import sys
+
+from cyclopts import App, CycloptsError
+
+from forecasting.errors import InputError
+
+__all__ = ["app", "main"]
+
+app = App(name="python -m forecasting", help="Look at price files and at what was published.", version_flags=())
+app.command("forecasting.check:run_check", name="check")
+app.command("forecasting.show:run_show", name="show")
+app.command("forecasting.predict:run_predict", name="predict")
+app.command("forecasting.verify:run_verify", name="verify")
+app.command("forecasting.prune:run_prune", name="prune")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command and give its exit status: 2, with one plain message, when the input or an option is wrong."""
+    try:
+        status = app(arguments, exit_on_error=False, result_action="return_value")
+    except CycloptsError:
+        return 2
+    except InputError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    return status if isinstance(status, int) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,67 @@
+"""The whole walk in one process and one call, for those who run it without an orchestrator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+
+from forecasting.config import ForecastConfig
+from forecasting.evaluation import Evaluated, evaluate
+from forecasting.features import TickerSeries, engineer
+from forecasting.ingest import Ingested
+from forecasting.models import ModelFile, model_file
+from forecasting.publish import Run, collect
+from forecasting.schemas import FORECASTS, as_table, parquet_bytes
+from forecasting.training import Progress, train
+from forecasting.windows import group, window
+
+__all__ = ["forecast", "forecast_bytes", "forecast_shard"]
+
+
+def forecast(
+    ingested: Ingested,
+    config: ForecastConfig,
+    as_of: date,
+    *,
+    progress: Callable[[Progress], None] = lambda _: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> Run:
+    """Engineer, train and evaluate everything that was read, one shard after the other.
+
+    Raises
+    ------
+    InputError
+        When not one ticker can be forecast.
+    TrainingStoppedError
+        When ``stop`` answers True.
+    """
+    engineered = engineer(ingested.prices, config, as_of)
+    shards = group(engineered.series, config)
+    done = [
+        forecast_shard(f"shard-{number:02d}", shard, config, progress=progress, stop=stop)
+        for number, shard in enumerate(shards)
+    ]
+    return collect(
+        ingested, engineered, [one for one, _ in done], [model for _, model in done], config=config, as_of=as_of
+    )
+
+
+def forecast_shard(
+    name: str,
+    shard: tuple[TickerSeries, ...],
+    config: ForecastConfig,
+    *,
+    progress: Callable[[Progress], None] = lambda _: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> tuple[Evaluated, ModelFile]:
+    """Window, train and evaluate one shard; also gives the file of its weights."""
+    windows = window(shard, config)
+    trained = train(windows, config, progress=progress, stop=stop)
+    evaluated = evaluate(windows, trained, config)
+    return evaluated, model_file(name, windows, trained, evaluated, config)
+
+
+def forecast_bytes(config: ForecastConfig, ingested: Ingested, as_of: date) -> bytes:
+    """Give the bytes of forecasts.parquet that a configuration, the rows and a date lead to; nothing is written."""
+    run = forecast(ingested, config, as_of)
+    return parquet_bytes(as_table(run.forecasts, FORECASTS), FORECASTS)

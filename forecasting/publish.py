@@ -1,0 +1,204 @@
+"""Publish a run: all its shards' tables, models, report and manifest into the store, the forecasts last."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from forecasting.calendars import calendar_findings
+from forecasting.config import ForecastConfig
+from forecasting.devices import choose_device
+from forecasting.errors import InputError
+from forecasting.evaluation import Evaluated
+from forecasting.features import Engineered
+from forecasting.findings import Finding
+from forecasting.ingest import Ingested
+from forecasting.manifest import (
+    FindingRecord,
+    InputRecord,
+    Manifest,
+    WithheldRecord,
+    config_record,
+    versions_in_use,
+)
+from forecasting.models import ModelFile
+from forecasting.publication import Published
+from forecasting.report import ReportInput, build_report
+from forecasting.rows import describe_rows
+from forecasting.store import Store
+from forecasting.tutorial_report import TutorialReport
+
+__all__ = ["Run", "collect", "publish"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything that a run publishes, before it is written.
+
+    Attributes
+    ----------
+    as_of, config
+        Of the run.
+    forecasts, metrics
+        Of all tickers, as their files have them.
+    heldout
+        Each ticker's held-out rows.
+    models
+        The files of weights, one a shard.
+    ingested
+        What was read; its prices are shown in the report and hashed in the manifest.
+    findings
+        Everything noticed, from reading to evaluation.
+    withheld
+        Tickers and files without a forecast: (ticker, file, reason).
+    """
+
+    as_of: date
+    config: ForecastConfig
+    forecasts: pd.DataFrame
+    metrics: pd.DataFrame
+    heldout: Mapping[str, pa.Table]
+    curves: pd.DataFrame
+    scales: Mapping[str, float]
+    models: tuple[ModelFile, ...]
+    ingested: Ingested
+    findings: tuple[Finding, ...] = ()
+    withheld: tuple[WithheldRecord, ...] = ()
+    tutorial: TutorialReport | None = field(default=None)
+
+
+def collect(
+    ingested: Ingested,
+    engineered: Engineered,
+    evaluated: Sequence[Evaluated],
+    models: Sequence[ModelFile],
+    *,
+    config: ForecastConfig,
+    as_of: date,
+) -> Run:
+    """Put the shards of a run together, in the order of tickers' names.
+
+    Raises
+    ------
+    InputError
+        When not one ticker can be forecast; the message has the reasons of the first few.
+    """
+    withheld = (
+        *(WithheldRecord(ticker=one.ticker, file=one.file, reason=str(one.error)) for one in ingested.refused),
+        *(WithheldRecord(ticker=one.ticker, reason=one.message) for one in engineered.withheld),
+    )
+    if not evaluated:
+        reasons = "; ".join(one.reason for one in withheld[:3]) or "there are no rows"
+        raise InputError(f"no ticker can be forecast: {reasons}", setting="see python -m forecasting check")
+    heldout: dict[str, pa.Table] = {}
+    scales: dict[str, float] = {}
+    for one in evaluated:
+        heldout |= one.heldout
+        scales |= one.scales
+    dates = {series.ticker: series.dates for series in engineered.series}
+    return Run(
+        as_of=as_of,
+        config=config,
+        forecasts=_together([one.forecasts for one in evaluated], ["ticker", "step"]),
+        metrics=_together([one.metrics for one in evaluated], ["ticker"]),
+        heldout=dict(sorted(heldout.items())),
+        curves=_together([one.curves for one in evaluated], ["ticker", "member"]),
+        scales=dict(sorted(scales.items())),
+        models=tuple(models),
+        ingested=ingested,
+        findings=(
+            *ingested.findings,
+            *engineered.findings,
+            *calendar_findings(dates, config.calendar),
+            *(finding for one in evaluated for finding in one.findings),
+        ),
+        withheld=withheld,
+        tutorial=next((one.tutorial for one in evaluated if one.tutorial), None),
+    )
+
+
+def _together(frames: Sequence[pd.DataFrame], order: list[str]) -> pd.DataFrame:
+    filled = [frame for frame in frames if len(frame)] or list(frames[:1])
+    return pd.concat(filled, ignore_index=True).sort_values(order, kind="stable", ignore_index=True)
+
+
+def publish(
+    store: Store,
+    run: Run,
+    *,
+    reading: Mapping[str, Any] | None = None,
+    timings: Mapping[str, Any] | None = None,
+    restate: bool = False,
+    scored: bool | Callable[[], bool] = False,
+    wait: float = 60.0,
+) -> Published:
+    """Write a run into the store: all of it, or nothing.
+
+    Parameters
+    ----------
+    store
+        Where to.
+    run
+        What `collect` put together.
+    reading
+        How the input was read (date order, decimal sign), for the manifest.
+    timings
+        When and how long, for the manifest; the only part that depends on the clock.
+    restate, scored
+        See `forecasting.store.Store.publication`.
+    wait
+        Seconds to wait for another run to leave the store.
+
+    Raises
+    ------
+    StoreLockedError
+        When another run holds the store after the wait.
+    OSError
+        When the disk is full, broken or read-only; what was published before stands.
+    """
+    manifest = Manifest(
+        as_of=run.as_of,
+        config=config_record(run.config),
+        reading=dict(reading or {}),
+        inputs=tuple(InputRecord.model_validate(one) for one in run.ingested.inputs),
+        rows=describe_rows(run.ingested.prices),
+        versions=versions_in_use(),
+        device=choose_device(run.config.device).type,
+        findings=tuple(FindingRecord.model_validate(one) for one in run.findings),
+        withheld=run.withheld,
+        timings=dict(timings or {}),
+    )
+    report = build_report(report_input(run))
+    with store.publication(run.as_of, restate=restate, scored=scored, wait=wait) as publication:
+        publication.heldout(_in_order(run.heldout))
+        publication.metrics(run.metrics)
+        for model in run.models:
+            publication.model(model.name, model.tensors, model.card)
+        publication.report(report)
+        return publication.commit(run.forecasts, manifest)
+
+
+def report_input(run: Run) -> ReportInput:
+    """Give the report, and pictures elsewhere, what they are made from."""
+    return ReportInput(
+        as_of=run.as_of,
+        config=run.config,
+        forecasts=run.forecasts,
+        heldout_of=lambda ticker: run.heldout[ticker].to_pandas(),
+        metrics=run.metrics,
+        prices=run.ingested.prices,
+        curves=run.curves,
+        findings=run.findings,
+        withheld=tuple((one.ticker or one.file or "", one.reason) for one in run.withheld),
+        scales=run.scales,
+        tutorial=run.tutorial,
+    )
+
+
+def _in_order(heldout: Mapping[str, pa.Table]) -> Iterator[pa.Table]:
+    yield from heldout.values()

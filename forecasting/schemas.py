@@ -1,0 +1,210 @@
+"""The columns of the three Parquet files, and the one way in which they are written.
+
+The same table gives the same bytes on one build, in whatever pieces it comes: row groups have a fixed size, the
+writer's options are fixed, and nothing of the clock is written. Each file's metadata names its schema and the schema's
+version.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator
+from typing import IO
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from forecasting.config import QUANTILE_COLUMNS
+
+__all__ = [
+    "FORECASTS",
+    "HELDOUT",
+    "METRICS",
+    "SCHEMA_VERSION",
+    "as_table",
+    "check_forecasts",
+    "parquet_bytes",
+    "versioned",
+    "write_parquet",
+]
+
+SCHEMA_VERSION = 1
+"""Raised when a column of any of the files changes its name, type or meaning."""
+
+_ROW_GROUP = 1 << 17
+
+
+def versioned(name: str, fields: Iterable[pa.Field]) -> pa.Schema:
+    """Return the schema of a file with its name and `SCHEMA_VERSION` in the metadata."""
+    return pa.schema(list(fields), metadata={"schema": name, "schema_version": str(SCHEMA_VERSION)})
+
+
+def _required(name: str, kind: pa.DataType) -> pa.Field:
+    return pa.field(name, kind, nullable=False)
+
+
+_WHEN = (
+    _required("ticker", pa.string()),
+    _required("cutoff", pa.date32()),
+    _required("target_date", pa.date32()),
+    _required("step", pa.int32()),
+    _required("model", pa.string()),
+)
+
+FORECASTS = versioned(
+    "forecasts",
+    (
+        *_WHEN,
+        pa.field("reason", pa.string()),
+        _required("anchor", pa.string()),
+        _required("anchor_price", pa.float64()),
+        _required("forecast", pa.float64()),
+        *(_required(name, pa.float64()) for name in QUANTILE_COLUMNS),
+    ),
+)
+"""forecasts.parquet: what is published."""
+
+HELDOUT = versioned(
+    "heldout",
+    (
+        *_WHEN,
+        _required("actual", pa.float64()),
+        _required("forecast", pa.float32()),
+        *(_required(name, pa.float32()) for name in QUANTILE_COLUMNS),
+    ),
+)
+"""heldout.parquet: every held-out forecast of every model, with the actual."""
+
+_SCORES = ("mae", "rmse", "mape", "mase", "crps", "coverage_50", "coverage_80", "coverage_90", "dm_p_value")
+
+METRICS = versioned(
+    "metrics",
+    (
+        _required("ticker", pa.string()),
+        _required("model", pa.string()),
+        _required("step", pa.int32()),
+        _required("n", pa.int64()),
+        *(pa.field(name, pa.float64()) for name in _SCORES),
+        _required("chosen", pa.bool_()),
+    ),
+)
+"""metrics.parquet: one row a ticker, model and step; a score that is not defined is null."""
+
+
+def as_table(data: pd.DataFrame | pa.Table, schema: pa.Schema) -> pa.Table:
+    """Return `data` as a table of exactly this schema, columns in its order.
+
+    Parameters
+    ----------
+    data
+        All the schema's columns and no other, in any order. A data frame's NaN becomes null where the column allows it.
+    schema
+        One of the schemas of this module.
+
+    Raises
+    ------
+    ValueError
+        When columns are missing or unknown, a value does not fit its type without loss, or a required one is absent
+        (pyarrow's ArrowInvalid is a ValueError).
+    """
+    names = list(data.column_names if isinstance(data, pa.Table) else data.columns)
+    if sorted(names) != sorted(schema.names):
+        differing = ", ".join(sorted(set(names) ^ set(schema.names))) or "repeated names"
+        raise ValueError(f"columns are not those of the schema: {differing}")
+    table = data if isinstance(data, pa.Table) else pa.Table.from_pandas(data, preserve_index=False)
+    for name in table.column_names:
+        kind = table[name].type
+        # pyarrow casts a time of day away in silence.
+        if pa.types.is_timestamp(kind) and table[name].cast(pa.date32()).cast(kind) != table[name]:
+            raise ValueError(f"{name} would lose its time of day")
+    # Cast in two steps: a cast into a required column says nothing of the value that is missing.
+    table = table.select(schema.names).cast(pa.schema([field.with_nullable(True) for field in schema]))
+    for field in schema:
+        if not field.nullable and table[field.name].null_count:
+            raise ValueError(f"{field.name} has missing values")
+    return table.cast(schema).replace_schema_metadata(schema.metadata)
+
+
+def check_forecasts(table: pa.Table) -> None:
+    """Hold a forecasts table to what its readers rely on, as the last gate before it is published.
+
+    Raises
+    ------
+    ValueError
+        When a price is not finite, quantiles decrease, `forecast` is not the median, a target is not after its cutoff,
+        or a ticker has a step twice.
+    """
+    quantiles = np.stack([table[name].to_numpy() for name in QUANTILE_COLUMNS], axis=1)
+    forecast = table["forecast"].to_numpy()
+    if not (np.isfinite(quantiles).all() and np.isfinite(table["anchor_price"].to_numpy()).all()):
+        raise ValueError("a forecast is not finite")
+    if (np.diff(quantiles, axis=1) < 0).any():
+        raise ValueError("quantiles decrease")
+    if not np.array_equal(forecast, quantiles[:, QUANTILE_COLUMNS.index("q50")]):
+        raise ValueError("forecast is not the median")
+    if not pc.all(pc.greater(table["target_date"], table["cutoff"]), min_count=0).as_py():
+        raise ValueError("a target date is not after its cutoff")
+    if table.select(["ticker", "step"]).group_by(["ticker", "step"]).aggregate([]).num_rows != table.num_rows:
+        raise ValueError("a ticker has a step twice")
+
+
+def write_parquet(
+    sink: IO[bytes] | io.BufferedIOBase, tables: Iterable[pd.DataFrame | pa.Table], schema: pa.Schema
+) -> int:
+    """Write `tables`, one after another, as one Parquet file, and return its number of rows.
+
+    No more than a row group (131,072 rows) is held beside the table that is being read.
+
+    Raises
+    ------
+    ValueError
+        When a table is not of this schema.
+    """
+    prices = [field.name for field in schema if pa.types.is_floating(field.type)]
+    rows = 0
+    with pq.ParquetWriter(
+        sink,
+        schema,
+        compression="zstd",
+        compression_level=1,
+        use_dictionary=[name for name in schema.names if name not in prices],
+        # Neighbouring prices share their leading bytes; this is what lets compression see it (one seventh smaller).
+        use_byte_stream_split=prices,
+    ) as writer:
+        for group in _row_groups(as_table(table, schema) for table in tables):
+            writer.write_table(group, row_group_size=_ROW_GROUP)
+            rows += group.num_rows
+    return rows
+
+
+def parquet_bytes(data: pd.DataFrame | pa.Table, schema: pa.Schema) -> bytes:
+    """Return the Parquet file of one table, as it would stand in the store.
+
+    Raises
+    ------
+    ValueError
+        When it is not of this schema.
+    """
+    buffer = io.BytesIO()
+    write_parquet(buffer, [data], schema)
+    return buffer.getvalue()
+
+
+def _row_groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Regroup tables into pieces of one row group each (the last may be smaller), each in one contiguous chunk."""
+    pending: list[pa.Table] = []
+    count = 0
+    for table in tables:
+        start = 0
+        while count + table.num_rows - start >= _ROW_GROUP:
+            taken = _ROW_GROUP - count
+            yield pa.concat_tables([*pending, table.slice(start, taken)]).combine_chunks()
+            pending, count, start = [], 0, start + taken
+        if start < table.num_rows:
+            pending.append(table.slice(start))
+            count += table.num_rows - start
+    if pending:
+        yield pa.concat_tables(pending).combine_chunks()

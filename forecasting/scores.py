@@ -1,0 +1,235 @@
+"""The scores of a forecast, formula by formula: plain functions of arrays, in the price's own unit."""
+
+from __future__ import annotations
+
+import numpy as np
+import scoringrules
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import stdtr
+
+from forecasting.config import LEVELS
+
+__all__ = ["coverage", "crps", "diebold_mariano", "mae", "mape", "mase", "pinball", "reliability", "rmse", "skill"]
+
+Floats = NDArray[np.float64]
+
+_CENTRAL = {round(1 - 2 * level, 2): (rank, -1 - rank) for rank, level in enumerate(LEVELS) if level < 0.5}
+"""Positions of the two quantiles that bound each central interval."""
+
+
+def mae(actual: ArrayLike, forecast: ArrayLike) -> float:
+    """Mean absolute error, in the price's unit.
+
+    Examples
+    --------
+    >>> mae([10.0, 12.0], [11.0, 12.0])
+    0.5
+    """
+    return float(np.mean(np.abs(_errors(actual, forecast))))
+
+
+def rmse(actual: ArrayLike, forecast: ArrayLike) -> float:
+    """Root of the mean squared error, in the price's unit.
+
+    Examples
+    --------
+    >>> rmse([10.0, 12.0, 12.0, 12.0], [12.0, 12.0, 12.0, 12.0])
+    1.0
+    """
+    return float(np.sqrt(np.mean(np.square(_errors(actual, forecast)))))
+
+
+def mape(actual: ArrayLike, forecast: ArrayLike) -> float:
+    """Mean absolute error as a share of the actual price: 0.01 is one per cent.
+
+    Examples
+    --------
+    >>> mape([10.0, 20.0], [11.0, 20.0])
+    0.05
+    """
+    return float(np.mean(np.abs(_errors(actual, forecast)) / np.abs(np.asarray(actual, dtype=np.float64))))
+
+
+def mase(mean_absolute_error: float, scale: float) -> float:
+    """Mean absolute scaled error (Hyndman and Koehler 2006, International Journal of Forecasting 22, 679-688).
+
+    Parameters
+    ----------
+    mean_absolute_error
+        Of the forecasts, in the price's unit.
+    scale
+        Mean absolute one-step change of Open over training rows, in the same unit.
+
+    Returns
+    -------
+    float
+        Below 1 where the forecasts miss by less than an average training session moved; NaN without a positive scale.
+
+    Examples
+    --------
+    >>> mase(3.0, 2.0)
+    1.5
+    """
+    return mean_absolute_error / scale if scale > 0 else float("nan")
+
+
+def pinball(actual: ArrayLike, quantile: ArrayLike, level: ArrayLike) -> Floats:
+    """Pinball (quantile) loss of each forecast (Koenker and Bassett 1978, Econometrica 46, 33-50).
+
+    ``level * (actual - quantile)`` where the actual lies above the quantile, ``(1 - level) * (quantile - actual)``
+    where it lies below. The three arguments broadcast.
+
+    Examples
+    --------
+    >>> pinball([12.0, 8.0], [10.0, 10.0], 0.9).round(12).tolist()
+    [1.8, 0.2]
+    """
+    observed, predicted, levels = (np.asarray(values, dtype=np.float64) for values in (actual, quantile, level))
+    return np.asarray(scoringrules.quantile_score(observed, predicted, levels, backend="numpy"))
+
+
+def crps(actual: ArrayLike, quantiles: ArrayLike, levels: ArrayLike = LEVELS) -> Floats:
+    """Continuous ranked probability score of each forecast, from its quantiles: twice their mean pinball loss.
+
+    (Laio and Tamea 2007, Hydrology and Earth System Sciences 11, 1267-1277; Berrisch and Ziel 2023, Journal of
+    Econometrics 237, 105221.)
+
+    Parameters
+    ----------
+    actual
+        Shape (n,).
+    quantiles
+        Shape (n, levels).
+    levels
+        Probabilities of the quantiles, shape (levels,).
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (n,), in the price's unit; for a forecast without spread it is its absolute error.
+
+    Examples
+    --------
+    >>> crps([12.0], [[10.0, 10.0, 10.0]], [0.25, 0.5, 0.75]).tolist()
+    [2.0]
+    """
+    observed, predicted, known = (np.asarray(values, dtype=np.float64) for values in (actual, quantiles, levels))
+    return np.asarray(scoringrules.crps_quantile(observed, predicted, known, backend="numpy"))
+
+
+def coverage(actual: ArrayLike, quantiles: ArrayLike, central: float) -> float:
+    """Share of actuals inside the central interval, its ends included.
+
+    Parameters
+    ----------
+    actual
+        Shape (n,).
+    quantiles
+        Shape (n, 19), at ``LEVELS``.
+    central
+        Probability that the interval claims: 0.8 is the one from q10 to q90.
+
+    Raises
+    ------
+    ValueError
+        When the interval's ends are none of ``LEVELS``.
+
+    Examples
+    --------
+    >>> coverage([0.1, 0.5], [LEVELS, LEVELS], 0.5)
+    0.5
+    """
+    if central not in _CENTRAL:
+        raise ValueError(f"no central {central:.0%} interval among the quantiles {LEVELS[0]} to {LEVELS[-1]}")
+    low, high = _CENTRAL[central]
+    observed, predicted = np.asarray(actual, dtype=np.float64), np.asarray(quantiles, dtype=np.float64)
+    return float(np.mean((predicted[:, low] <= observed) & (observed <= predicted[:, high])))
+
+
+def reliability(actual: ArrayLike, quantiles: ArrayLike) -> Floats:
+    """Share of actuals at or below each quantile; a calibrated forecaster's equals the quantile's level.
+
+    Parameters
+    ----------
+    actual
+        Shape (n,).
+    quantiles
+        Shape (n, levels).
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (levels,).
+
+    Examples
+    --------
+    >>> reliability([1.0, 3.0], [[2.0, 4.0], [2.0, 4.0]]).tolist()
+    [0.5, 1.0]
+    """
+    observed, predicted = np.asarray(actual, dtype=np.float64), np.asarray(quantiles, dtype=np.float64)
+    return np.asarray(np.mean(observed[:, None] <= predicted, axis=0))
+
+
+def skill(score: float, reference: float) -> float:
+    """Share of the reference's score that a forecast saves: ``1 - score / reference``.
+
+    1 is perfect, 0 no better than the reference, negative worse; NaN where the reference scores 0.
+
+    Examples
+    --------
+    >>> skill(0.9, 1.2)
+    0.25
+    """
+    return 1.0 - score / reference if reference else float("nan")
+
+
+def diebold_mariano(loss: ArrayLike, reference: ArrayLike, horizon: int) -> float:
+    """Two-sided p-value that two forecasters lose the same in the mean.
+
+    Diebold and Mariano (1995, Journal of Business and Economic Statistics 13, 253-263): the mean loss differential
+    over its HAC standard error, whose kernel is rectangular with ``horizon - 1`` lags, because forecasts that overlap
+    are correlated so far and no farther. With the small-sample correction of Harvey, Leybourne and Newbold (1997,
+    International Journal of Forecasting 13, 281-291): the statistic times
+    ``sqrt((n + 1 - 2 h + h (h - 1) / n) / n)``, judged by Student's t with n - 1 degrees of freedom. The rectangular
+    kernel can yield a variance that is not positive; then Bartlett's weights (Newey and West 1987, Econometrica 55,
+    703-708), which cannot, stand in.
+
+    Parameters
+    ----------
+    loss, reference
+        Losses of the two on the same targets, in order of time, shape (n,).
+    horizon
+        Steps ahead of the forecasts.
+
+    Returns
+    -------
+    float
+        NaN where there is nothing to tell: identical losses, or not more than ``2 * horizon`` of them.
+
+    Examples
+    --------
+    Differentials 1, 2, 3: mean 2, variance 2/3, so t = 2 / sqrt(2/9) * sqrt(2/3) = 2 sqrt(3) with 2 degrees of freedom.
+
+    >>> round(diebold_mariano([2.0, 4.0, 6.0], [1.0, 2.0, 3.0], horizon=1), 6)
+    0.07418
+    """
+    differential = np.asarray(loss, dtype=np.float64) - np.asarray(reference, dtype=np.float64)
+    n = differential.size
+    if n <= 2 * horizon or not differential.any():
+        return float("nan")
+    mean = differential.mean()
+    centred = differential - mean
+    lags = np.arange(1, horizon)
+    covariances = np.array([centred[lag:] @ centred[: n - lag] for lag in range(horizon)]) / n
+    variance = covariances[0] + 2 * covariances[1:].sum()
+    if variance <= 0:
+        variance = covariances[0] + 2 * (1 - lags / horizon) @ covariances[1:]
+    if variance <= 0:
+        return float("nan")
+    correction = (n + 1 - 2 * horizon + horizon * (horizon - 1) / n) / n
+    statistic = mean / np.sqrt(variance / n) * np.sqrt(correction)
+    return float(2 * stdtr(n - 1, -abs(statistic)))
+
+
+def _errors(actual: ArrayLike, forecast: ArrayLike) -> Floats:
+    return np.asarray(actual, dtype=np.float64) - np.asarray(forecast, dtype=np.float64)
