@@ -1,0 +1,213 @@
+"""The backtest: what every model would have forecast from many past sessions, scored beside the best baseline.
+
+python flows/backtest.py --help
+"""
+
+from __future__ import annotations
+
+if __name__ == "__main__":
+    # Before the imports below, which take seconds: help and plain mistakes are answered at once.
+    import sys
+
+    from flows.backtest_command import backtest_command
+
+    sys.exit(backtest_command())
+
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from prefect import flow
+from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
+from prefect.client.schemas.objects import State
+from prefect.futures import PrefectFuture, wait
+from prefect.logging import get_run_logger
+from prefect.states import Completed
+from prefect.utilities.annotations import quote
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+
+from flows.backtest_command import BacktestOptions
+from flows.daily_forecast import name_run, seconds_since
+from flows.following import ProgressArtifact
+from flows.options import parameters_of
+from flows.progress import Board, Reporter, board
+from flows.runners import make_runner, per_shard
+from flows.stopping import cancellable, result_of
+from flows.tasks import RETRIES, ingest, step
+from flows.waiting import last_day
+from forecasting.backtesting.page import Backtest, backtest_markdown, verdict
+from forecasting.backtesting.scores import score_backtest
+from forecasting.backtesting.storing import publish_backtest
+from forecasting.backtesting.study import Part, Study, deal, forecast_part, judge, never_forecast, origin_dates
+from forecasting.config import ForecastConfig
+from forecasting.display import count, number, p_value, percent, printable
+from forecasting.ingest import Ingested
+from forecasting.store import Store
+
+__all__ = ["Backtested", "backtest"]
+
+LOOK_EVERY = 2.0
+"""Seconds."""
+
+
+@dataclass(frozen=True)
+class Backtested:
+    """What came of a backtest.
+
+    Attributes
+    ----------
+    backtest
+        Its forecasts and scores.
+    folder
+        Where they were written.
+    """
+
+    backtest: Backtest
+    folder: Path
+
+    @property
+    def partial(self) -> bool:
+        """Whether some tickers could not be read or forecast."""
+        return bool(self.backtest.withheld)
+
+    @property
+    def message(self) -> str:
+        """A few plain sentences."""
+        who = ", ".join(printable(name) for name, _ in self.backtest.withheld[:5])
+        left = f" Never forecast: {who}." if who else ""
+        return f"{verdict(self.backtest)}{left} It is in {self.folder}"
+
+
+@flow(
+    name="backtest",
+    description="Forecasts from many past sessions by what was known then, and scores every model.",
+    persist_result=False,
+)
+@parameters_of(BacktestOptions)
+@cancellable
+def backtest(**given: Any) -> Backtested | State[Backtested]:
+    """Ingest, forecast from every origin, judge and score, publish."""
+    started = datetime.now(UTC)
+    options = BacktestOptions(**given)
+    config, store = options.config(), Store(options.output)
+    study = Study(options.origins, options.refit_every, options.window)
+
+    ingested = result_of(ingest(options, options.as_of_day()))
+    origins = origin_dates(ingested.prices, study, config)
+    parts = deal(ingested.prices, origins, study, config)
+    as_of = options.as_of_day() or last_day(ingested)
+    name_run(f"{as_of} · {count(len(origins), 'origin')}")
+
+    with make_runner(options.task_runner) as runner, board() as progress:
+        deadline = options.training_deadline(time.time())
+        numbers = list(range(len(parts)))
+        forecasts = per_shard(
+            runner, forecast, part=quote(parts), study=study, config=config, number=numbers, board=progress,
+            deadline=deadline,
+        )  # fmt: skip
+        watch(progress, forecasts, sum(part.fits for part in parts))
+        tables = forecasts.result()
+
+    result = result_of(score(quote(tables), quote(ingested), study, config, wait_for=forecasts))
+    timings = {"started": started.isoformat(timespec="seconds"), "seconds": seconds_since(started)}
+    folder = result_of(publish(store, quote(result), quote(ingested), options, timings))
+    done = Backtested(result, folder)
+    get_run_logger().info("%s", done.message)
+    told = describe(quote(done), return_state=True)
+    if told is not None and not told.is_completed():
+        get_run_logger().warning("The run's page lacks its report: %s", told.message)
+    return Completed(message=done.message, data=done)
+
+
+def watch(board: Board, futures: Sequence[PrefectFuture[Any]], fits: int) -> None:
+    """Return when all parts are done, telling on the way how far they are: on the run's page, and on one line."""
+    began = time.monotonic()
+    bar = ProgressArtifact("backtest-progress", "nothing is fitted yet")
+    columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as shown:
+        line = shown.add_task("backtest", total=1.0)
+        while wait(list(futures), timeout=LOOK_EVERY).not_done:
+            state = board.total(fits, time.monotonic() - began)
+            left = "" if state.seconds_left is None else f", {state.seconds_left / 60:.0f} min left"
+            told = f"{state.done:,} of {count(fits, 'fit')}{left}"
+            shown.update(line, completed=state.share, description=told)
+            bar.update(state.share, told)
+    bar.update(1.0, f"{count(fits, 'fit')} done in {(time.monotonic() - began) / 60:.1f} min")
+
+
+@step("forecast")
+def forecast(
+    part: Part, study: Study, config: ForecastConfig, *, number: int, board: Board, deadline: float | None
+) -> pa.Table:
+    """Forecast from a part's origins, telling the board how far it is."""
+    return forecast_part(
+        part,
+        study,
+        config,
+        progress=Reporter(board, number, part.fits, config.members),
+        stop=board.stopped,
+        out_of_time=lambda: deadline is not None and time.time() > deadline,
+    )
+
+
+@step("score")
+def score(tables: list[pa.Table], ingested: Ingested, study: Study, config: ForecastConfig) -> Backtest:
+    """Put what came beside what was forecast, and score it."""
+    judged = judge(pa.concat_tables(tables), ingested.prices)
+    refused = tuple((one.ticker or one.file, str(one.error)) for one in ingested.refused)
+    last = judged.rows["cutoff"].max().date()
+    return Backtest(
+        last_day(ingested),
+        study,
+        config,
+        judged,
+        score_backtest(judged.rows, judged.scales),
+        (*refused, *never_forecast(ingested.prices, judged, last, config)),
+    )
+
+
+@step("publish", **RETRIES)
+def publish(
+    store: Store, backtest: Backtest, ingested: Ingested, options: BacktestOptions, timings: Mapping[str, Any]
+) -> Path:
+    """Write forecasts, scores, report and manifest into the store."""
+    reading = {"date_order": options.date_order, "decimal": options.decimal}
+    return publish_backtest(store, backtest, ingested, reading=reading, timings=timings)
+
+
+@step("describe")
+def describe(done: Backtested) -> None:
+    """Leave the report, the scores and a link on the run's page."""
+    backtest = done.backtest
+    create_markdown_artifact(backtest_markdown(backtest), key="backtest", description=verdict(backtest))
+    create_table_artifact(score_rows(backtest), key="backtest-scores", description=f"Backtest as of {backtest.as_of}")
+    report = done.folder / "report.html"
+    create_link_artifact(report.as_uri(), link_text="report.html", key="backtest-file", description=str(report))
+
+
+def score_rows(backtest: Backtest) -> list[dict[str, Any]]:
+    """List the scores of every ticker's next session, in plain values."""
+    nearest = backtest.metrics[backtest.metrics["step"] == 1]
+    return [
+        {
+            "ticker": printable(row["ticker"]),
+            "model": row["model"],
+            "n": int(row["n"]),
+            "CRPS": number(row["crps"], 4),
+            "MASE": number(row["mase"], 3),
+            "in 80 %": percent(row["coverage_80"]),
+            "chosen at": percent(row["chosen_share"]),
+            "best baseline": row["best_baseline"] if isinstance(row["best_baseline"], str) else "",
+            "CRPS / best": number(row["crps_ratio"], 3),
+            "p": p_value(row["dm_p_value"]),
+            "p (Holm)": p_value(row["dm_p_holm"]),
+            "q": p_value(row["dm_q_value"]),
+        }
+        for row in nearest.to_dict("records")
+    ]

@@ -1,0 +1,77 @@
+"""What came of a run, for the command line, the UI and the events alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+
+from forecasting.display import count
+from forecasting.publication import Published
+from forecasting.publish import Run
+from forecasting.scorepage import TrackRecord
+from forecasting.store import Store
+from forecasting.summaries import Headline, headline, overview
+
+__all__ = ["Outcome"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a run that did not fail.
+
+    Attributes
+    ----------
+    status
+        ``published``; ``partial``, when some tickers could not be read or forecast; ``idle``, when there was nothing
+        to do.
+    message
+        One plain sentence.
+    as_of
+        The date; None when idle.
+    store, run, published, headline
+        What was published, where; None when idle.
+    stale
+        Whether the session that was due is missing from the data altogether.
+    record
+        How earlier forecasts turned out; None while none has come due.
+    """
+
+    status: Literal["published", "partial", "idle"]
+    message: str
+    as_of: date | None = None
+    store: Store | None = None
+    run: Run | None = None
+    published: Published | None = None
+    headline: Headline | None = None
+    stale: bool = False
+    record: TrackRecord | None = None
+
+    @property
+    def partial(self) -> bool:
+        """Whether some tickers could not be read or forecast."""
+        return self.status == "partial"
+
+    @classmethod
+    def idle(cls, why: str) -> Outcome:
+        """Nothing was to be done."""
+        return cls("idle", why)
+
+    @classmethod
+    def of(
+        cls, store: Store, run: Run, published: Published, *, stale: bool = False, record: TrackRecord | None = None
+    ) -> Outcome:
+        """Sum up a publication."""
+        summary = headline(overview(run.forecasts, run.metrics), len(run.withheld))
+        parts = [
+            published.message[:1].upper() + published.message[1:],
+            f"{count(summary.tickers, 'ticker')}, {summary.lstm} of {count(summary.forecasts, 'forecast')} by the LSTM",
+        ]
+        if stale:
+            parts.append(f"stale: the data have no rows of {run.as_of}")
+        elif summary.stale:
+            parts.append(f"{summary.stale} stale")
+        if run.withheld:
+            parts.append(f"{len(run.withheld)} withheld")
+        status: Literal["published", "partial"] = "partial" if run.withheld else "published"
+        return cls(status, "; ".join(parts), run.as_of, store, run, published, summary, stale, record)

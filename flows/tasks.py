@@ -1,0 +1,142 @@
+"""The tasks of the walk. Each names one call of the library; ``task.fn(...)`` is that call, without Prefect.
+
+Nothing is cached or persisted: prices and weights stay in memory, where hashing or pickling them would cost more than
+the work. Only what touches a disk is tried again; bad data and a full disk stay what they are however often one looks.
+"""
+
+from __future__ import annotations
+
+import errno
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from typing import Any, TypeVar
+
+from prefect import Task, task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
+
+import forecasting.accountability
+import forecasting.evaluation
+import forecasting.features
+import forecasting.ingest
+import forecasting.publish
+import forecasting.scorepage
+import forecasting.training
+import forecasting.windows
+from flows.artifacts import leave_artifacts
+from flows.options import RunOptions
+from flows.outcome import Outcome
+from flows.progress import Board, Reporter
+from flows.stopping import cancellable
+from forecasting.accountability import Scoring
+from forecasting.config import ForecastConfig
+from forecasting.evaluation import Evaluated
+from forecasting.features import Engineered, TickerSeries
+from forecasting.ingest import Ingested
+from forecasting.models import ModelFile, model_file
+from forecasting.publication import Published
+from forecasting.publish import Run
+from forecasting.scorepage import TrackRecord
+from forecasting.store import Store
+from forecasting.training import Trained
+from forecasting.windows import Windows
+
+__all__ = ["describe", "engineer", "evaluate", "ingest", "publish", "score", "train", "window_and_scale"]
+
+Result = TypeVar("Result")
+
+LASTING = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT)
+"""Errors of a disk that are there at the next try, too."""
+
+
+def step(name: str, **settings: Any) -> Callable[[Callable[..., Result]], Task[..., Result | State[Any]]]:
+    """Make a task of the walk; what is large is handed to it in `quote`, so that Prefect does not walk through it."""
+
+    def decorate(function: Callable[..., Result]) -> Task[..., Result | State[Any]]:
+        return task(name=name, cache_policy=NO_CACHE, persist_result=False, **settings)(cancellable(function))
+
+    return decorate
+
+
+def passing(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:  # noqa: ARG001 - the signature is Prefect's
+    """Tell whether a failure may pass by itself: a disk that did not answer, but not bad data or a full disk."""
+    error = state.result(raise_on_failure=False)
+    return isinstance(error, OSError) and error.errno not in LASTING
+
+
+RETRIES: Mapping[str, Any] = {
+    "retries": 3,
+    "retry_delay_seconds": [2, 10, 30],
+    "retry_jitter_factor": 0.5,
+    "retry_condition_fn": passing,
+}
+
+
+@step("ingest", **RETRIES)
+def ingest(options: RunOptions, as_of: date | None) -> Ingested:
+    """Read and check the prices."""
+    return forecasting.ingest.read_prices(
+        options.prices,
+        as_of=as_of,
+        tickers=options.config().tickers,
+        date_order=options.date_order,
+        decimal=options.decimal,
+    )
+
+
+@step("engineer")
+def engineer(ingested: Ingested, config: ForecastConfig, as_of: date) -> Engineered:
+    """Make each ticker's Open and High-Low."""
+    return forecasting.features.engineer(ingested.prices, config, as_of)
+
+
+@step("window and scale")
+def window_and_scale(shard: Sequence[TickerSeries], config: ForecastConfig) -> Windows:
+    """Split a shard's tickers chronologically and lay out their windows."""
+    return forecasting.windows.window(shard, config)
+
+
+@step("train")
+def train(windows: Windows, config: ForecastConfig, number: int, board: Board, deadline: float | None) -> Trained:
+    """Train a shard's LSTMs, telling the board how far they are."""
+    return forecasting.training.train(
+        windows,
+        config,
+        progress=Reporter(board, number, len(windows.series), config.members),
+        stop=board.stopped,
+        out_of_time=lambda: deadline is not None and time.time() > deadline,
+    )
+
+
+@step("evaluate")
+def evaluate(windows: Windows, trained: Trained, config: ForecastConfig, number: int) -> tuple[Evaluated, ModelFile]:
+    """Score a shard's LSTMs beside the baselines and choose what is published."""
+    evaluated = forecasting.evaluation.evaluate(windows, trained, config)
+    return evaluated, model_file(f"shard-{number:02d}", windows, trained, evaluated, config)
+
+
+@step("score", **RETRIES)
+def score(store: Store, ingested: Ingested, config: ForecastConfig, as_of: date) -> tuple[Scoring, TrackRecord | None]:
+    """Score the forecasts of earlier dates whose sessions have come in, and write the page on all scores."""
+    scoring = forecasting.accountability.score_published(store, ingested.prices, config.calendar, as_of)
+    return scoring, forecasting.scorepage.publish_score_page(store)
+
+
+@step("publish", **RETRIES)
+def publish(store: Store, run: Run, options: RunOptions, timings: Mapping[str, Any]) -> Published:
+    """Write report, scores, models and manifest into the store, and the forecasts last."""
+    return forecasting.publish.publish(
+        store,
+        run,
+        reading={"date_order": options.date_order, "decimal": options.decimal},
+        timings=timings,
+        restate=options.restate,
+        scored=lambda: forecasting.accountability.scored(store, run.as_of),
+    )
+
+
+@step("describe")
+def describe(outcome: Outcome) -> None:
+    """Leave the report, the tables and the link on the run's page."""
+    leave_artifacts(outcome)

@@ -1,0 +1,53 @@
+"""The options: one list for the command line and for the UI's form."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+from pydantic import ValidationError
+
+from flows.options import Options, parameters_of
+from forecasting.config import ForecastConfig
+
+
+@parameters_of(Options)
+def told(**given):
+    """A flow."""
+    return Options(**given)
+
+
+def test_the_signature_and_the_help_are_those_of_the_model():
+    signature = inspect.signature(told)
+    assert list(signature.parameters) == list(Options.model_fields)
+    assert {name: one.default for name, one in signature.parameters.items()} == Options().model_dump()
+    assert all(f"    {name}: {field.description}" in told.__doc__ for name, field in Options.model_fields.items())
+
+
+def test_every_option_says_what_it_is():
+    assert [name for name, field in Options.model_fields.items() if not field.description] == []
+
+
+def test_what_is_not_said_is_the_configurations_default():
+    assert Options().config() == ForecastConfig()
+    assert Options(preset="tutorial").config() == ForecastConfig(preset="tutorial")
+
+
+def test_what_is_said_is_the_configurations():
+    config = Options(tickers="AAA, BBB", horizon=3, epochs=7, stale_after=2, calendar="24/7").config()
+    assert (config.tickers, config.horizon, config.epochs) == (frozenset({"AAA", "BBB"}), 3, 7)
+    assert (config.stale_after, config.calendar) == (2, "24/7")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"epochs": 0}, {"horizon": 61}, {"as_of": "yesterday"}, {"device": "tpu"}, {"time_budget": 0}, {"nope": 1}],
+)
+def test_what_cannot_be_is_refused(wrong):
+    with pytest.raises(ValidationError):
+        Options(**wrong)
+
+
+def test_a_time_budget_is_in_minutes():
+    assert Options(time_budget=2).training_deadline(1000.0) == 1120.0
+    assert Options().training_deadline(1000.0) is None

@@ -1,0 +1,134 @@
+"""An install from pyproject.toml and constraints.txt gives what the code imports and what was tested together."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+ROOT = Path(__file__).resolve().parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+DEPENDENCIES = {canonicalize_name(req.name): req for req in map(Requirement, PROJECT["dependencies"])}
+PINS = {
+    canonicalize_name(name): Version(version)
+    for line in (ROOT / "constraints.txt").read_text().splitlines()
+    if line and not line.startswith("#")
+    for name, version in [line.split("==")]
+}
+
+
+def test_everything_imported_is_a_declared_dependency():
+    distributions = packages_distributions()
+    ours = {"forecasting", "flows"}
+    missing = {
+        (module, str(file.relative_to(ROOT)))
+        for package in ours
+        for file in (ROOT / package).rglob("*.py")
+        for module in _imported(file)
+        if module not in sys.stdlib_module_names | ours | {"_typeshed"}  # there for type checkers alone
+        and not {canonicalize_name(name) for name in distributions.get(module, [module])} & DEPENDENCIES.keys()
+    }
+    assert not missing
+
+
+def test_every_requirement_is_pinned_and_inside_its_bounds():
+    extras = PROJECT["optional-dependencies"]
+    todo = [*DEPENDENCIES.values(), *(Requirement(text) for names in extras.values() for text in names)]
+    seen: set[tuple[str, str]] = set()
+    while todo:
+        req = todo.pop()
+        name = canonicalize_name(req.name)
+        assert name in PINS, f"{name} is in no line of constraints.txt"
+        assert req.specifier.contains(PINS[name]), f"{req} is not met by the pinned {PINS[name]}"
+        for extra in {"", *req.extras}:
+            if (name, extra) in seen:
+                continue
+            seen.add((name, extra))
+            try:
+                further = [Requirement(text) for text in requires(name) or []]
+            except PackageNotFoundError:
+                continue  # an extra that is not installed here
+            todo += [
+                found
+                for found in further
+                if found.name != "pip" and (found.marker is None or found.marker.evaluate({"extra": extra}))
+            ]
+
+
+def test_constraints_name_versions_and_no_address():
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    assert all(re.fullmatch(r"#.*|[A-Za-z0-9._-]+==[0-9A-Za-z.]+", line) for line in lines)
+    assert not any("://" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("name", "broken"),
+    [
+        ("prefect", "3.9.0"),
+        ("fastapi", "0.151.0"),
+        ("fastapi", "0.155.0"),
+        ("sqlalchemy", "2.1.0"),
+        ("torch", "2.5.1"),
+        ("torch", "2.9.1"),
+    ],
+)
+def test_versions_known_to_be_broken_or_unsafe_are_excluded(name, broken):
+    assert not DEPENDENCIES[name].specifier.contains(broken)
+
+
+def test_both_packages_are_importable_from_anywhere(tmp_path):
+    code = "import forecasting, flows; print(forecasting.__file__)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert Path(done.stdout.strip()).parent.name == "forecasting"
+
+
+def test_prefect_reads_the_projects_settings():
+    code = (
+        "from prefect.settings import get_current_settings as get; s = get(); import json;"
+        "print(json.dumps([s.server.analytics_enabled, s.server.ephemeral.startup_timeout_seconds,"
+        "s.server.services.task_run_recorder.batch_size, s.tasks.default_no_cache,"
+        "s.tasks.runner.thread_pool_max_workers, s.results.default_serializer, s.logging.extra_loggers]))"
+    )
+    # What stands in the file is meant, not what other tests or the user's shell have put into the environment.
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=clean, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == [False, 120, 100, True, 8, "json", ["forecasting", "flows"]]
+
+
+def test_each_make_target_says_what_it_does():
+    makefile = (ROOT / "Makefile").read_text()
+    phony = re.search(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)[1].split()
+    assert {"forecast", "test", "test-all", "lint", "bench", "ui", "clean", "help"} <= set(phony)
+    done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert {line.split()[1] for line in done.stdout.splitlines()} == set(phony)
+
+
+def test_make_forecast_installs_no_test_tool(tmp_path):
+    # On a machine that has nothing yet, so that every command is shown.
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    done = subprocess.run(["make", "-n", "forecast"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    installs = [line for line in done.stdout.splitlines() if "pip install" in line]
+    assert installs
+    assert all("-c constraints.txt" in line and "[" not in line for line in installs)
+
+
+def _imported(file: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            names.add(node.module.split(".")[0])
+    return names

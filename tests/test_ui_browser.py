@@ -1,0 +1,90 @@
+"""The run's pages in a real browser: pictures and tables are really drawn."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
+
+from flows.daily_forecast import daily_forecast
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"]
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine"),
+]
+
+
+@pytest.fixture
+def page():
+    """A page of a headless browser that talks to this machine alone."""
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        opened = browser.new_page(viewport={"width": 1400, "height": 1000})
+        opened.set_default_timeout(30_000)
+        yield opened
+        browser.close()
+
+
+@pytest.fixture
+def run(prefect_api, price_file, tmp_path):
+    """A run of two tickers, with its artifacts by key."""
+    prices = price_file(tmp_path / "prices.csv")
+    given = {"prices": str(prices), "output": str(tmp_path / "store"), "epochs": 2, "members": 1, "horizon": 2}
+    state = daily_forecast(**given, return_state=True)
+    own = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[state.state_details.flow_run_id]))
+    with get_client(sync_client=True) as client:
+        artifacts = {one.key: one.id for one in client.read_artifacts(artifact_filter=own)}
+    return state.state_details.flow_run_id, artifacts
+
+
+def test_a_runs_pages_are_drawn(run, page, prefect_api, tmp_path):
+    run_id, artifacts = run
+    ui = prefect_api.removesuffix("/api")
+    shown = sync_api.expect
+
+    page.goto(f"{ui}/runs/flow-run/{run_id}")
+    shown(page.get_by_text("2024-06-28 · 2 tickers").first).to_be_visible()
+    shown(page.get_by_text("Completed").first).to_be_visible()
+    shown(page.locator("canvas").first).to_be_visible()
+    page.screenshot(path=tmp_path / "run.png")
+
+    page.goto(f"{ui}/artifacts/artifact/{artifacts['report']}")
+    shown(page.get_by_role("heading", name="Forecasts as of 28 Jun 2024")).to_be_visible()
+    pictures = page.locator("img[src^='data:image/png;base64']")
+    shown(pictures).to_have_count(8)
+    widths = pictures.evaluate_all("all => all.map(one => one.complete ? one.naturalWidth : 0)")
+    assert min(widths) > 300
+    shown(page.locator("table").first).to_contain_text("CRPS / persistence")
+
+    for key, text in (("forecasts", "2024-07-01"), ("scores", "persistence"), ("data-quality", "nothing looks odd")):
+        page.goto(f"{ui}/artifacts/artifact/{artifacts[key]}")
+        shown(page.locator("table tbody tr").first).to_be_visible()
+        shown(page.locator("table").first).to_contain_text(text)
+
+    page.goto(f"{ui}/artifacts/artifact/{artifacts['forecasts']}")
+    page.get_by_placeholder("Search").first.fill("BBB")
+    shown(page.locator("table tbody tr")).to_have_count(2)
+
+    page.goto(f"{ui}/artifacts/key/report")
+    shown(page.get_by_text("2024-06-28 · 2 tickers").first).to_be_visible()
+
+
+@pytest.fixture
+def deployment(prefect_api):
+    """The daily forecast as a deployment; gives its id."""
+    made = daily_forecast.to_deployment("form")
+    made.entrypoint = "flows/daily_forecast.py:daily_forecast"
+    return made.apply()
+
+
+def test_the_form_of_a_run_is_typed_and_explained(deployment, page, prefect_api):
+    page.goto(f"{prefect_api.removesuffix('/api')}/deployments/deployment/{deployment}/run")
+    for text in ("horizon", "Sessions ahead, 1 to N", "task_runner", "Minutes for training"):
+        sync_api.expect(page.get_by_text(text).first).to_be_visible()
