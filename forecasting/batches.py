@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -39,7 +39,7 @@ class Data:
     scalers: tuple[Scaler, Scaler, Scaler]
     layout: Layout
     context: int
-    follow_volatility: tuple[float, ...]
+    anchors: tuple[Literal["open", "close"], ...]  # per ticker
 
     @classmethod
     def of(cls, windows: Windows, segment: Segment, config: ForecastConfig, device: torch.device) -> Data:
@@ -64,7 +64,7 @@ class Data:
             scalers=(on_inputs, on_volatility, on_targets),
             layout=Layout(windows.inputs.shape[2], config.hidden, windows.horizon),
             context=windows.context,
-            follow_volatility=tuple(1.0 if one.anchor == "close" else 0.0 for one in windows.series),
+            anchors=tuple(one.anchor for one in windows.series),
         )
 
     def gather(self, ticker: Tensor, cutoffs: Tensor, valid: Tensor) -> Batch:

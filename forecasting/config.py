@@ -63,20 +63,20 @@ class ForecastConfig(BaseModel):
     """Size of the LSTM's hidden state."""
     recurrence: Literal["fused", "loop", "scan"] = "fused"
     """Form of the recurrence; the three give the same numbers (fused: the loop with its gradient written by hand)."""
-    later_steps: Annotated[float, Field(ge=0)] = 0.06
+    later_steps: Annotated[float, Field(ge=0)] = 0.02
     """Weight of each step after the first in the training loss; more costs the first step what it gives the others."""
     members: Annotated[int, Field(ge=1, le=64)] = 2
     """LSTMs a ticker, differing in their seed; their quantiles are averaged."""
 
-    epochs: Annotated[int, Field(ge=1, le=100_000)] = 20
+    epochs: Annotated[int, Field(ge=1, le=100_000)] = 12
     """Passes over the training windows, at most (early stopping may keep fewer)."""
     batch: Annotated[int, Field(ge=1)] = 64
     """Windows in one training step of one model."""
     learning_rate: Annotated[float, Field(gt=0)] = 0.02
     """Peak of the one-cycle schedule (constant in the tutorial preset)."""
-    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    weight_decay: Annotated[float, Field(ge=0)] = 0.1
     """AdamW's decoupled weight decay."""
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
     """Share of the last hidden state zeroed in training."""
     clip_norm: Annotated[float, Field(gt=0)] = 1.0
     """Each model's gradient is scaled down to this norm, at most."""

@@ -15,6 +15,7 @@ from forecasting.batches import Batch, Data, rectangle
 from forecasting.config import ForecastConfig
 from forecasting.lstm import RECURRENCES
 from forecasting.network import (
+    DRIVERS,
     initial_parameters,
     location_and_log_scale,
     pinball_loss,
@@ -96,7 +97,7 @@ def _loss(rows: Tensor, data: Data, config: ForecastConfig, batch: Batch, keep: 
     parameters = data.layout.cut(rows)
     _, state = RECURRENCES[config.recurrence](parameters.recurrent, batch.x, None)
     hidden = state.hidden if keep is None else state.hidden * keep
-    location, log_scale = location_and_log_scale(parameters, hidden, batch.log_volatility)
+    location, log_scale = location_and_log_scale(parameters, hidden, batch.x, batch.log_volatility)
     return pinball_loss(location, log_scale, standard_quantiles(parameters.gaps), batch.target, batch.weight)
 
 
@@ -167,9 +168,11 @@ class _Race:
         self._data, self._config, self._all = data, config, list(models)
         self._streams = {model: random_stream(config.seed, model.member, model.name) for model in models}
         self.running = sorted(models, key=lambda model: -len(data.cutoffs[model.ticker]))
-        follow = data.follow_volatility
         self.start = np.stack(
-            [initial_parameters(data.layout, self._streams[one], follow[one.ticker]) for one in self.running]
+            [
+                initial_parameters(data.layout, self._streams[one], DRIVERS[data.anchors[one.ticker]])
+                for one in self.running
+            ]
         )
         self._epoch = 0
         self._best: dict[Model, tuple[float, int, NDArray[np.float32]]] = {}

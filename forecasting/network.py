@@ -5,17 +5,20 @@ The head reads the last hidden state and gives each step a location and a log sc
     q_k = location + scale z_k,      z_k = signed cumulative sums of softplus gaps around z_median = 0,
 
 with gaps that each model learns for each step but that do not depend on the window. So the quantiles never cross, and
-a step costs two outputs instead of twenty. The log scale also has a term in the log of the exponentially weighted
-range volatility: what a quantity of one day's memory cannot see in a window of ten.
+a step costs two outputs instead of twenty. The log scale also has two linear terms beside the hidden state: in the log
+of the exponentially weighted range volatility, which remembers more than a window of ten shows, and in the window's
+last log range, which a squashed state passes on only in part. The location's outputs are scaled down: prices are
+close to a martingale, and a location learnt from a few hundred days is mostly noise.
 
 All parameters of one model are one row of a matrix ``(models, parameters)``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -26,11 +29,20 @@ from torch import Tensor
 from forecasting.config import LEVELS
 from forecasting.lstm import Recurrence
 
-__all__ = ["Layout", "Parameters", "initial_parameters", "pinball_loss", "quantiles", "random_stream"]
+__all__ = ["DRIVERS", "Layout", "Parameters", "initial_parameters", "pinball_loss", "quantiles", "random_stream"]
 
 MEDIAN = LEVELS.index(0.5)
+RANGE = 1
+"""Place of the log range among a window's inputs."""
+LOCATION_SHARE = 0.3
+"""What counts of the location's outputs: they start, and move in training, by so much less than the log scale's."""
 LOG_SCALE_BOUND = 8.0
 """The log scale, in units of the target's own spread, is held within plus and minus this."""
+
+
+DRIVERS: Mapping[Literal["open", "close"], tuple[float, float]] = {"open": (0.2, 0.3), "close": (1.0, 0.0)}
+"""Where training starts from, by anchor: from the Close, the night to come follows the volatility; from the Open, the
+session that is over, whose range is known, is part of what is forecast."""
 
 
 class Parameters(NamedTuple):
@@ -40,8 +52,8 @@ class Parameters(NamedTuple):
     """``(models, 4 hidden, hidden + inputs + 1)``, as `forecasting.lstm` reads it."""
     head: Tensor
     """``(models, 2 horizon, hidden + 1)``: location and log scale of each step from ``[hidden; 1]``."""
-    volatility: Tensor
-    """``(models, horizon, 1)``: weight of the log volatility in the log scale."""
+    drivers: Tensor
+    """``(models, horizon, 2)``: weights of the log volatility and of the last log range in the log scale."""
     gaps: Tensor
     """``(models, horizon, 18)``: raw gaps between neighbouring quantiles."""
 
@@ -60,18 +72,18 @@ class Layout:
         return (
             4 * self.hidden * (self.hidden + self.inputs + 1),
             2 * self.horizon * (self.hidden + 1),
-            self.horizon,
+            2 * self.horizon,
             self.horizon * (len(LEVELS) - 1),
         )
 
     def cut(self, rows: Tensor) -> Parameters:
         """View ``(models, parameters)`` as its parts."""
         models = rows.shape[0]
-        recurrent, head, volatility, gaps = rows.split(self.sizes, dim=1)
+        recurrent, head, drivers, gaps = rows.split(self.sizes, dim=1)
         return Parameters(
             recurrent.view(models, 4 * self.hidden, self.hidden + self.inputs + 1),
             head.view(models, 2 * self.horizon, self.hidden + 1),
-            volatility.view(models, self.horizon, 1),
+            drivers.view(models, self.horizon, 2),
             gaps.view(models, self.horizon, len(LEVELS) - 1),
         )
 
@@ -82,11 +94,12 @@ def random_stream(seed: int, member: int, ticker: str) -> np.random.Generator:
     return np.random.default_rng([seed, member, name])
 
 
-def initial_parameters(layout: Layout, stream: np.random.Generator, follow_volatility: float) -> NDArray[np.float32]:
+def initial_parameters(
+    layout: Layout, stream: np.random.Generator, drivers: tuple[float, float]
+) -> NDArray[np.float32]:
     """Draw one model's row: uniform within 1/sqrt(hidden), zero biases, gaps of the normal distribution.
 
-    ``follow_volatility`` is where the weight of the log volatility starts: 1 where the volatility is known to matter
-    most (a forecast from the Close), 0 where the last session's own range says more (from the Open).
+    ``drivers`` are where the weights of the log volatility and of the last log range start; see `DRIVERS`.
     """
     reach = layout.hidden**-0.5
     recurrent = stream.uniform(-reach, reach, (4 * layout.hidden, layout.hidden + layout.inputs + 1))
@@ -95,8 +108,8 @@ def initial_parameters(layout: Layout, stream: np.random.Generator, follow_volat
     head[:, -1] = 0
     gaps = np.diff(norm.ppf(LEVELS))
     raw = np.tile(np.log(np.expm1(gaps)), layout.horizon)  # the inverse of softplus
-    volatility = np.full(layout.horizon, follow_volatility)
-    return np.concatenate([recurrent.ravel(), head.ravel(), volatility, raw]).astype(np.float32)
+    weights = np.tile(drivers, layout.horizon)
+    return np.concatenate([recurrent.ravel(), head.ravel(), weights, raw]).astype(np.float32)
 
 
 def standard_quantiles(gaps: Tensor) -> Tensor:
@@ -107,12 +120,18 @@ def standard_quantiles(gaps: Tensor) -> Tensor:
     return torch.cat([below, torch.zeros_like(above[:, :, :1]), above], dim=2)
 
 
-def location_and_log_scale(parameters: Parameters, hidden: Tensor, log_volatility: Tensor) -> tuple[Tensor, Tensor]:
-    """Read the last hidden state ``(models, hidden, batch)``; both results are ``(models, horizon, batch)``."""
+def location_and_log_scale(
+    parameters: Parameters, hidden: Tensor, x: Tensor, log_volatility: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Read the last hidden state ``(models, hidden, batch)``; both results are ``(models, horizon, batch)``.
+
+    ``x`` and ``log_volatility`` are as in `quantiles`.
+    """
     out = torch.baddbmm(parameters.head[:, :, -1:], parameters.head[:, :, :-1], hidden)
     location, log_scale = out.chunk(2, dim=1)
-    log_scale = log_scale + parameters.volatility * log_volatility[:, None, :]
-    return location, log_scale.clamp(-LOG_SCALE_BOUND, LOG_SCALE_BOUND)
+    driving = torch.stack([log_volatility, x[-1, :, RANGE]], dim=1)  # (models, 2, batch)
+    log_scale = torch.baddbmm(log_scale, parameters.drivers, driving)
+    return LOCATION_SHARE * location, log_scale.clamp(-LOG_SCALE_BOUND, LOG_SCALE_BOUND)
 
 
 def quantiles(parameters: Parameters, recurrence: Recurrence, x: Tensor, log_volatility: Tensor) -> Tensor:
@@ -130,7 +149,7 @@ def quantiles(parameters: Parameters, recurrence: Recurrence, x: Tensor, log_vol
         Centred log volatility at the cutoff, ``(models, batch)``.
     """
     _, state = recurrence(parameters.recurrent, x, None)
-    location, log_scale = location_and_log_scale(parameters, state.hidden, log_volatility)
+    location, log_scale = location_and_log_scale(parameters, state.hidden, x, log_volatility)
     z = standard_quantiles(parameters.gaps)
     return location[:, :, None, :] + log_scale.exp()[:, :, None, :] * z[:, :, :, None]
 

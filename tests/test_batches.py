@@ -41,7 +41,7 @@ def test_a_batch_has_the_windows_that_end_at_its_cutoffs(shard) -> None:
         assert batch.log_volatility[k, column].item() == pytest.approx(volatility, rel=1e-5)
         scaled = windows.targets[ticker, cutoff] / on_targets.range[ticker, 0]
         np.testing.assert_allclose(batch.target[k, :, column], scaled, rtol=1e-6)
-    steps = np.array([1, 0.06, 0.06])
+    steps = np.array([1, 0.02, 0.02])
     np.testing.assert_allclose(batch.weight.sum(2), [steps, steps], rtol=1e-6)
     assert not batch.weight[0, :, 2].any()
     assert not batch.weight[1, :, 1:].any()

@@ -11,6 +11,7 @@ from forecasting.config import LEVELS
 from forecasting.lstm import RECURRENCES
 from forecasting.network import (
     MEDIAN,
+    RANGE,
     Layout,
     initial_parameters,
     pinball_loss,
@@ -24,7 +25,7 @@ LAYOUT = Layout(inputs=2, hidden=3, horizon=4)
 
 def drawn(layout, models, seed=0):
     return torch.from_numpy(
-        np.stack([initial_parameters(layout, np.random.default_rng([seed, k]), 1.0) for k in range(models)])
+        np.stack([initial_parameters(layout, np.random.default_rng([seed, k]), (1.0, 0.5)) for k in range(models)])
     )
 
 
@@ -102,7 +103,7 @@ def test_a_row_is_cut_without_a_copy_and_without_a_rest() -> None:
     assert torch.equal(torch.cat([part.reshape(2, -1) for part in parts], dim=1), rows)
     assert parts.recurrent.shape == (2, 12, 6)
     assert parts.head.shape == (2, 8, 4)
-    assert parts.volatility.shape == (2, 4, 1)
+    assert parts.drivers.shape == (2, 4, 2)
     assert parts.gaps.shape == (2, 4, 18)
     rows[1, 0] = -1
     assert parts.recurrent[1, 0, 0] == -1
@@ -112,16 +113,28 @@ def test_training_starts_from_normal_quantiles_and_zero_biases() -> None:
     parts = LAYOUT.cut(drawn(LAYOUT, 1))
     assert not parts.recurrent[:, :, -1].any()
     assert not parts.head[:, :, -1].any()
-    assert (parts.volatility == 1).all()
+    assert parts.drivers[0].tolist() == [[1.0, 0.5]] * 4
     np.testing.assert_allclose(standard_quantiles(parts.gaps)[0, 0], norm.ppf(LEVELS), atol=1e-5)
 
 
 def test_the_volatility_widens_the_quantiles_by_its_weight() -> None:
     parts = LAYOUT.cut(drawn(LAYOUT, 1))
     x = torch.zeros(5, 1, 2, 2)
-    found = quantiles(parts, RECURRENCES["loop"], x, torch.tensor([[0.0, np.log(2.0)]]))
+    found = quantiles(parts, RECURRENCES["loop"], x, torch.tensor([[0.0, float(np.log(2.0))]]))
     calm, wild = (found[0, :, :, k] - found[0, :, MEDIAN, None, k] for k in range(2))
     torch.testing.assert_close(wild, 2 * calm)
+
+
+def test_the_last_range_alone_widens_the_quantiles_by_its_weight() -> None:
+    rows = drawn(LAYOUT, 1)
+    parts = LAYOUT.cut(rows)
+    parts.recurrent.zero_()  # a state that sees nothing
+    x = torch.zeros(5, 1, 2, 2)
+    x[-1, 0, RANGE, 1] = np.log(4.0)
+    x[:-1, 0, RANGE, 1] = 7.0
+    found = quantiles(parts, RECURRENCES["loop"], x, torch.zeros(1, 2))
+    narrow, wide = (found[0, :, :, k] - found[0, :, MEDIAN, None, k] for k in range(2))
+    torch.testing.assert_close(wide, 2 * narrow)
 
 
 def test_streams_differ_by_seed_member_and_name_alone() -> None:
