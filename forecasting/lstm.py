@@ -136,8 +136,8 @@ class _Fused(torch.autograd.Function):
         time, models, _, hidden, batch = gates.shape
         back_to_hidden = weights[:, :, :hidden].transpose(1, 2).contiguous()
         back_to_inputs = weights[:, :, hidden:-1].transpose(1, 2).contiguous()
-        seen = joined[:time].transpose(2, 3).contiguous().unbind()  # (models, batch, hidden + inputs + 1) each
-        d_weights = torch.zeros_like(weights)
+        # Transposed, (models, hidden + inputs + 1, 4 hidden): products with a long last axis are the faster ones.
+        d_weights = torch.zeros_like(weights.transpose(1, 2), memory_format=torch.contiguous_format)
         d_x = joined.new_empty(time, models, weights.shape[2] - hidden - 1, batch) if ctx.needs_input_grad[1] else None
         # One time step's gradients before the gates' squashing; small enough to stay in the processor's cache.
         before = torch.empty_like(gates[0])
@@ -145,7 +145,7 @@ class _Fused(torch.autograd.Function):
         dh = torch.zeros_like(cells[0]) if grad_last is None else grad_last.clone()
         dc = torch.zeros_like(cells[0]) if grad_cell is None else grad_cell.clone()
         part, slope = torch.empty_like(dc), torch.empty_like(gates[0, :, :3])
-        c, tanh_c, sigmoids = cells.unbind(), squashed.unbind(), gates[:, :, :3].unbind()
+        row, c, tanh_c, sigmoids = joined.unbind(), cells.unbind(), squashed.unbind(), gates[:, :, :3].unbind()
         for t, (i, f, o, g) in reversed(list(enumerate(zip(*_by_gate(gates), strict=True)))):
             if grad_hidden is not None:
                 dh += grad_hidden[t]
@@ -159,11 +159,11 @@ class _Fused(torch.autograd.Function):
             before[:, :3].mul_(torch.addcmul(sigmoids[t], sigmoids[t], sigmoids[t], value=-1, out=slope))
             d_g.addcmul_(torch.mul(d_g, g, out=part), g, value=-1)
             dc.mul_(f)
-            d_weights.baddbmm_(product, seen[t])
+            d_weights.baddbmm_(row[t], product.transpose(1, 2))
             if d_x is not None:
                 torch.bmm(back_to_inputs, product, out=d_x[t])
             torch.bmm(back_to_hidden, product, out=dh)
-        return d_weights, d_x, dh, dc
+        return d_weights.transpose(1, 2), d_x, dh, dc
 
 
 def _by_gate(gates: Tensor) -> list[tuple[Tensor, ...]]:
