@@ -19,13 +19,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from forecasting.calendars import target_sessions
 from forecasting.display import count, printable
 from forecasting.errors import InputError
 from forecasting.findings import Finding
-from forecasting.schemas import FORECASTS, as_table, parquet_bytes
+from forecasting.schemas import FORECASTS, HELDOUT, as_table, parquet_bytes, read_parquet
 from forecasting.scoring import SCORES, score
 from forecasting.store import Store
 
@@ -89,10 +88,10 @@ def scores_path(store: Store, as_of: date) -> Path:
 def scored(store: Store, as_of: date) -> bool:
     """Tell whether any forecast published as of a date has been scored, and may no longer be replaced in silence."""
     try:
-        return bool(pq.read_metadata(scores_path(store, as_of)).num_rows)
+        return bool(read_parquet(scores_path(store, as_of), SCORES, ["step"]).num_rows)
     except FileNotFoundError:
         return False
-    except pa.ArrowInvalid:
+    except InputError:
         # A damaged file once was a whole one.
         return True
 
@@ -141,30 +140,26 @@ def score_published(store: Store, prices: pd.DataFrame, calendar: str, as_of: da
 def read_scores(store: Store, *, dates: int | None = None) -> pd.DataFrame:
     """Read the scores of the newest dates of publication that have any, all when None.
 
+    A forecast that was published more than once, with the same cutoff, counts once; a damaged file is told
+    and left out.
+
     Returns
     -------
     DataFrame
         Columns of `forecasting.scoring.SCORES` and ``as_of``, by date of publication, ticker and step; ``ticker`` and
         ``model`` are categorical.
-
-    Raises
-    ------
-    InputError
-        When a file is damaged.
     """
     days = [day for day in store.dates("scores") if scores_path(store, day).is_file()]
     newest = days if dates is None else days[-dates:]
-    tables = [_with_day(_read(scores_path(store, day)), day) for day in newest]
-    table = pa.concat_tables([_with_day(SCORES.empty_table(), date.min), *tables])
-    scores: pd.DataFrame = table.to_pandas(date_as_object=False, categories=["ticker", "model"])
-    return scores
-
-
-def _read(path: Path, columns: list[str] | None = None) -> pa.Table:
-    try:
-        return pq.read_table(path, columns=columns, partitioning=None)
-    except pa.ArrowInvalid as error:
-        raise InputError(f"is damaged: {error}", file=str(path)) from error
+    tables = [_with_day(SCORES.empty_table(), date.min)]
+    for day in newest:
+        try:
+            tables.append(_with_day(read_parquet(scores_path(store, day), SCORES), day))
+        except InputError as error:
+            _log.warning("the scores of %s are left out: %s", day, error)
+    scores: pd.DataFrame = pa.concat_tables(tables).to_pandas(date_as_object=False, categories=["ticker", "model"])
+    # Published again as of a later day that brought no new row of its ticker, it is the same forecast still.
+    return scores.drop_duplicates(_KEY, ignore_index=True)
 
 
 def _pending(store: Store, as_of: date, findings: list[Finding]) -> pd.DataFrame:
@@ -174,14 +169,21 @@ def _pending(store: Store, as_of: date, findings: list[Finding]) -> pd.DataFrame
         if day >= as_of:
             break
         try:
-            rows, path = store.forecasts(day), scores_path(store, day)
-            if path.exists():
-                rows = rows.join(_read(path, _KEY), keys=_KEY, join_type="left anti")
-            tables.append(_with_day(as_table(rows, FORECASTS), day))
-        except (InputError, ValueError) as error:
+            tables.append(_with_day(_unscored(store, day), day))
+        except InputError as error:
             findings.append(Finding("", "warning", f"the forecasts as of {day} are not scored: {error}"))
     pending: pd.DataFrame = pa.concat_tables(tables).to_pandas()
     return pending
+
+
+def _unscored(store: Store, day: date) -> pa.Table:
+    if store.manifest_path(day).exists() and not store.published(day):
+        # A score is for ever: it is given to what was published, not to what has become of it on the disk.
+        raise InputError("is not the file that its manifest names", file=str(store.forecasts_path(day)))
+    rows, path = store.forecasts(day), scores_path(store, day)
+    if path.exists():
+        rows = rows.join(read_parquet(path, SCORES, _KEY), keys=_KEY, join_type="left anti")
+    return as_table(rows, FORECASTS)
 
 
 def _with_day(table: pa.Table, day: date) -> pa.Table:
@@ -191,13 +193,13 @@ def _with_day(table: pa.Table, day: date) -> pa.Table:
 def _known_opens(store: Store, day: date, ticker: str) -> dict[date, float]:
     """Read from a publication's held-out rows what the last Opens before it were then."""
     try:
-        rows = pq.read_table(
+        rows = read_parquet(
             store.heldout_path(day),
-            columns=["target_date", "actual"],
+            HELDOUT,
+            ["target_date", "actual"],
             filters=[("ticker", "==", ticker), ("step", "==", 1), ("model", "==", "persistence")],
-            partitioning=None,
         )
-    except (FileNotFoundError, pa.ArrowInvalid):
+    except (FileNotFoundError, InputError):
         return {}
     known = sorted(zip(rows["target_date"].to_pylist(), rows["actual"].to_pylist(), strict=True))
     return dict(known[-_KNOWN_OPENS:])
@@ -206,7 +208,7 @@ def _known_opens(store: Store, day: date, ticker: str) -> dict[date, float]:
 def _add(store: Store, day: date, rows: pd.DataFrame) -> None:
     path = scores_path(store, day)
     new = as_table(rows, SCORES)
-    table = pa.concat_tables([_read(path), new]) if path.exists() else new
+    table = pa.concat_tables([read_parquet(path, SCORES), new]) if path.exists() else new
     # The order follows from the rows, not from when they came.
     table = table.sort_by([(name, "ascending") for name in ("ticker", "step", "cutoff", "target_date")])
     store.write(store.name_of(path), parquet_bytes(table, SCORES))

@@ -1,4 +1,4 @@
-"""The columns of the three Parquet files, and the one way in which they are written.
+"""The columns of the three Parquet files, and the one way in which they are written and read.
 
 The same table gives the same bytes on one build, in whatever pieces it comes: row groups have a fixed size, the
 writer's options are fixed, and nothing of the clock is written. Each file's metadata names its schema and the schema's
@@ -8,7 +8,9 @@ version.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator
+import stat
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import IO
 
 import numpy as np
@@ -18,6 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from forecasting.config import QUANTILE_COLUMNS
+from forecasting.errors import InputError
 
 __all__ = [
     "FORECASTS",
@@ -27,6 +30,7 @@ __all__ = [
     "as_table",
     "check_forecasts",
     "parquet_bytes",
+    "read_parquet",
     "versioned",
     "write_parquet",
 ]
@@ -173,11 +177,56 @@ def write_parquet(
         use_dictionary=[name for name in schema.names if name not in prices],
         # Neighbouring prices share their leading bytes; this is what lets compression see it (one seventh smaller).
         use_byte_stream_split=prices,
+        # A number that a disk has changed would still be a number.
+        write_page_checksum=True,
     ) as writer:
         for group in _row_groups(as_table(table, schema) for table in tables):
             writer.write_table(group, row_group_size=_ROW_GROUP)
             rows += group.num_rows
     return rows
+
+
+def read_parquet(
+    path: Path,
+    schema: pa.Schema,
+    columns: Sequence[str] | None = None,
+    filters: list[tuple[str, str, object]] | None = None,
+) -> pa.Table:
+    """Read a Parquet file of a store, and hold it to its schema.
+
+    Parameters
+    ----------
+    path
+        The file.
+    schema
+        One of this module's, or of `forecasting.scoring`.
+    columns
+        Only these; all when None.
+    filters
+        Only the rows for which all of these hold, as `pyarrow.parquet.read_table` has them.
+
+    Raises
+    ------
+    FileNotFoundError
+        When it is not there.
+    InputError
+        When it is no Parquet file of this schema, or a damaged one.
+    """
+    names = schema.names if columns is None else list(columns)
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise InputError("is no regular file", file=str(path))
+        table = pq.read_table(
+            path, columns=columns, filters=filters, partitioning=None, page_checksum_verification=True
+        )
+        table.validate(full=True)
+        return as_table(table, pa.schema([schema.field(name) for name in names], metadata=schema.metadata))
+    except (pa.ArrowException, ValueError, OSError) as error:
+        # Bytes that make no sense are told by errors of pyarrow's own and by OSError without a number; one with a
+        # number comes from the disk.
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise InputError(f"is damaged: {error}", file=str(path)) from error
 
 
 def parquet_bytes(data: pd.DataFrame | pa.Table, schema: pa.Schema) -> bytes:

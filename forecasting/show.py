@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -22,6 +21,7 @@ from forecasting.display import count, day, decimals_for, number, p_value, perce
 from forecasting.errors import InputError
 from forecasting.manifest import Manifest
 from forecasting.metrics import REFERENCE
+from forecasting.schemas import METRICS, read_parquet
 from forecasting.store import Store
 from forecasting.verification import verify_files
 
@@ -183,7 +183,7 @@ def _print_ticker(console: Console, name: str, rows: Rows) -> None:
 def _print_scores(console: Console, path: Path, name: str) -> None:
     if not path.exists():
         return
-    scores = _rows(pq.read_table(path, partitioning=None, filters=[("ticker", "==", name)]))
+    scores = _rows(read_parquet(path, METRICS, filters=[("ticker", "==", name)]))
     if not scores:
         console.print(Text("\nNo held-out scores: too little history.", style="yellow"))
         return

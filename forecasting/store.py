@@ -24,13 +24,13 @@ from datetime import date
 from pathlib import Path, PurePosixPath
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from forecasting.atomic import FileRecord, StagedFile, ensure_folder, remove_leftovers, sha256_of_file, write_file
 from forecasting.errors import InputError
 from forecasting.locking import StoreLock, StoreLockedError
 from forecasting.manifest import Manifest, load_manifest
 from forecasting.publication import Publication
+from forecasting.schemas import FORECASTS, read_parquet
 
 __all__ = ["KINDS", "Store", "StoreLockedError"]
 
@@ -149,13 +149,10 @@ class Store:
         InputError
             When there are none of that date, or the file is damaged.
         """
-        path = self.forecasts_path(as_of)
         try:
-            return pq.read_table(path, partitioning=None)
+            return read_parquet(self.forecasts_path(as_of), FORECASTS)
         except FileNotFoundError:
             raise InputError(f"nothing is published as of {as_of}", file=str(self.root)) from None
-        except pa.ArrowInvalid as error:
-            raise InputError(f"is damaged: {error}", file=str(path)) from error
 
     # Writing ---------------------------------------------------------------------------------------------------------
 

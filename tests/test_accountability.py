@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 
 import duckdb
 import numpy as np
@@ -342,6 +342,62 @@ def test_a_damaged_file_is_told_and_holds_up_no_other(store):
     assert len(scoring.findings) == 2
     assert scored(store, SESSIONS[FIRST])
     assert scores_path(store, SESSIONS[FIRST]).read_bytes() == b"PAR1 and no more"
+
+
+def flipped(data, at):
+    return data[:at] + bytes([data[at] ^ 0x10]) + data[at + 1 :]
+
+
+def test_wherever_a_byte_of_an_old_file_has_changed_it_is_told_and_no_other_is_held_up(store):
+    history = prices()
+    publish(store, FIRST, history)
+    publish(store, FIRST + 1, history)
+    path = store.forecasts_path(SESSIONS[FIRST])
+    whole = path.read_bytes()
+    for at in range(0, len(whole), 97):
+        path.write_bytes(flipped(whole, at))
+        scores_path(store, SESSIONS[FIRST + 1]).unlink(missing_ok=True)
+        scoring = score(store, history, FIRST + 3)
+        # What stands there now is not what was published, even where it can still be read.
+        assert set(scoring.added["cutoff"]) == {SESSIONS[FIRST + 1]}
+        assert "is not the file that its manifest names" in scoring.findings[0].message
+    path.write_bytes(whole)
+    assert set(score(store, history, FIRST + 3).added["cutoff"]) == {SESSIONS[FIRST]}
+
+
+def test_damaged_scores_are_left_out_of_the_record_and_never_written_over(store, caplog):
+    history = prices()
+    for row in (FIRST, FIRST + 1):
+        publish(store, row, history)
+    score(store, history, FIRST + 5)
+    path = scores_path(store, SESSIONS[FIRST])
+    complete = read_scores(store)
+    whole = path.read_bytes()
+    foreign = parquet_bytes(published(history, FIRST), FORECASTS)
+    for damaged in (b"", whole[:-7], foreign, *(flipped(whole, at) for at in range(0, len(whole), 53))):
+        path.write_bytes(damaged)
+        score(store, history, FIRST + 6)
+        left = read_scores(store)
+        own = complete[complete["as_of"].isin(left["as_of"].unique())]
+        pd.testing.assert_frame_equal(left, own.reset_index(drop=True))
+        assert SESSIONS[FIRST + 1] in set(left["cutoff"].dt.date)
+        assert scored(store, SESSIONS[FIRST])
+        assert path.read_bytes() == damaged
+    assert f"the scores of {SESSIONS[FIRST]} are left out" in caplog.text
+
+
+def test_a_forecast_published_again_without_new_rows_counts_once(store):
+    history = prices()
+    publish(store, FIRST, history)
+    for later in (1, 2):  # a Saturday and a Sunday, say
+        day = SESSIONS[FIRST] + timedelta(days=later)
+        with store.publication(day) as publication:
+            publication.commit(published(history, FIRST), Manifest(as_of=day, config={}))
+    score(store, history, FIRST + 5)
+    assert len(store.dates("scores")) == 3
+    scores = read_scores(store)
+    assert len(scores) == 3
+    assert set(scores["as_of"].astype(str)) == {str(SESSIONS[FIRST])}
 
 
 def test_readers_take_the_folder_as_one_table_with_its_schema_named(store):
