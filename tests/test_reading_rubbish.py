@@ -54,6 +54,23 @@ def last_column_is_low(cut: int) -> str:
     return file(rows, "Date,Volume,Open,High,Low", end="")[:-cut]
 
 
+def scaled() -> str:
+    """Prices brought to run from exactly 0 to exactly 1, as for a network's input; one zero among many rows."""
+    rows = []
+    for at in range(300):
+        price = at if at < 250 else 250 + (at - 250) / 1000
+        cells = (price + 0.5, min(price + 1.0, 250.5), price, price + 0.5)
+        rows.append(f"{DAYS[0] + timedelta(days=at)},{','.join(f'{cell / 250.5:.9f}' for cell in cells)},{at}")
+    return file(rows)
+
+
+def quoted_in_32nds() -> str:
+    rows = [
+        f"{DAYS[at]},{','.join(f'{int(p)}{chr(39)}{int(p % 1 * 320):03d}' for p in PRICES[at])}" for at in range(24)
+    ]
+    return file(rows, "Date,Open,High,Low,Close")
+
+
 MIXED = dated("%d/%m/%Y")[:12] + dated("%m/%d/%Y")[12:]
 EXCEL = [line(at, day=f"{d:%d/%m/%Y}" if d.day > 12 else f"{d.month}/{d.day}/{d.year}") for at, d in enumerate(DAYS)]
 
@@ -167,6 +184,65 @@ REFUSED: dict[str, tuple[str | bytes, int | None, str | None, str]] = {
         "Date",
         "1904",
     ),
+    "year_0024": (instead(23, line(23, day="0024-01-18")), 25, "Date", "no date"),
+    "days_since_1970": (
+        file([line(at, day=20000 + (d - DAYS[0]).days) for at, d in enumerate(DAYS)]),
+        None,
+        "Date",
+        "1970",
+    ),
+    "day_of_the_year": (file([line(at, day=d.strftime("%y%j")) for at, d in enumerate(DAYS)]), None, "Date", "epoch"),
+    "seconds_since_2001": (
+        file(
+            [line(at, day=(d - date(2001, 1, 1)).days * 86400) for at, d in enumerate(DAYS)],
+            HEADER.replace("Date", "Timestamp"),
+        ),
+        None,
+        "Timestamp",
+        "epoch",
+    ),
+    "years_of_an_emperor": (
+        file(
+            [line(at, day=f"{d.year - 2018:02d}/{d.month:02d}/{d.day:02d}") for at, d in enumerate(DAYS)],
+            "日付,始値,高値,安値,終値,出来高",
+        ),
+        None,
+        "日付",
+        "emperor",
+    ),
+    "scaled_to_one": (scaled(), 2, "Low", "scaled"),
+    "bonds_in_32nds": (quoted_in_32nds(), 2, "Open", "no number"),
+    "pence_and_pounds": (
+        file(
+            [row.replace(",", " GBp,", 2).replace(" GBp", "", 1) for row in GOOD[:20]]
+            + [row.replace(",", " GBP,", 2).replace(" GBP", "", 1) for row in GOOD[20:]]
+        ),
+        22,
+        "Open",
+        "no number",
+    ),
+    "two_opens_told_apart_by_pandas": (file([row + ",7" for row in GOOD], HEADER + ",Open.1"), 1, None, "both be Open"),
+    "two_currencies": (
+        file(
+            [row + row[10:] for row in GOOD], "Date,open_usd,high_usd,low_usd,close_usd,v,open_eur,high_eur,low_eur,c,w"
+        ),
+        1,
+        None,
+        "could both be Open",
+    ),
+    "cut_before_the_currency": (
+        file(
+            [f"{DAYS[at]};{';'.join(f'{p:.2f} kr.'.replace('.', ',', 1) for p in PRICES[at])}" for at in range(24)],
+            "Dato;Åbning;Højeste;Laveste;Lukning",
+            end="",
+        )[:-6],
+        25,
+        "Lukning",
+        "cut short",
+    ),
+    "cut_dividend": (file([*GOOD, "2024-01-19,0.24 Divid"], end=""), 26, None, "2 of 6 fields"),
+    "dividend_for_an_open": (cell(5, 1, "0.24 Dividend"), 7, "Open", "no number"),
+    "dates_below_the_footer": (file([*GOOD, "Dividends", "2024-01-19,0.24"]), 26, None, "no row of prices"),
     "letters_of_no_encoding": (file().encode()[:90] + b"\xff\xfe\xfa" + file().encode()[90:], None, None, "no "),
     "nothing_but_nulls": (file([f"{day},null,null,null,null,null" for day in DAYS]), 2, "Open", "no row has prices"),
 }
@@ -192,6 +268,8 @@ TOLD: dict[str, tuple[str, int, tuple[str, ...]]] = {
     "text_below": (file([*GOOD, "Source: a vendor, all rights reserved"]), 24, ("line 26",)),
     "row_of_nulls": (instead(5, f"{DAYS[5]},null,null,null,null,null"), 23, ("line 7: no prices",)),
     "row_of_nothing": (instead(5, f"{DAYS[5]},,,,,"), 23, ("line 7: no prices",)),
+    "dividend_on_a_day": (before(5, f"{DAYS[5]},0.24 Dividend"), 24, ("line 7: no prices",)),
+    "another_table_below": (file([*GOOD, "", "Totals of the month", "rows,24"]), 24, ("lines 27-28",)),
     "repeated_rows": (file([*GOOD, GOOD[3], GOOD[4]]), 24, ("lines 26-27",)),
     "file_twice": (file([*GOOD, *GOOD]), 24, ("lines 26-49",)),
     "shuffled": (file([GOOD[at * 7 % 24] for at in range(24)]), 24, ("out of order",)),
@@ -218,6 +296,17 @@ def test_read_with_a_word_on_it(name: str, tmp_path: Path) -> None:
     assert len(read.prices) == rows
     told = "\n".join(finding.message for finding in read.findings)
     assert all(part in told for part in parts), told
+
+
+def test_tickers_side_by_side_are_told_apart_under_names_that_pandas_numbered(tmp_path: Path) -> None:
+    rows = [f"{d},{','.join(f'{p},{2 * p}' for p in PRICES[at][:3])}" for at, d in enumerate(DAYS)]
+    header = "Price,Open,Open.1,High,High.1,Low,Low.1\nTicker,AAA,BBB,AAA,BBB,AAA,BBB\nDate,,,,,,"
+    (tmp_path / "wide.csv").write_text(file(rows, header))
+
+    by_ticker = dict(iter(read_prices(tmp_path / "wide.csv").prices.groupby("ticker")))
+
+    assert by_ticker["AAA"]["open"].tolist() == [prices[0] for prices in PRICES]
+    assert by_ticker["BBB"]["open"].tolist() == [2 * prices[0] for prices in PRICES]
 
 
 def test_tickers_side_by_side_are_told_apart(tmp_path: Path) -> None:

@@ -564,6 +564,85 @@ V: dict[str, str | bytes] = {
     "formula_free_null_row": table("Date,Open,High,Low,Close", lambda r: f"{r.d},{r.o},{r.h},{r.lo},{r.c}")
     + "2024-01-19,null,null,null,null\n",
     "no_close_no_volume": table("Date,Open,High,Low", lambda r: f"{r.d},{r.o},{r.h},{r.lo}"),
+    "yahoo_page_with_events": table(
+        "Date\tOpen\tHigh\tLow\tClose Close price adjusted for splits.\tAdj Close Adjusted close price.\tVolume",
+        lambda r: (
+            f"{r.d:%b} {r.d.day}, {r.d.year}\t{us(r.o)}\t{us(r.h)}\t{us(r.lo)}\t{us(r.c)}\t{us(r.c / 2)}\t{r.v:,}"
+            + (f"\n{r.d:%b} {r.d.day}, {r.d.year}\t0.24 Dividend" if r.d.day == 2 else "")
+            + (f"\n{r.d:%b} {r.d.day}, {r.d.year}\t4:1 Stock Splits" if r.d.day == 20 else "")
+        ),
+        NEWEST_FIRST,
+    ),
+    "yahoo_scraped_with_events": table(
+        "Date,Open,High,Low,Close*,Adj Close**,Volume",
+        lambda r: (
+            f"{r.d},{r.o},{r.h},{r.lo},{r.c},{r.c / 2},{r.v}"
+            + (f"\n{r.d}" + ",0.24 Dividend" * 6 if r.d.day == 2 else "")
+            + (f"\n{r.d},0.24 Dividend,,,,," if r.d.day == 3 else "")
+        ),
+    ),
+    "nse_delivery": table(
+        "SYMBOL, SERIES, DATE1, PREV_CLOSE, OPEN_PRICE, HIGH_PRICE, LOW_PRICE, LAST_PRICE, CLOSE_PRICE, TTL_TRD_QNTY",
+        lambda r: f"ABC, EQ, {r.d:%d-%b-%Y}, {r.o - 3:.2f}, {r.o}, {r.h}, {r.lo}, {r.c - 1}, {r.c}, {r.v}",
+    ),
+    "nse_udiff": table(
+        "TradDt,BizDt,TckrSymb,SctySrs,OpnPric,HghPric,LwPric,ClsPric,LastPric,PrvsClsgPric,OpnIntrst,TtlTradgVol",
+        lambda r: f"{r.d},{r.d},ABC,EQ,{r.o},{r.h},{r.lo},{r.c},{r.c - 1},{r.o - 2},,{r.v}",
+    ),
+    "crsp": table(
+        "PERMNO,date,TICKER,BIDLO,ASKHI,PRC,VOL,RET,OPENPRC",
+        lambda r: f"14593,{r.d:%d%b%Y},ABC,{r.lo},{r.h},{r.c},{r.v},0.01,{r.o}",
+    ),
+    "compustat": table(
+        "gvkey,iid,datadate,tic,cshtrd,prccd,prchd,prcld,prcod",
+        lambda r: f"001690,01,{r.d:%d/%m/%Y},ABC,{r.v},{r.c},{r.h},{r.lo},{r.o}",
+    ),
+    "refinitiv_fields": table(
+        "Date,TRDPRC_1,HIGH_1,LOW_1,OPEN_PRC,ACVOL_UNS,BID,ASK",
+        lambda r: f"{r.d},{r.c},{r.h},{r.lo},{r.o},{r.v},{r.c - 0.01},{r.c + 0.01}",
+    ),
+    "polygon_flat_file": table(
+        "ticker,volume,open,close,high,low,window_start,transactions",
+        lambda r: f"ABC,{r.v},{r.o},{r.c},{r.h},{r.lo},{unix(r.d, 5)}000000000,9",
+    ),
+    "coindesk": table(
+        "Currency,Date,Closing Price (USD),24h Open (USD),24h High (USD),24h Low (USD)",
+        lambda r: f"BTC,{r.d},{r.c},{r.o},{r.h},{r.lo}",
+    ),
+    "coincodex": table(
+        "Start,End,Open,High,Low,Close,Volume,Market Cap",
+        lambda r: f"{r.d},{r.d + timedelta(days=1)},{r.o},{r.h},{r.lo},{r.c},{r.v},1e12",
+    ),
+    "currency_behind_the_names": table(
+        "date,open_usd,high_usd,low_usd,close_usd,volume_usd", lambda r: f"{r.d},{r.o},{r.h},{r.lo},{r.c},{r.v}"
+    ),
+    "tonghuashun": table(
+        "时间\t开盘\t最高\t最低\t收盘\t总手",
+        lambda r: f"{r.d},{'一二三四五'[r.d.weekday()]}\t{r.o}\t{r.h}\t{r.lo}\t{r.c}\t{r.v:,}",
+    ).encode("gb18030"),
+    "euronext_marks_of_text": table(
+        "Date;Open;High;Low;Last;Close", lambda r: f"'{r.d:%d/%m/%Y};{r.o};{r.h};{r.lo};{r.c - 1};{r.c}"
+    ),
+    "croatia": table(
+        "Datum;Otvaranje;Najviša;Najniža;Zatvaranje",
+        lambda r: f"{r.d:%d.%m.%Y}.;{eu(r.o)};{eu(r.h)};{eu(r.lo)};{eu(r.c)}",
+    ),
+    "japan_euc": table("日付,始値,高値,安値,終値", lambda r: f"{r.d:%Y/%m/%d},{r.o},{r.h},{r.lo},{r.c}").encode(
+        "euc_jp"
+    ),
+    "germany_mac": table(
+        "Datum;Eröffnung;Höchst;Tiefst;Schluß", lambda r: f"{r.d:%d.%m.%Y};{eu(r.o)};{eu(r.h)};{eu(r.lo)};{eu(r.c)}"
+    ).encode("mac_roman"),
+    "germany_dos": table(
+        "Datum;Eröffnung;Höchst;Tiefst;Schluß", lambda r: f"{r.d:%d.%m.%Y};{eu(r.o)};{eu(r.h)};{eu(r.lo)};{eu(r.c)}"
+    ).encode("cp850"),
+    "moex_with_its_cursor": "history\n\n"
+    + table("TRADEDATE;SECID;OPEN;LOW;HIGH;CLOSE;VOLUME", lambda r: f"{r.d};ABC;{r.o};{r.lo};{r.h};{r.c};{r.v}")
+    + "\nhistory.cursor\n\nINDEX;TOTAL;PAGESIZE\n0;24;100\n",
+    "yfinance_ticker_that_is_a_unit": "Price,Close,High,Low,Open,Volume\nTicker,M,M,M,M,M\nDate,,,,,\n"
+    + "".join(f"{r.d},{r.c},{r.h},{r.lo},{r.o},{r.v}\n" for r in ROWS),
+    "footer_in_the_first_field": table("Date,Open,High,Low,Close", lambda r: f"{r.d},{r.o},{r.h},{r.lo},{r.c}")
+    + "Source: a vendor,,,,\n",
     "cp1252_currency": table("Date;Open;High;Low;Close", lambda r: f"{r.d};£{r.o};£{r.h};£{r.lo};£{r.c}").encode(
         "cp1252"
     ),
@@ -577,10 +656,12 @@ TICKER = {
     "china_netease": "'600519",
     "cryptodatadownload": "ABC/USD",
     "coinmarketcap": "2781",
+    "yfinance_ticker_that_is_a_unit": "M",
 } | dict.fromkeys(
     [
         "tiingo_pandas", "yfinance_three_rows", "yfinance_reset_index", "yfinance_unnamed_levels", "yfinance_by_ticker",
         "yfinance_tuples", "quantmod", "nse_bhav", "finam_yyyymmdd", "finam_ddmmyy", "moex", "alpaca",
+        "nse_delivery", "nse_udiff", "crsp", "compustat", "polygon_flat_file", "moex_with_its_cursor",
     ],
     "ABC",
 )  # fmt: skip

@@ -23,6 +23,7 @@ from forecasting.reading.raw import LARGEST_QUOTED, too_large
 from forecasting.reading.shapes import read_stamp
 from forecasting.reading.table import Broken, FloatArray, IntArray, Source, where
 from forecasting.reading.text import Text
+from forecasting.reading.words import load
 
 __all__ = ["Rows", "Unreadable", "read_rows"]
 
@@ -33,6 +34,9 @@ _MOST_BROKEN = 100_000
 _MOST_NOTES = 1000
 """With more rows that are none, the file is none of prices, whatever else is in it."""
 _BLANKS = ' \t,;|"'
+_EVENT = re.compile(
+    rf"[\d.,:/ ]*\b(?:{'|'.join(map(re.escape, load('notation')['events']))})\b[:\d.,/ ]*", re.IGNORECASE
+)
 _TROUBLE = re.compile(
     r"error|exception|traceback|failed|failure|denied|limit|timed? ?out|unavailable|[<{}]", re.IGNORECASE
 )
@@ -77,7 +81,7 @@ class Rows(Source):
             read = numbers.read_volumes if role == "volume" else numbers.read_numbers
             values[role], bad = read(cells, decimal)
             if role != "volume":
-                bad |= numbers.other_currency(cells)
+                bad |= numbers.other_currency(cells) | numbers.thirty_seconds(cells)
             unreadable += [(role, int(row), cells[row]) for row in np.flatnonzero(bad)]
         return values, unreadable
 
@@ -97,6 +101,7 @@ def read_rows(text: Text, layout: Layout, ticker: str) -> Rows:
     if len(text.data) > LARGEST_QUOTED:
         raise too_large(text.file)
     whole, broken, notes = _split(text, layout)
+    _end_table(whole, broken, notes, layout.width)
     last = max([whole[-1].line if whole else 0, *(one.line for one in broken[-1:])])
     footer = [note.line for note in notes if note.line > last and not _TROUBLE.search(" ".join(note.cells))]
     broken += [note for note in notes if note.line not in footer]
@@ -117,6 +122,17 @@ def read_rows(text: Text, layout: Layout, ticker: str) -> Rows:
     )
 
 
+def _end_table(whole: Sequence[_Row], broken: list[Broken], notes: list[Broken], width: int) -> None:
+    """Count what stands below the text that ends a table, another small table perhaps, as text: it holds no date."""
+    last = whole[-1].line if whole else 0
+    end = next((note.line for note in notes if note.line > last), None)
+    if end is None:
+        return
+    below = [one for one in broken if one.line > end and len(one.cells) < width and not any(map(read_stamp, one.cells))]
+    broken[:] = [one for one in broken if one not in below]
+    notes[:] = sorted([*notes, *below])
+
+
 class _Row(NamedTuple):
     """A whole row: its line, its fields, and whether there is a quotation mark in it."""
 
@@ -130,12 +146,15 @@ def _split(text: Text, layout: Layout) -> tuple[list[_Row], list[Broken], list[B
     whole: list[_Row] = []
     broken: list[Broken] = []
     notes: list[Broken] = []
+    opened = layout.blocks[0].columns["open"]
     for number, line in text.lines(layout.start):
         row = split_line(line, layout.delimiter) if line.strip(_BLANKS) else []
         if row is None:
             broken.append(Broken(number, line.split(layout.delimiter), "a quotation mark is not closed"))
-        elif len(row) == layout.width and row[layout.date][:1].isdigit():
+        elif len(row) == layout.width and row[layout.date][:1].isdigit() and not row[opened][-1:].isalpha():
             whole.append(_Row(number, row, '"' in line))
+        elif _is_event(row, layout):
+            whole.append(_Row(number, _without_prices(row, layout), '"' in line))
         elif any(row):
             what, is_note = _misfit(row, layout)
             if what:
@@ -162,6 +181,18 @@ def _misfit(row: Sequence[str], layout: Layout) -> tuple[str | None, bool]:
     if len(row) < layout.width:
         return f"{len(row)} of {layout.width} fields (file cut short?)", False
     return None, False
+
+
+def _is_event(row: Sequence[str], layout: Layout) -> bool:
+    """Whether a line tells, in place of a day's prices, of a dividend or a split on it (Yahoo's page)."""
+    told = {cell for at, cell in enumerate(row) if cell and at not in {layout.date, layout.ticker}}
+    dated = layout.date < len(row) <= layout.width and row[layout.date] != ""
+    return dated and len(told) == 1 and _EVENT.fullmatch(told.pop()) is not None
+
+
+def _without_prices(row: Sequence[str], layout: Layout) -> list[str]:
+    kept = {layout.date, layout.ticker}
+    return [row[at] if at in kept and at < len(row) else "" for at in range(layout.width)]
 
 
 def _is_note(row: Sequence[str], layout: Layout) -> bool:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from forecasting.reading.names import PRICES, Role
 from forecasting.reading.order import check_days, check_order
-from forecasting.reading.table import FloatArray, IntArray, Table
+from forecasting.reading.table import BoolArray, FloatArray, IntArray, Table
 from forecasting.reading.verdict import Verdict, number, sort_index
 
 __all__ = ["check_rows"]
@@ -72,8 +72,23 @@ def _possible(verdict: Verdict) -> None:
     for role in roles:
         values = verdict.table.prices[role]
         verdict.refuse(~np.isfinite(values), partial(_say, values, "is not finite"), role)
+    scaled = _scaled(verdict.table)
+    verdict.refuse(scaled, lambda _: "all prices are from 0 to 1, which both occur: scaled numbers, no prices", "low")
+    for role in roles:
         values = verdict.table.prices[role]
         verdict.refuse_unless_rare(values <= 0, partial(_say, values, "is no price"), role)
+
+
+def _scaled(table: Table) -> BoolArray:
+    """Which zeros are of tickers whose prices were scaled to run from exactly 0 to exactly 1."""
+    zero: BoolArray = table.prices["low"] == 0
+    if not zero.any():
+        return zero
+    tops, floors = np.full(len(table.tickers), -np.inf), np.full(len(table.tickers), np.inf)
+    np.maximum.at(tops, table.codes, table.prices["high"])
+    np.minimum.at(floors, table.codes, table.prices["low"])
+    scaled: BoolArray = zero & ((tops == 1) & (floors == 0))[table.codes]
+    return scaled
 
 
 def _consistent(verdict: Verdict) -> None:

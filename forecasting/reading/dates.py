@@ -87,6 +87,11 @@ class DateColumn:
         return self.shape is not None and self.shape.kind in _ORDERS
 
     @property
+    def epochs(self) -> bool:
+        """Whether they are seconds since 1970, or since some other moment."""
+        return self.shape is not None and self.shape.kind == "epoch"
+
+    @property
     def short_years(self) -> bool:
         """Whether years have two digits: their century follows from the sequence (:func:`centuries`)."""
         return self.shape is not None and "short" in self.shape

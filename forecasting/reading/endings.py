@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ __all__ = ["Cut", "cut_short"]
 _TAIL = 1 << 15
 _ABOVE = 100
 _ENOUGH = 3
+_BEHIND = re.compile(r"[^\d.,]\D*$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,8 @@ def _shorter(last: str, fields: list[str], column: int, layout: Layout) -> bool:
         return len(last) < min(map(len, fields))
     if not roles:
         return False
+    # Without what stands behind the number: the point of "kr." is no decimal mark.
+    last, *fields = (_BEHIND.sub("", field) for field in (last, *fields))
     marks = Counter(mark for field in fields if (mark := _last_mark(field)))
     mark = marks.most_common(1)[0][0] if marks else "."
     return _after(last, mark) < min(_after(field, mark) for field in fields)

@@ -15,6 +15,7 @@ import pyarrow.csv as pa_csv
 
 from forecasting.reading.layout import Layout
 from forecasting.reading.names import PRICES, Role
+from forecasting.reading.shapes import read_stamp
 from forecasting.reading.table import FloatArray, IntArray, Source
 from forecasting.reading.text import Text
 
@@ -54,8 +55,8 @@ def read_plain(text: Text, layout: Layout, ticker: str) -> Plain | None:
     if not len(table):
         return None
     dates, date_codes = _distinct(table[str(layout.date)])
-    if "" in dates:
-        return None
+    if any(not text[:1].isdigit() and read_stamp(text) is None for text in dates):
+        return None  # a footer, or a row that is none
     tickers, ticker_codes = [ticker], np.zeros(len(table), dtype=np.int64)
     if layout.ticker is not None:
         tickers, ticker_codes = _distinct(table[str(layout.ticker)])

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from forecasting.errors import InputError
 from forecasting.findings import Finding
-from forecasting.reading.names import PRICES, REQUIRED, Role, is_unit, normalise, rank, split_affix
+from forecasting.reading.names import PRICES, REQUIRED, Role, is_unit, normalise, rank, split_affix, unmangled
 from forecasting.reading.numbers import MISSING
 
 __all__ = ["DELIMITERS", "Block", "Header", "ticker_row"]
@@ -70,7 +70,7 @@ class Header:
             i: place for i, cell in enumerate(self.cells) if i not in out and (place := rank(role, cell)) is not None
         }
         surest = [index for index, place in ranks.items() if place == min(ranks.values())]
-        exact = [index for index in surest if self.cells[index].casefold() == role]
+        exact = [index for index in surest if unmangled(self.cells[index]).casefold() == role]
         if len(surest) < 2 or len(exact) == 1:
             return next(iter(exact or surest), None)
         named = " and ".join(f"{index + 1} ({self.cells[index]!r})" for index in surest)
@@ -117,8 +117,10 @@ def ticker_row(cells: Sequence[str], above: Sequence[str], below: Sequence[str])
     if len(columns) < len(_NEEDED):
         return None
     for row, under in ((below, True), (above, False)):
-        named = len(row) == len(cells) and normalise(row[0]) in {"ticker", "tickers", "symbol", "symbols", ""}
-        if named and all(_is_word(row[index]) for index in columns) and not is_unit(row[min(columns)]):
+        said = len(row) == len(cells) and normalise(row[0]) in {"ticker", "tickers", "symbol", "symbols"}
+        # Where nothing says that these are tickers, they may be units; where it is said, M is Macy's and no million.
+        named = said or (len(row) == len(cells) and not row[0] and not is_unit(row[min(columns)]))
+        if named and all(_is_word(row[index]) for index in columns):
             return [cell if index in columns else "" for index, cell in enumerate(row)], under
     return None
 

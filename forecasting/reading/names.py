@@ -14,15 +14,18 @@ from typing import Literal
 
 from forecasting.reading.words import load, plain_letters
 
-__all__ = ["PRICES", "REQUIRED", "Role", "is_unit", "normalise", "rank", "split_affix"]
+__all__ = ["PRICES", "REQUIRED", "Role", "is_unit", "normalise", "rank", "split_affix", "unmangled"]
 
 Role = Literal["ticker", "date", "open", "high", "low", "close", "volume"]
 
 PRICES: tuple[Role, ...] = ("open", "high", "low", "close", "volume")
 REQUIRED: tuple[Role, ...] = ("date", "open", "high", "low")
 
-_UNITS = "|".join(re.escape(unit) for unit in load("notation")["units"])
+_NOTATION = load("notation")
+_UNITS = "|".join(re.escape(unit) for unit in _NOTATION["units"])
 _UNIT = re.compile(rf"\s*[\(\[]\s*(?:{_UNITS})\s*[\)\]]\s*$", re.IGNORECASE)
+_CURRENCY = re.compile(rf" (?:{'|'.join(sign.casefold() for sign in _NOTATION['currencies'] if sign.isalpha())})$")
+_MANGLED = re.compile(r"\.[1-9]\d?$")
 _NUMBERED = re.compile(r"^\s*\d{1,2}[a-z]?\.\s+")
 _EASTERN = re.compile("[\u3040-\u30ff\u4e00-\u9fff]")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
@@ -48,8 +51,18 @@ def is_unit(cell: str) -> bool:
 
 
 def rank(role: Role, cell: str) -> int | None:
-    """How sure a header's cell names a role: 0 is the surest, None is not at all."""
-    return _RANKS[role].get(normalise(cell))
+    """How sure a header's cell names a role: 0 is the surest, None is not at all.
+
+    A name may be followed by its currency (``open_usd``), unless the list has it whole (``volume usd``).
+    """
+    name, ranks = normalise(unmangled(cell)), _RANKS[role]
+    place = ranks.get(name)
+    return ranks.get(_CURRENCY.sub("", name)) if place is None else place
+
+
+def unmangled(cell: str) -> str:
+    """Take off the number by which pandas tells equal names apart: ``Open.1`` stood there as a second ``Open``."""
+    return _MANGLED.sub("", cell)
 
 
 def split_affix(cell: str) -> tuple[str, Role] | None:

@@ -27,6 +27,7 @@ __all__ = [
     "read_numbers",
     "read_plain_numbers",
     "read_volumes",
+    "thirty_seconds",
 ]
 
 Decimal = Literal["point", "comma"]
@@ -50,6 +51,7 @@ _GRAMMAR = {"point": _POINT, "comma": _COMMA}
 _GROUPS = {"point": ",", "comma": "."}
 _NON_FINITE = re.compile(r"[+-]?(?:inf(?:inity)?)", re.IGNORECASE)
 
+_THIRTY_SECONDS = re.compile(r"\d{2,3}['\u2019](?:[0-2]\d|3[01])\d", re.ASCII)
 _DIGITS = str.maketrans("12345678", "99999999")
 """Makes one form of all cells that are written alike, of which there are few."""
 _SPACED = re.compile("(?<=[0-9])[ '\u2019](?=[0-9]{3})")
@@ -174,16 +176,23 @@ def _beside_whole_numbers(columns: Sequence[Sequence[str]]) -> bool:
 
 
 def other_currency(cells: Sequence[str]) -> NDArray[np.bool_]:
-    """Find cells that bear another currency's sign than most of those that bear one."""
+    """Find cells that bear another currency's sign than most of those that bear one (``GBp`` is not ``GBP``)."""
     counts: Counter[str] = Counter()
     for form, count in Counter(cell.translate(_DIGITS) for cell in cells).items():
         if match := _CURRENCY.search(form):
-            counts[match[0].casefold()] += count
+            counts[match[0]] += count
     if len(counts) < 2:
         return np.zeros(len(cells), dtype=np.bool_)
     own = counts.most_common(1)[0][0]
     matches = (_CURRENCY.search(cell) for cell in cells)
-    return np.array([match is not None and match[0].casefold() != own for match in matches], dtype=np.bool_)
+    return np.array([match is not None and match[0] != own for match in matches], dtype=np.bool_)
+
+
+def thirty_seconds(cells: Sequence[str]) -> bool:
+    """Whether a column may be of points and 32nds, as bonds are quoted: ``110'255`` is no 110,255 then."""
+    if not any("'" in cell or "\u2019" in cell for cell in cells):
+        return False
+    return all(_THIRTY_SECONDS.fullmatch(text) for text in map(bare, cells) if text.casefold() not in MISSING)
 
 
 def evidence(columns: Iterable[Sequence[str]]) -> tuple[int, int, int]:

@@ -30,9 +30,11 @@ _OTHER_EPOCHS = re.compile("[\u0600-\u06ff\u0e00-\u0e7f\u4e00-\u9fff]")
 _OUR_EPOCH = re.compile("[\u5024\u76d8\u3040-\u30ff\uac00-\ud7a3]")
 """What only Japanese, Korean and the mainland's Chinese write, where two digits are those of our own years."""
 _SHIFTED = (
-    "the dates run on into one day of the weekend only: timestamps of another zone, or serial numbers counted from "
-    "1904; the local date cannot be known"
+    "the dates run on into the weekend and leave out weekdays: timestamps of another zone, or numbers or years counted "
+    "from another epoch (1904, 1970, an emperor's); the local date cannot be known"
 )
+_EVERY_DAY = 0.9
+"""A market that is open on all seven days goes on to the very next day in at least so many of its steps."""
 _UNDECIDED = "the numbers can be read with a decimal point and with a decimal comma, and nothing in the file settles it"
 
 
@@ -92,7 +94,7 @@ class _Reading:
         wanted = self._wanted(days)
         self._add_undated(dates, wanted & (days == NO_DATE))
         rows = np.flatnonzero(wanted & (days != NO_DATE))
-        if dates.instants and len(shifted := _shifted(days[rows])):
+        if len(shifted := self._shifted(dates, days[rows])):
             self._problem(_SHIFTED, source.lines()[rows[shifted]].tolist(), layout.name(layout.date))
         cut = cut_short(self._text, source, layout) if wanted[-1] else None
         decimal = self._decimal(rows)
@@ -128,12 +130,22 @@ class _Reading:
             lines = source.lines()[source.date_codes == undecided.cell][:1].tolist()
             self._problem(undecided.what, lines, column, undecided.setting)
             return None
-        names = "".join(layout.header)
-        if dates.short_years and _OTHER_EPOCHS.search(names) and not _OUR_EPOCH.search(names):
+        if self._eastern_years(dates) and not _OUR_EPOCH.search("".join(layout.header)):
             what = "the years have two digits, and under such a header may be counted from another epoch"
             self._problem(what, [layout.line + 1], column)
             return None
         return dates
+
+    def _eastern_years(self, dates: DateColumn) -> bool:
+        """Whether years have two digits and stand where they may be counted from another epoch."""
+        return dates.short_years and _OTHER_EPOCHS.search("".join(self._layout.header)) is not None
+
+    def _shifted(self, dates: DateColumn, days: IntArray) -> IntArray:
+        """Find dates on a weekend where what is written is not plainly a date, and may have been another day."""
+        unsure = dates.instants or self._eastern_years(dates)
+        if not unsure and (not dates.epochs or np.bincount((days + 3) % 7, minlength=7)[:_SATURDAY].all()):
+            return np.zeros(0, dtype=np.int64)  # midnights that leave no weekday out: currencies trade on Sundays
+        return _shifted(days)
 
     def _days(self, dates: DateColumn) -> IntArray:
         """Give each row's day; of two-digit years, the century follows from each ticker's sequence."""
@@ -236,9 +248,12 @@ class _Reading:
 
 
 def _shifted(days: IntArray) -> IntArray:
-    """Find dates that are not those of sessions: they fall on one day of the weekend, and none on the other."""
+    """Find dates that are not those of sessions: they fall on the weekend, and do not run on every day."""
     weekdays = (days + 3) % 7
     saturdays, sundays = np.flatnonzero(weekdays == _SATURDAY), np.flatnonzero(weekdays == _SUNDAY)
-    if min(len(saturdays), len(sundays)) > 0 or max(len(saturdays), len(sundays)) <= _EXCEPTIONAL * len(days):
+    if max(len(saturdays), len(sundays)) <= _EXCEPTIONAL * len(days):
+        return np.zeros(0, dtype=np.int64)
+    steps = np.diff(np.unique(days))
+    if min(len(saturdays), len(sundays)) > 0 and np.count_nonzero(steps == 1) >= _EVERY_DAY * len(steps):
         return np.zeros(0, dtype=np.int64)
     return np.concatenate([saturdays, sundays])

@@ -36,11 +36,13 @@ _TIME = (
     r"\s*(?P<zone>Z|(?:UTC|GMT)?[+-]\d{2}(?::?\d{2})?|[A-Z]{3,4})?)?"
 )
 _LONGEST = 64
-_WEEKDAY = r"(?:\s*[(（][^)\d）]{1,4}[)）])?"
-_YEAR_FIRST = re.compile(rf"(\d{{4}})([-/.]) ?(\d{{1,2}})\2 ?(\d{{1,2}}){_WEEKDAY}{_TIME}", re.ASCII)
-_EAST = re.compile(rf"(\d{{4}})\s*[年년.]\s*(\d{{1,2}})\s*[月월.]\s*(\d{{1,2}})\s*[日일.]?{_WEEKDAY}{_TIME}", re.ASCII)
+_WEEKDAY = r"(?:\s*[(（][^)\d）]{1,4}[)）]|,[一二三四五六日])?"
+_YEAR_FIRST = re.compile(rf"([1-9]\d{{3}})([-/.]) ?(\d{{1,2}})\2 ?(\d{{1,2}}){_WEEKDAY}{_TIME}", re.ASCII)
+_EAST = re.compile(
+    rf"([1-9]\d{{3}})\s*[年년.]\s*(\d{{1,2}})\s*[月월.]\s*(\d{{1,2}})\s*[日일.]?{_WEEKDAY}{_TIME}", re.ASCII
+)
 _MINGUO = re.compile(r"(1\d{2})([/.])(\d{1,2})\2(\d{1,2})", re.ASCII)
-_NUMERIC = re.compile(rf"(\d{{1,2}})([-/.])(\d{{1,2}})\2(\d{{4}}){_WEEKDAY}{_TIME}", re.ASCII)
+_NUMERIC = re.compile(rf"(\d{{1,2}})([-/.]) ?(\d{{1,2}})\2 ?([1-9]\d{{3}})(?:\.| ?г\.?)?{_WEEKDAY}{_TIME}", re.ASCII)
 _SHORT = re.compile(rf"(\d{{1,2}})([-/.])(\d{{1,2}})\2(\d{{2}}){_TIME}", re.ASCII)
 _COMPACT = re.compile(rf"((?:1[89]|20)\d{{2}})(\d{{2}})(\d{{2}})(?:\d{{4}}|\d{{6}}|\.0+|\s+\d{{6}})?{_TIME}", re.ASCII)
 _SIX = re.compile(r"(\d{2})(\d{2})(\d{2})", re.ASCII)
@@ -48,13 +50,13 @@ _SERIAL = re.compile(r"([2-7]\d{4})(?:\.\d+)?", re.ASCII)
 _EPOCH = re.compile(r"(\d{9,10})(?:\.\d+)?|(\d{13})|(\d{15,16})|(\d{18,19})", re.ASCII)
 _NAMED_DAY = re.compile(
     rf"(?:[^\W\d_]{{2,}}\.?,?\s+)?(\d{{1,2}})(?:\.|º|st|nd|rd|th)?[-/. ]*(?:de )?([^\W\d_]{{3,}})\.?(?: de |[-/., ']+)?"
-    rf"(\d{{4}}|\d{{2}})(?: ?г\.?)?{_TIME}"
+    rf"([1-9]\d{{3}}|\d{{2}})(?: ?г\.?)?{_TIME}"
 )
 _NAMED_MONTH = re.compile(
     rf"(?:[^\W\d_]{{3,}}\.?,?\s+)?([^\W\d_]{{3,}})[-./ ]+(\d{{1,2}})(?:st|nd|rd|th)?(?:, ?|[-/ ]+)"
-    rf"(\d{{4}}|\d{{2}}){_TIME}"
+    rf"([1-9]\d{{3}}|\d{{2}}){_TIME}"
 )
-_NAMED_YEAR = re.compile(rf"(\d{{4}})[-/. ]+([^\W\d_]{{3,}})\.?[-/. ]+(\d{{1,2}}){_TIME}")
+_NAMED_YEAR = re.compile(rf"([1-9]\d{{3}})[-/. ]+([^\W\d_]{{3,}})\.?[-/. ]+(\d{{1,2}}){_TIME}")
 
 _MONTH: Mapping[str, int] = {
     plain_letters(name): int(number) for number, names in load("months").items() for name in names
@@ -64,6 +66,8 @@ _MONTH: Mapping[str, int] = {
 def read_stamp(text: str) -> Stamp | None:
     """Read the numbers and the shape of a date's text; None when it has no shape of a date."""
     text = text.strip()
+    if text[:1] == "'":  # a spreadsheet's mark of a text
+        text = text[1:].removesuffix("'")
     if len(text) > _LONGEST:
         return None
     for pattern, reader in _READERS:

@@ -16,9 +16,11 @@ from forecasting.reading.raw import looks_utf16
 
 __all__ = ["LATIN_ENCODINGS", "LEGACY_ENCODINGS", "Text", "decode"]
 
-LEGACY_ENCODINGS = ("cp1252", "cp932", "cp949", "gb18030", "big5", "cp1251", "cp1250", "cp1254")
+LEGACY_ENCODINGS = (
+    "cp1252", "cp932", "euc_jp", "cp949", "gb18030", "big5", "cp1251", "cp1250", "cp1254", "mac_roman", "cp850",
+)  # fmt: skip
 """Tried, in this order, when a file is no UTF-8: the first under which the header can be read is taken."""
-LATIN_ENCODINGS = frozenset({"cp1252", "cp1250", "cp1254"})
+LATIN_ENCODINGS = frozenset({"cp1252", "cp1250", "cp1254", "mac_roman", "cp850"})
 """Of these, the ones that a header can hardly tell apart."""
 
 _JSON = re.compile(rb"\s*[\[{]")
