@@ -30,7 +30,7 @@ from flows.following import follow
 from flows.options import Options, parameters_of
 from flows.outcome import Outcome
 from flows.progress import board
-from flows.runners import make_runner, per_shard
+from flows.runners import make_runner, per_shard, results_of
 from flows.sessions import is_settled, nothing_to_do, sessions_due
 from flows.stopping import cancellable, result_of
 from flows.tasks import describe, engineer, evaluate, ingest, publish, score, train, window_and_scale
@@ -86,7 +86,7 @@ def daily_forecast(**given: Any) -> Outcome | State[Outcome]:
         )
         follow(progress, trained, len(engineered.series))
         evaluated = per_shard(runner, evaluate, windows=windows, trained=trained, config=config, number=numbers)
-        done = evaluated.result()
+        done = results_of(windows, trained, evaluated)
 
     results, models = [result for result, _ in done], [model for _, model in done]
     run = collect(ingested, engineered, results, models, config=config, as_of=as_of)

@@ -23,21 +23,21 @@ class Outcome:
     Attributes
     ----------
     status
-        ``published``; ``partial``, when some tickers could not be read or forecast; ``idle``, when there was nothing
-        to do.
+        ``published``; ``partial``, when some tickers could not be read or forecast; ``kept``, when what was published
+        before stands and this run's forecasts are dropped; ``idle``, when there was nothing to do.
     message
         One plain sentence.
     as_of
         The date; None when idle.
     store, run, published, headline
-        What was published, where; None when idle.
+        What was published, where; None when idle, and no run and no headline when kept: they are not what stands there.
     stale
         Whether the session that was due is missing from the data altogether.
     record
         How earlier forecasts turned out; None while none has come due.
     """
 
-    status: Literal["published", "partial", "idle"]
+    status: Literal["published", "partial", "kept", "idle"]
     message: str
     as_of: date | None = None
     store: Store | None = None
@@ -62,6 +62,9 @@ class Outcome:
         cls, store: Store, run: Run, published: Published, *, stale: bool = False, record: TrackRecord | None = None
     ) -> Outcome:
         """Sum up a publication."""
+        if published.status == "kept":
+            message = f"{published.message[:1].upper()}{published.message[1:]}"
+            return cls("kept", message, run.as_of, store, published=published, stale=stale, record=record)
         summary = headline(overview(run.forecasts, run.metrics), len(run.withheld))
         parts = [
             published.message[:1].upper() + published.message[1:],

@@ -30,6 +30,10 @@ def check(options: RunOptions) -> None:
     if isinstance(options, Options):
         parse_as_of(options.as_of)
     require_calendar(config.calendar)
+    if config.device not in ("auto", "cpu"):
+        from forecasting.devices import choose_device  # noqa: PLC0415 - torch takes seconds, and is asked for nothing else
+
+        choose_device(config.device)
     read_prices(
         options.prices,
         as_of=options.as_of_day() if isinstance(options, Options) else None,

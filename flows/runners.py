@@ -14,7 +14,7 @@ from prefect.futures import PrefectFuture, PrefectFutureList
 from prefect.task_runners import ProcessPoolTaskRunner, TaskRunner, ThreadPoolTaskRunner
 from prefect.utilities.annotations import quote
 
-__all__ = ["make_runner", "per_shard"]
+__all__ = ["make_runner", "per_shard", "results_of"]
 
 
 def make_runner(kind: Literal["threads", "processes"], workers: int | None = None) -> TaskRunner[Any]:
@@ -45,6 +45,18 @@ def per_shard(
         name: value if isinstance(value, own) else unmapped(value) for name, value in parameters.items()
     }
     return runner.map(task, given, wait_for=after)
+
+
+def results_of(*stages: PrefectFutureList[Any]) -> list[Any]:
+    """Return what the shards of the last stage gave.
+
+    A shard that failed in an earlier stage leaves its later ones waiting for ever; the error raised is the one that it
+    failed with.
+    """
+    given: list[Any] = []
+    for stage in stages:
+        given = stage.result()
+    return given
 
 
 def _leave_signals_to_parent() -> None:

@@ -157,14 +157,22 @@ def remove_leftovers(staging: Path) -> int:
 
     Only under the store's lock: another run's temporary files look the same.
     """
-    leftovers = [path for path in staging.iterdir() if _TEMPORARY.fullmatch(path.name)]
+    leftovers = [path for path in staging.iterdir() if _TEMPORARY.fullmatch(path.name) and not path.is_dir()]
     for path in leftovers:
         path.unlink(missing_ok=True)  # another's attempt to open the store may have ended meanwhile
     return len(leftovers)
 
 
 def sha256_of_file(path: Path) -> FileRecord:
-    """Read a file and return what identifies its content."""
+    """Read a file and return what identifies its content.
+
+    Raises
+    ------
+    OSError
+        When it cannot be read, or is no regular file: a pipe or a device might never end.
+    """
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "no regular file", str(path))
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256")
         return FileRecord(digest.hexdigest(), file.tell())

@@ -13,13 +13,16 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from forecasting.errors import InputError
 
-__all__ = ["LEVELS", "QUANTILE_COLUMNS", "ForecastConfig", "parse_as_of"]
+__all__ = ["LEVELS", "OUT_OF_TIME", "QUANTILE_COLUMNS", "ForecastConfig", "parse_as_of"]
 
 LEVELS: tuple[float, ...] = tuple(round(0.05 * k, 2) for k in range(1, 20))
 """The probabilities of the 19 published quantiles, 0.05 to 0.95."""
 
 QUANTILE_COLUMNS: tuple[str, ...] = tuple(f"q{round(100 * level):02d}" for level in LEVELS)
 """Their column names, ``q05`` to ``q95``."""
+
+OUT_OF_TIME = "time budget spent"
+"""The published reason of a ticker whose LSTM there was no time to train."""
 
 _TUTORIAL: dict[str, Any] = {
     "horizon": 2,

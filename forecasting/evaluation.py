@@ -224,7 +224,10 @@ def _mean_loss(candidate: Candidate, known: Array, judged: NDArray[np.bool_]) ->
 
 
 def _scale(series: TickerSeries, windows: Windows, k: int) -> float:
+    """Mean absolute one-step change of Open over training rows; NaN where the test rows are not all in its unit."""
     rows = int(windows.validation_start[k] - windows.first[k])
+    if len(np.unique(series.factor[int(windows.test_start[k] - windows.first[k]) - 1 :])) > 1:
+        return float("nan")
     changes = np.abs(np.diff((series.open * series.factor)[:rows]))
     return float(changes.mean()) if len(changes) else float("nan")
 
@@ -235,7 +238,8 @@ def _split_findings(windows: Windows) -> tuple[Finding, ...]:
         Finding(
             one.ticker,
             "split",
-            f"{one.ticker}: {count} held-out forecasts have a split between cutoff and target and are not scored",
+            f"{one.ticker}: {count} held-out forecasts have a split between cutoff and target and are not scored; the "
+            "others are in the units of their own days, so that there is no MASE",
         )
         for one, count in zip(windows.series, crossed, strict=True)
         if count
@@ -257,9 +261,11 @@ def _evaluate_tutorial(windows: Windows, fits: Mapping[str, TutorialFit], config
         fit, spread = fits[one.ticker], np.quantile(fits[one.ticker].residuals, LEVELS)
         point = np.append(fit.pictures[max(fit.pictures)], fit.newest)
         at = np.append(np.flatnonzero(judged[k, :, STEP - 1]), windows.time - 1)
-        # In prices, then as changes of log price; a price is positive, whatever an untrained model says.
+        # In the file's prices, then as changes of log price on the last row's basis; a price is positive, whatever an
+        # untrained model says.
         prices = np.maximum(point[:, None] + spread, np.finfo(np.float32).tiny)
-        change[k, at - start, STEP - 1] = np.log(prices) - windows.log_open[k, at, None]
+        factor = one.factor[at - windows.first[k], None]
+        change[k, at - start, STEP - 1] = np.log(prices * factor) - windows.log_open[k, at, None]
     none = no_correction(len(tests), windows.horizon)
     models = (
         Candidate("lstm", windows.log_open[:, start:], change, none),

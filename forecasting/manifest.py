@@ -14,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, JsonValue, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, JsonValue, ValidationError
 
 from forecasting.atomic import FileRecord
 from forecasting.config import ForecastConfig
@@ -41,7 +41,24 @@ def _writable(value: Any) -> Any:
     return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
 
 
+def _inside(name: str) -> str:
+    if "\0" in name or any(part in ("", ".", "..") for part in name.split("/")):
+        raise ValueError(f"{name!r} is no path of a store")
+    return name
+
+
+_READING = {"date_order": ("auto", "dmy", "mdy", "ymd"), "decimal": ("auto", "point", "comma")}
+
+
+def _known(reading: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    for name, value in reading.items():
+        if value not in _READING.get(name, ()):
+            raise ValueError(f"{name} is no setting of reading, or cannot be {value!r}")
+    return reading
+
+
 _Text = Annotated[str, BeforeValidator(_writable)]
+_Path = Annotated[str, AfterValidator(_inside)]
 
 
 class _Record(BaseModel):
@@ -90,7 +107,7 @@ class Manifest(_Record):
     config
         The whole configuration (`config_record`).
     reading
-        How the input was read (date order, decimal sign), as given to `read_prices`.
+        How the input was read (date order, decimal mark), as given to `read_prices`.
     inputs
         The files that were read.
     rows
@@ -108,7 +125,7 @@ class Manifest(_Record):
     schema_version: int = MANIFEST_VERSION
     as_of: date
     config: dict[str, JsonValue]
-    reading: dict[str, JsonValue] = {}
+    reading: Annotated[dict[str, JsonValue], AfterValidator(_known)] = {}
     inputs: tuple[InputRecord, ...] = ()
     rows: dict[str, TickerRows] = {}
     versions: dict[str, str] = {}
@@ -116,7 +133,7 @@ class Manifest(_Record):
     findings: tuple[FindingRecord, ...] = ()
     withheld: tuple[WithheldRecord, ...] = ()
     timings: dict[str, JsonValue] = {}
-    files: dict[str, FileEntry] = {}
+    files: dict[_Path, FileEntry] = {}
 
     def with_files(self, files: Mapping[str, FileRecord]) -> Manifest:
         """Return the same manifest, naming these files."""
@@ -154,6 +171,8 @@ def load_manifest(path: Path) -> Manifest:
         When there is none, or it is damaged, or a later version of this project wrote it.
     """
     try:
+        if path.exists() and not path.is_file():
+            raise InputError("is no regular file", file=str(path))
         if path.stat().st_size > _SIZE_LIMIT:
             raise InputError("is larger than any manifest", file=str(path))
         manifest = Manifest.model_validate_json(path.read_bytes())

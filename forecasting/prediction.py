@@ -33,6 +33,9 @@ __all__ = ["Prediction", "SavedModel", "TrainedOn", "forecast_from", "read_model
 _FEATURES = 2
 """Inputs of the LSTM: the change of Open, and High-Low."""
 
+_POSITIVE = ("inputs.range", "volatility.range", "targets.range", "calibration.width")
+"""Tensors that are divided by, or stretch the quantiles."""
+
 _MOST_NAMED = 5
 
 
@@ -137,9 +140,12 @@ def read_model(path: Path) -> SavedModel:
     if config.preset == "tutorial":
         what = "is of the tutorial preset, whose forecasts need the state that its training ended in"
         raise ModelFileError(what, file=str(path))
+    if len({one.ticker for one in card.tickers}) < len(card.tickers):
+        raise ModelFileError("its card has a ticker twice", file=str(path))
     expected = _shapes(len(card.tickers), config)
     found = {name: array.shape for name, array in tensors.items()}
-    if found != expected or not all(np.isfinite(array).all() for array in tensors.values()):
+    usable = all(array.dtype.kind == "f" and np.isfinite(array).all() for array in tensors.values())
+    if found != expected or not usable or not all((tensors[name] > 0).all() for name in _POSITIVE):
         raise ModelFileError("its tensors are not those that its card describes", file=str(path))
     fitted, correction = from_file(tensors)
     return SavedModel(path, config, card.tickers, fitted, correction)
@@ -176,6 +182,10 @@ def forecast_from(model: SavedModel, prices: pd.DataFrame, as_of: date | None = 
     raw = predict(chosen.fitted, windows, config, windows.time - 1)[:, 0]
     change = np.clip(correct(raw, chosen.correction), -CHANGE_BOUND, CHANGE_BOUND)
     candidate = Candidate("lstm", windows.log_anchor[:, -1:], change[:, None], chosen.correction)
+    wild = [place for place, finite in enumerate(np.asarray(np.isfinite(raw).all(axis=(1, 2)))) if not finite]
+    if wild:
+        names = ", ".join(windows.series[place].ticker for place in wild[:_MOST_NAMED])
+        raise ModelFileError(f"its weights give no finite forecast: {names}", file=str(model.path))
     choices = [[Choice("lstm", "stale" if one.stale else None)] * config.horizon for one in windows.series]
     return Prediction(forecasts_frame(windows, [candidate], choices, config), failed, tuple(notes))
 

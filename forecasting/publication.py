@@ -16,6 +16,8 @@ import pandas as pd
 import pyarrow as pa
 
 from forecasting.atomic import FileRecord, StagedFile, sha256_of_file
+from forecasting.display import count, printable
+from forecasting.errors import InputError
 from forecasting.manifest import Manifest
 from forecasting.modelfile import file_name, model_bytes
 from forecasting.schemas import FORECASTS, HELDOUT, METRICS, as_table, check_forecasts, parquet_bytes, write_parquet
@@ -27,6 +29,9 @@ __all__ = ["Publication", "Published"]
 
 _log = logging.getLogger(__name__)
 
+_NAMED = 5
+"""So many tickers are named in a message."""
+
 
 @dataclass(frozen=True, slots=True)
 class Published:
@@ -36,8 +41,8 @@ class Published:
     ----------
     status
         ``new``: the date's first. ``same``: the forecasts there already were these, byte for byte. ``replaced``: others
-        stood there and had not been scored, or `restate` was asked for. ``kept``: others stand there and have been
-        scored; nothing was written.
+        stood there and had not been scored, or `restate` was asked for. ``kept``: others stand there that have been
+        scored, or have tickers that this run lacks; nothing was written.
     path
         The date's forecasts.parquet.
     message
@@ -118,7 +123,7 @@ class Publication:
         table = as_table(forecasts, FORECASTS)
         check_forecasts(table)
         data = parquet_bytes(table, FORECASTS)
-        outcome = self._outcome(hashlib.sha256(data).hexdigest())
+        outcome = self._outcome(hashlib.sha256(data).hexdigest(), set(table["ticker"].to_pylist()))
         if outcome.status == "kept":
             _log.warning("%s", outcome.message)
             self.discard()
@@ -159,7 +164,7 @@ class Publication:
             staged.discard()
             raise
 
-    def _outcome(self, sha256: str) -> Published:
+    def _outcome(self, sha256: str, tickers: set[str]) -> Published:
         path = self.store.forecasts_path(self.as_of)
         try:
             there = sha256_of_file(path).sha256
@@ -176,7 +181,23 @@ class Publication:
                 f"the forecasts as of {self.as_of} have been scored already and are kept; this run's differ from them "
                 "and are not published (set --restate to replace them)",
             )
+        # A run that was told of fewer tickers, or whose vendor had fewer that hour, must not take the others away.
+        lost = sorted(self._published_tickers() - tickers)
+        if lost:
+            names = ", ".join(printable(name, 24) for name in lost[:_NAMED]) + (" ..." if len(lost) > _NAMED else "")
+            return Published(
+                "kept",
+                path,
+                f"the forecasts as of {self.as_of} have {count(len(lost), 'ticker')} that this run lacks ({names}) and "
+                "are kept; this run's are not published (set --restate to replace them)",
+            )
         return Published("replaced", path, f"the forecasts as of {self.as_of} replace earlier ones, not scored yet")
+
+    def _published_tickers(self) -> set[str]:
+        try:
+            return set(self.store.forecasts(self.as_of).column("ticker").to_pylist())
+        except InputError:
+            return set()  # damaged: nothing is lost by replacing it
 
     def _remove_obsolete(self) -> None:
         """Remove the date's files that are not part of this run; what is published stands, whatever comes of it."""

@@ -12,10 +12,11 @@ import zlib
 from dataclasses import dataclass
 from datetime import date
 from itertools import accumulate
+from typing import Annotated, Self
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 __all__ = ["RowChange", "TickerRows", "describe_rows", "first_change", "rows_sha256"]
 
@@ -38,11 +39,17 @@ class TickerRows(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    rows: int
+    rows: Annotated[int, Field(ge=0)]
     first_date: date | None
     last_date: date | None
     sha256: str
     trail: str
+
+    @model_validator(mode="after")
+    def _trail_is_of_all_rows(self) -> Self:
+        if len(base64.b64decode(self.trail, validate=True)) != 2 * self.rows:
+            raise ValueError("the trail is not of as many rows")
+        return self
 
 
 @dataclass(frozen=True, slots=True)

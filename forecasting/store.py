@@ -137,9 +137,13 @@ class Store:
         Raises
         ------
         InputError
-            When there is none, or it cannot be read.
+            When there is none, it cannot be read, or it is another date's.
         """
-        return load_manifest(self.manifest_path(as_of))
+        path = self.manifest_path(as_of)
+        manifest = load_manifest(path)
+        if manifest.as_of != as_of:
+            raise InputError(f"is the manifest of {manifest.as_of}, in the folder of {as_of}", file=str(path))
+        return manifest
 
     def forecasts(self, as_of: date) -> pa.Table:
         """Read a date's forecasts, as they stand in their file.

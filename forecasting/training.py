@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from forecasting.batches import Data
-from forecasting.config import ForecastConfig
+from forecasting.config import OUT_OF_TIME, ForecastConfig
 from forecasting.devices import choose_device
 from forecasting.fitting import Curve, Model, OutOfTimeError, Progress, TrainingStoppedError, Watch, fit
 from forecasting.scaling import Scaler
@@ -118,7 +118,7 @@ def train(
         try:
             curves.extend(_fit_all_segments(program, data, fitted, config, watch))
         except OutOfTimeError:
-            without |= {model.name: "time budget spent" for model in program}
+            without |= {model.name: OUT_OF_TIME for model in program}
     for k in able:
         name = windows.series[k].ticker
         if name not in without and any(np.isnan(fit.parameters[k]).any() for fit in fitted.values()):

@@ -17,15 +17,18 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from forecasting.atomic import sha256_of_file
-from forecasting.config import ForecastConfig
+from forecasting.config import OUT_OF_TIME, ForecastConfig
 from forecasting.display import printable
 from forecasting.errors import InputError
 from forecasting.manifest import Manifest, versions_in_use
 from forecasting.rows import first_change
+from forecasting.schemas import FORECASTS, parquet_bytes
 from forecasting.store import Store
 
 if TYPE_CHECKING:
@@ -99,6 +102,8 @@ def verify_files(store: Store, as_of: date) -> tuple[FileDifference, ...]:
                 differences.append(FileDifference(name, "changed"))
         except FileNotFoundError:
             differences.append(FileDifference(name, "missing"))
+        except OSError:
+            differences.append(FileDifference(name, "changed"))  # a folder in its place, say
     for kind in ("forecasts", "evaluation", "models", "reports"):
         present = (store.name_of(path) for path in store.folder(kind, as_of).glob("*"))
         differences += [FileDifference(name, "unlisted") for name in present if name not in known]
@@ -148,7 +153,12 @@ def verify(store: Store, as_of: date, prices: Source | None, *, read: Reader, re
         notes.append(f"not in the published run, and left out here: {_names(unknown)}")
         ingested = dataclasses.replace(ingested, prices=rows[rows["ticker"].isin(list(manifest.rows))])
     notes += _other_versions(manifest)
-    differences += compare_forecasts(published, rerun(config, ingested, as_of))
+    again = rerun(config, ingested, as_of)
+    untrained = _untrained(published)
+    if untrained:
+        notes.append(f"had no time to be trained (time budget), and are not compared: {_names(untrained)}")
+        published, again = (_without(data, untrained) for data in (published, again))
+    differences += compare_forecasts(published, again)
     return Verification(tuple(differences), tuple(notes))
 
 
@@ -181,6 +191,19 @@ _WORDS = {"missing": "missing", "changed": "not as it was written", "unlisted": 
 def _published_bytes(store: Store, as_of: date) -> bytes:
     store.forecasts(as_of)  # which says so when there are none, or they are damaged
     return store.forecasts_path(as_of).read_bytes()
+
+
+def _untrained(published: bytes) -> list[str]:
+    """List the tickers whose LSTM a time budget cut off: how far a clock lets a run come is not to be repeated."""
+    table = pq.read_table(io.BytesIO(published), columns=["ticker", "reason"])
+    pairs = zip(table["ticker"].to_pylist(), table["reason"].to_pylist(), strict=True)
+    return sorted({ticker for ticker, reason in pairs if reason and OUT_OF_TIME in reason})
+
+
+def _without(forecasts: bytes, tickers: list[str]) -> bytes:
+    table = pq.read_table(io.BytesIO(forecasts))
+    others = table.filter(pc.invert(pc.is_in(table["ticker"], pa.array(tickers, pa.string()))))
+    return parquet_bytes(others, FORECASTS)
 
 
 def _restated(manifest: Manifest, prices: pd.DataFrame) -> list[str]:

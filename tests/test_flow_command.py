@@ -47,6 +47,17 @@ def test_what_is_wrong_is_one_line_and_status_2(wrong, said, tmp_path, capsys):
     assert not (tmp_path / "store" / "forecasts").exists()
 
 
+@pytest.mark.parametrize("device", ["cuda", "mps"])
+def test_a_device_that_is_not_there_is_said_before_anything_starts(price_file, tmp_path, capsys, device):
+    import torch
+
+    if (torch.cuda if device == "cuda" else torch.backends.mps).is_available():
+        pytest.skip(f"this machine has {device}")
+    prices = price_file(tmp_path / "prices.csv", "AAA")
+    assert main(["--prices", str(prices), "--device", device, "--output", str(tmp_path / "store")]) == 2
+    assert f'this machine has no "{device}", only cpu' in capsys.readouterr().err
+
+
 def test_a_bad_cell_is_named_before_anything_starts(tmp_path, capsys):
     bad = tmp_path / "AAA.csv"
     bad.write_text("Date,Open,High,Low,Close\n2024-01-02,1,2,1,1\n2024-01-03,x,2,1,1\n")

@@ -17,6 +17,7 @@ from prefect.exceptions import ParameterTypeError
 
 import flows.daily_forecast
 from flows.daily_forecast import daily_forecast
+from flows.events import news
 from flows.launch import conclude
 from forecasting.calendars import newest_due_session
 from forecasting.errors import InputError
@@ -94,6 +95,36 @@ def test_a_bad_ticker_is_named_and_the_others_are_published(price_file, tmp_path
     assert outcome.status == "partial"
     assert [one.file for one in outcome.run.withheld] == [str(folder / "BAD.csv")]
     assert conclude(state) == 3
+
+
+def test_a_run_whose_forecasts_are_not_published_shows_none(price_file, tmp_path, capsys):
+    prices, store = price_file(tmp_path / "prices.csv"), str(tmp_path / "store")
+    run(prices=str(prices), output=store)
+    before = Store(store).forecasts_path(END).read_bytes()
+    state = run(prices=str(prices), output=store, tickers="AAA")
+    outcome = state.result()
+    assert (outcome.status, outcome.run, outcome.headline) == ("kept", None, None)
+    assert "1 ticker that this run lacks (BBB)" in state.message
+    assert list(news(outcome)) == []
+    assert conclude(state) == 0
+    assert "80 %" not in capsys.readouterr().out
+    assert {one.key for one in about(state, tasks=6)[2]} == {"training"}
+    assert Store(store).forecasts_path(END).read_bytes() == before
+
+
+@pytest.mark.parametrize("stage", ["windows.window", "training.train", "evaluation.evaluate"])
+def test_what_fails_in_a_shard_is_what_the_run_fails_with(price_file, tmp_path, monkeypatch, stage):
+    prices = price_file(tmp_path / "prices.csv", "AAA")
+
+    def lose(*_, **__):
+        raise RuntimeError("device lost")
+
+    monkeypatch.setattr(f"forecasting.{stage}", lose)
+    state = run(prices=str(prices), output=str(tmp_path / "store"))
+    assert state.is_failed()
+    with pytest.raises(RuntimeError, match="device lost"):
+        state.result()
+    assert Store(tmp_path / "store").dates() == ()
 
 
 def test_nothing_usable_fails_with_the_reason_and_publishes_nothing(price_file, tmp_path):
@@ -192,7 +223,8 @@ def test_a_run_that_is_stopped_is_cancelled_and_publishes_nothing(price_file, tm
     # A shell that starts the tests in the background has them ignore Ctrl-C.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        state = run(prices=str(prices), output=str(tmp_path / "store"), epochs=100_000)
+        # The tutorial's training does not stop early.
+        state = run(prices=str(prices), output=str(tmp_path / "store"), preset="tutorial", epochs=100_000)
     finally:
         signal.signal(signal.SIGINT, before)
     assert time.monotonic() - stopped[0] < 10

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import date
 
 import pytest
@@ -77,6 +78,28 @@ def test_file_names_that_are_no_text_are_held_all_the_same(tmp_path):
 def test_a_damaged_one_is_refused_by_name(tmp_path, data):
     (tmp_path / "manifest.json").write_bytes(data)
     with pytest.raises(InputError, match=r"manifest\.json: is no manifest"):
+        load_manifest(tmp_path / "manifest.json")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"files": {"../../dev/zero": {"sha256": "00", "bytes": 1}}}, "is no path of a store"),
+        ({"files": {"forecasts/a\0b": {"sha256": "00", "bytes": 1}}}, "is no path of a store"),
+        ({"reading": {"date_order": "zzz"}}, "date_order is no setting of reading, or cannot be 'zzz'"),
+        ({"reading": {"paths": "x"}}, "paths is no setting of reading"),
+        ({"rows": {"A": {"rows": 2, "first_date": None, "last_date": None, "sha256": "", "trail": "QQ=="}}}, "trail"),
+    ],
+)
+def test_one_that_would_lead_astray_is_refused(tmp_path, changes, said):
+    (tmp_path / "manifest.json").write_text(json.dumps(json.loads(manifest().to_json()) | changes))
+    with pytest.raises(InputError, match=said):
+        load_manifest(tmp_path / "manifest.json")
+
+
+def test_a_pipe_in_its_place_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "manifest.json")
+    with pytest.raises(InputError, match="no regular file"):
         load_manifest(tmp_path / "manifest.json")
 
 

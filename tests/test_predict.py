@@ -184,6 +184,35 @@ def test_weights_that_are_no_numbers_are_refused(trained, tmp_path):
         read_model(path)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("inputs.range", 0.0), ("targets.range", -1.0), ("calibration.width", -1.0), ("parameters", np.int8)],
+)
+def test_forged_tensors_are_refused_though_their_sum_is_right(trained, tmp_path, name, value):
+    tensors, card = load_model(trained[0])
+    old = tensors[name]
+    forged = old.astype(value) if isinstance(value, type) else np.full_like(old, value)
+    path = tmp_path / "forged.safetensors"
+    path.write_bytes(model_bytes(tensors | {name: forged}, card))
+    with pytest.raises(ModelFileError, match="its tensors are not those"):
+        read_model(path)
+
+
+def test_weights_too_large_to_forecast_with_are_an_input_error(trained, prices, tmp_path):
+    tensors, card = load_model(trained[0])
+    path = tmp_path / "huge.safetensors"
+    path.write_bytes(model_bytes(tensors | {"parameters": np.full_like(tensors["parameters"], 3e38)}, card))
+    with pytest.raises(ModelFileError, match="give no finite forecast"):
+        forecast_from(read_model(path), prices)
+
+
+def test_a_ticker_twice_in_the_card_is_refused(trained, tmp_path):
+    _, card = load_model(trained[0])
+    twice = changed(trained[0], tmp_path, tickers=[card["tickers"][0], *card["tickers"][:-1]])
+    with pytest.raises(ModelFileError, match="has a ticker twice"):
+        read_model(twice)
+
+
 def test_the_command_prints_a_table(trained, csv, capsys):
     assert main(["predict", str(trained[0]), str(csv)]) == 0
     out, err = capsys.readouterr()

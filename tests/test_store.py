@@ -187,6 +187,33 @@ def test_forecasts_that_have_been_scored_are_kept(store, caplog):
     assert publish(store, 100.0, scored=lambda: False).status == "replaced"
 
 
+def test_a_run_that_lacks_published_tickers_does_not_take_them_away(store):
+    publish(store)
+    before = content(store.root)
+    fewer = forecasts(200.0).query("ticker == 'GOOG'")
+    for restate, status in ((False, "kept"), (True, "replaced")):
+        with store.publication(AS_OF, restate=restate) as publication:
+            outcome = publication.commit(fewer, manifest())
+        assert outcome.status == status
+        if not restate:
+            assert "1 ticker that this run lacks (IBM)" in outcome.message
+            assert content(store.root) == before
+
+
+def test_a_folder_among_the_temporary_files_stops_no_run(store):
+    (store.root / ".staging" / "0123456789abcdef.part").mkdir()
+    assert publish(store).status == "new"
+
+
+def test_a_manifest_of_another_date_is_not_taken_for_this_ones(store):
+    publish(store)
+    other = store.manifest_path(date(2017, 2, 1))
+    other.parent.mkdir()
+    other.write_bytes(store.manifest_path(AS_OF).read_bytes())
+    with pytest.raises(InputError, match="the manifest of 2017-01-31, in the folder of 2017-02-01"):
+        store.manifest(date(2017, 2, 1))
+
+
 class Stopped(BaseException):
     """A cancelled run, say."""
 

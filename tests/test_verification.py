@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from datetime import date
 
@@ -142,6 +143,25 @@ def test_what_retention_removes_is_only_noted(store):
     result = ask(store, both())
     assert result.identical
     assert result.notes == ("reports/as_of=2017-02-19/report.html is gone (removed as old, or lost)",)
+
+
+def test_who_had_no_time_to_be_trained_is_told_and_the_others_are_compared(store):
+    spent = forecast(both())
+    spent.loc[spent["ticker"] == "IBM", "reason"] = "time budget spent"
+    spent.loc[spent["ticker"] == "IBM", "model"] = "last_close"
+    with store.publication(AS_OF, restate=True) as publication:
+        publication.commit(spent, store.manifest(AS_OF))
+    result = ask(store, both())
+    assert result.identical
+    assert any("had no time to be trained" in note and "IBM" in note for note in result.notes)
+
+
+def test_a_pipe_or_a_folder_in_a_files_place_is_named_at_once(store):
+    store.report_path(AS_OF).unlink()
+    os.mkfifo(store.report_path(AS_OF))
+    store.metrics_path(AS_OF).unlink()
+    store.metrics_path(AS_OF).mkdir()
+    assert {difference.kind for difference in verify_files(store, AS_OF)} == {"changed"}
 
 
 def test_forecasts_edited_by_hand_are_found(store):
