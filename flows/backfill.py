@@ -28,7 +28,6 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.exceptions import CancelledRun
 from prefect.logging import get_run_logger
-from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 from prefect.states import Completed
 from rich.console import Console
 
@@ -37,7 +36,7 @@ from flows.daily_forecast import daily_forecast, name_run
 from flows.following import ProgressArtifact
 from flows.options import parameters_of
 from flows.outcome import Outcome
-from flows.stopping import cancellable, result_of
+from flows.stopping import cancellable, failing_plainly, result_of
 from flows.tasks import ingest
 from flows.waiting import last_day
 from forecasting.calendars import target_sessions
@@ -100,6 +99,7 @@ class Backfilled:
     persist_result=False,
 )
 @parameters_of(BackfillOptions)
+@failing_plainly
 @cancellable
 def backfill(**given: Any) -> Backfilled | State[Backfilled]:
     """Run the daily forecast for each session of the range that is not published yet, oldest first."""
@@ -107,20 +107,19 @@ def backfill(**given: Any) -> Backfilled | State[Backfilled]:
     store = Store(options.output)
     first, last = _range(options, store)
     progress = Backfilled(sessions_between(options.calendar, first, last))
-    name_run(f"{first} to {last} · {count(len(progress.sessions), 'session')}")
+    name_run(f"{first} to {last}, {count(len(progress.sessions), 'session')}")
     bar, console = ProgressArtifact("backfill", "nothing is done yet"), Console(stderr=True, highlight=False)
-    # The backfill's own heartbeat is enough; those of its runs would cost a second each.
-    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
-        began, before = time.monotonic(), 0.0
-        for done in _each(options, store, progress):
-            if done is None:
-                before = progress.share  # what was there already says nothing about the pace
-                continue
-            pace = (time.monotonic() - began) / (progress.share - before)
-            told = f"{done}: {progress.message}; {pace * (1 - progress.share) / 60:.0f} min left"
-            bar.update(progress.share, told)
-            if sys.stderr.isatty():
-                console.print(told, markup=False, overflow="ellipsis", no_wrap=True)
+    began, before = time.monotonic(), 0.0
+    for done in _each(options, store, progress):
+        if done is None:
+            before = progress.share  # what was there already says nothing about the pace
+            continue
+        pace = (time.monotonic() - began) / (progress.share - before)
+        told = f"{done}: {progress.message}; {pace * (1 - progress.share) / 60:.0f} min left"
+        bar.update(progress.share, told)
+        get_run_logger().info("%s", told)
+        if sys.stderr.isatty():
+            console.print(told, markup=False, overflow="ellipsis", no_wrap=True)
     bar.update(1.0, progress.message)
     if progress.failed and not progress.published and not progress.there:
         raise InputError(f"no date of the range can be forecast: {next(iter(progress.failed.values()))}")

@@ -38,7 +38,7 @@ from flows.following import ProgressArtifact
 from flows.options import parameters_of
 from flows.progress import Board, Reporter, board
 from flows.runners import make_runner, per_shard
-from flows.stopping import cancellable, result_of
+from flows.stopping import cancellable, failing_plainly, result_of
 from flows.tasks import RETRIES, ingest, step
 from flows.waiting import last_day
 from forecasting.backtesting.page import Backtest, backtest_markdown, verdict
@@ -90,6 +90,7 @@ class Backtested:
     persist_result=False,
 )
 @parameters_of(BacktestOptions)
+@failing_plainly
 @cancellable
 def backtest(**given: Any) -> Backtested | State[Backtested]:
     """Ingest, forecast from every origin, judge and score, publish."""
@@ -98,28 +99,30 @@ def backtest(**given: Any) -> Backtested | State[Backtested]:
     config, store = options.config(), Store(options.output)
     study = Study(options.origins, options.refit_every, options.window)
 
-    ingested = result_of(ingest(options, options.as_of_day()))
+    # Submitted, though it is waited for at once: its future ties the parts to it in the UI's graph.
+    ingesting = ingest.submit(options, options.as_of_day())
+    ingested = result_of(ingesting.result())
     origins = origin_dates(ingested.prices, study, config)
     parts = deal(ingested.prices, origins, study, config)
     as_of = options.as_of_day() or last_day(ingested)
-    name_run(f"{as_of} · {count(len(origins), 'origin')}")
+    name_run(f"{as_of}, {count(len(origins), 'origin')}")
 
     with make_runner(options.task_runner) as runner, board() as progress:
         deadline = options.training_deadline(time.time())
         numbers = list(range(len(parts)))
         forecasts = per_shard(
-            runner, forecast, part=quote(parts), study=study, config=config, number=numbers, board=progress,
-            deadline=deadline,
+            runner, forecast, [ingesting], part=quote(parts), study=study, config=config, number=numbers,
+            board=progress, deadline=deadline,
         )  # fmt: skip
         watch(progress, forecasts, sum(part.fits for part in parts))
         tables = forecasts.result()
 
     result = result_of(score(quote(tables), quote(ingested), study, config, wait_for=forecasts))
     timings = {"started": started.isoformat(timespec="seconds"), "seconds": seconds_since(started)}
-    folder = result_of(publish(store, quote(result), quote(ingested), options, timings))
+    folder = result_of(publish(store, quote(result), quote(ingested), options, timings, wait_for=[result]))
     done = Backtested(result, folder)
     get_run_logger().info("%s", done.message)
-    told = describe(quote(done), return_state=True)
+    told = describe(quote(done), return_state=True, wait_for=[folder])
     if told is not None and not told.is_completed():
         get_run_logger().warning("The run's page lacks its report: %s", told.message)
     return Completed(message=done.message, data=done)

@@ -32,8 +32,8 @@ from flows.outcome import Outcome
 from flows.progress import board
 from flows.runners import make_runner, per_shard, results_of
 from flows.sessions import is_settled, nothing_to_do, sessions_due
-from flows.stopping import cancellable, result_of
-from flows.tasks import describe, engineer, evaluate, ingest, publish, score, train, window_and_scale
+from flows.stopping import cancellable, failing_plainly, result_of
+from flows.tasks import describe, engineer, evaluate, ingest, prune, publish, score, train, window_and_scale
 from flows.waiting import ingest_session, last_day
 from forecasting.display import count
 from forecasting.publish import collect
@@ -49,6 +49,7 @@ __all__ = ["daily_forecast"]
     persist_result=False,
 )
 @parameters_of(Options)
+@failing_plainly
 @cancellable
 def daily_forecast(**given: Any) -> Outcome | State[Outcome]:
     """Ingest, engineer, window and scale, train, evaluate, publish."""
@@ -75,7 +76,7 @@ def daily_forecast(**given: Any) -> Outcome | State[Outcome]:
     engineering = engineer.submit(quote(ingested), config, as_of, wait_for=[ingested])
     engineered = result_of(engineering.result())
     shards = group(engineered.series, config)
-    name_run(f"{as_of} · {count(len(engineered.series), 'ticker')}")
+    name_run(f"{as_of}, {count(len(engineered.series), 'ticker')}")
 
     with make_runner(options.task_runner) as runner, board() as progress:
         numbers = list(range(len(shards)))
@@ -92,6 +93,8 @@ def daily_forecast(**given: Any) -> Outcome | State[Outcome]:
     run = collect(ingested, engineered, results, models, config=config, as_of=as_of)
     timings = {"started": started.isoformat(timespec="seconds"), "seconds": seconds_since(started)}
     published = result_of(publish(store, quote(run), options, timings, wait_for=evaluated))
+    if options.keep_runs is not None or options.keep_heldout is not None:
+        result_of(prune(store, options.keep_runs, options.keep_heldout, wait_for=[published]))
     return end(Outcome.of(store, run, published, stale=not fresh, record=record))
 
 

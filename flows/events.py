@@ -33,7 +33,8 @@ def news(outcome: Outcome) -> Iterator[tuple[str, str]]:
     """List the events of an outcome, with a sentence for each."""
     if outcome.run is None or outcome.headline is None:
         return
-    yield "forecast.published", outcome.message
+    if outcome.published is None or outcome.published.status != "same":
+        yield "forecast.published", outcome.message
     if outcome.stale or outcome.headline.stale:
         many = "the data have no rows of that session" if outcome.stale else f"{outcome.headline.stale} tickers lag"
         yield "forecast.stale", f"Stale as of {outcome.as_of}: {many}"

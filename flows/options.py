@@ -121,6 +121,14 @@ class Options(RunOptions):
     data_deadline: Annotated[
         float, Field(ge=0, description="Minutes to wait for the session that is due, when --as-of is scheduled.")
     ] = 0.0
+    keep_heldout: Annotated[
+        int | None,
+        Field(ge=1, description="Published dates, the newest, that keep their held-out rows (default: all)."),
+    ] = None
+    keep_runs: Annotated[
+        int | None,
+        Field(ge=1, description="Published dates, the newest, that keep their models and report (default: all)."),
+    ] = None
 
     def as_of_day(self) -> date | None:
         """Return the day of ``as_of``, None for ``latest`` and ``scheduled``."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
+from forecasting.config import OUT_OF_TIME
 from forecasting.display import count
 from forecasting.publication import Published
 from forecasting.publish import Run
@@ -74,6 +75,10 @@ class Outcome:
             parts.append(f"stale: the data have no rows of {run.as_of}")
         elif summary.stale:
             parts.append(f"{summary.stale} stale")
+        reasons = run.forecasts["reason"].astype(object).fillna("")
+        untrained = run.forecasts.loc[reasons.str.contains(OUT_OF_TIME, regex=False), "ticker"].nunique()
+        if untrained:
+            parts.append(f"{count(untrained, 'ticker')} by a baseline, the time budget being spent")
         if run.withheld:
             parts.append(f"{len(run.withheld)} withheld")
         status: Literal["published", "partial"] = "partial" if run.withheld else "published"

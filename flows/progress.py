@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,11 +17,11 @@ from pathlib import Path
 from forecasting.training import Progress
 from forecasting.windows import Segment
 
-__all__ = ["Board", "Reporter", "ShardProgress", "TrainingProgress", "board"]
+__all__ = ["FITS", "Board", "Reporter", "ShardProgress", "TrainingProgress", "board"]
 
 
 FITS: tuple[Segment, ...] = ("train", "before_test", "all")
-"""The fits that each model goes through, in their order."""
+"""The fits that each model goes through, in their order (the tutorial's has the last alone)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,7 @@ class Board:
             epochs=max((shard.epochs for shard in begun), default=0),
             train_loss=_mean([(shard.train_loss, shard.tickers) for shard in begun]),
             validation_loss=_mean([(shard.validation_loss, shard.tickers) for shard in begun]),
-            seconds_left=elapsed * (1 - share) / share if share > 0.02 else None,
+            seconds_left=elapsed * (1 - share) / share if 0.02 < share < 1 else None,
         )
 
 
@@ -146,27 +146,28 @@ class Reporter:
     all rows before the test, on all rows. Fits take about the same time where early stopping does not cut them short.
     """
 
-    def __init__(self, board: Board, shard: int, tickers: int, members: int) -> None:
+    def __init__(self, board: Board, shard: int, tickers: int, members: int, fits: Sequence[Segment] = FITS) -> None:
         self._board = board
         self._shard = shard
         self._tickers = tickers
         self._members = members
         self._behind = 0  # models whose three fits are over
         self._program = 0  # models of the program at work
-        self._fit = -1
+        self._fits = tuple(fits)
+        self._place = (len(self._fits), 0)  # the fit at work, and its epochs done
         self._losses = (math.nan, math.nan)
 
     def __call__(self, now: Progress) -> None:
         """Take one epoch's news."""
-        fit = FITS.index(now.segment)
-        if fit < self._fit or self._fit < 0:
+        fit = self._fits.index(now.segment)
+        if (fit, now.epoch) <= self._place:
             self._behind += self._program
             self._program = max(now.models, 1)
-        self._fit = fit
+        self._place = (fit, now.epoch)
         # Later fits have no validation rows; what is shown is the last loss that there was.
         self._losses = (now.train_loss, self._losses[1] if math.isnan(now.validation_loss) else now.validation_loss)
         over = now.models == 0 or now.epoch >= now.epochs
-        within = (fit + (1 if over else now.epoch / now.epochs)) / len(FITS)
+        within = (fit + (1 if over else now.epoch / now.epochs)) / len(self._fits)
         models = max(self._tickers * self._members, self._behind + self._program)
         self._board.tell(
             self._shard,

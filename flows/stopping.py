@@ -1,4 +1,4 @@
-"""Ends that are asked for: a cancel in the UI, SIGTERM and Ctrl-C leave a run and its tasks Cancelled, not Crashed."""
+"""Ends told plainly: what was stopped from outside is Cancelled, not Crashed, and wrong input needs no traceback."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any, ParamSpec, TypeVar
 
 from prefect.client.schemas.objects import State
 from prefect.exceptions import CancelledRun, TerminationSignal
-from prefect.states import Cancelled
+from prefect.states import Cancelled, Failed
 
+from forecasting.errors import InputError
 from forecasting.training import TrainingStoppedError
 
-__all__ = ["cancellable", "result_of"]
+__all__ = ["cancellable", "failing_plainly", "result_of"]
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
@@ -29,6 +30,19 @@ def cancellable(function: Callable[Given, Result]) -> Callable[Given, Result | S
             return Cancelled(message="Stopped while training; nothing of it is kept")
         except (TerminationSignal, KeyboardInterrupt, CancelledRun):
             return Cancelled(message="Stopped on request; what was published before stands")
+
+    return run
+
+
+def failing_plainly(function: Callable[Given, Result]) -> Callable[Given, Result | State[Any]]:
+    """Let a flow that was given wrong input fail with that message as its own, where the UI shows it first."""
+
+    @wraps(function)
+    def run(*args: Given.args, **kwargs: Given.kwargs) -> Result | State[Any]:
+        try:
+            return function(*args, **kwargs)
+        except InputError as error:
+            return Failed(message=str(error), data=error)
 
     return run
 

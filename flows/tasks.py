@@ -21,13 +21,14 @@ import forecasting.evaluation
 import forecasting.features
 import forecasting.ingest
 import forecasting.publish
+import forecasting.retention
 import forecasting.scorepage
 import forecasting.training
 import forecasting.windows
 from flows.artifacts import leave_artifacts
 from flows.options import RunOptions
 from flows.outcome import Outcome
-from flows.progress import Board, Reporter
+from flows.progress import FITS, Board, Reporter
 from flows.stopping import cancellable
 from forecasting.accountability import Scoring
 from forecasting.config import ForecastConfig
@@ -42,7 +43,7 @@ from forecasting.store import Store
 from forecasting.training import Trained
 from forecasting.windows import Windows
 
-__all__ = ["describe", "engineer", "evaluate", "ingest", "publish", "score", "train", "window_and_scale"]
+__all__ = ["describe", "engineer", "evaluate", "ingest", "prune", "publish", "score", "train", "window_and_scale"]
 
 Result = TypeVar("Result")
 
@@ -103,7 +104,9 @@ def train(windows: Windows, config: ForecastConfig, number: int, board: Board, d
     return forecasting.training.train(
         windows,
         config,
-        progress=Reporter(board, number, len(windows.series), config.members),
+        progress=Reporter(
+            board, number, len(windows.series), config.members, FITS if config.preset == "default" else FITS[-1:]
+        ),
         stop=board.stopped,
         out_of_time=lambda: deadline is not None and time.time() > deadline,
     )
@@ -134,6 +137,12 @@ def publish(store: Store, run: Run, options: RunOptions, timings: Mapping[str, A
         restate=options.restate,
         scored=lambda: forecasting.accountability.scored(store, run.as_of),
     )
+
+
+@step("prune")
+def prune(store: Store, keep_runs: int | None, keep_heldout: int | None) -> int:
+    """Remove old held-out rows, models and reports; forecasts, scores, metrics and manifests stay."""
+    return len(forecasting.retention.prune(store, keep_runs=keep_runs, keep_heldout=keep_heldout, wait=60.0))
 
 
 @step("describe")

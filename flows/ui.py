@@ -20,20 +20,31 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 from filelock import FileLock, Timeout
+from prefect.client.orchestration import SyncPrefectClient
 from rich.console import Console
 
+from flows.leftovers import cancel_runs, crash_leftovers
 from flows.lifeline import Child
 from flows.local_server import NoServerError, free_port, local_server
 from flows.options import PROJECT
+from forecasting.display import count
 
-__all__ = ["main", "operate"]
+__all__ = ["main", "operate", "pause_on_sample"]
 
 POOL = "forecasts"
 PORT = 4200
+SAMPLE = "data"
+"""The prices of deployments/prefect.yaml as it comes."""
+CANCEL_WITHIN = 15.0
+"""Seconds that runs at work have to end when all is taken down."""
 
 SETTINGS = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_LOGGING_EXTRA_LOGGERS": "forecasting,flows",
+    # What Prefect says of itself stands on the runs' pages; the terminal keeps the address in sight.
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+    # In memory, as is the default, a place that a killed run held would be held for ever once the server restarts.
+    "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
     # The defaults record one task run at a time.
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
@@ -64,15 +75,52 @@ def operate(home: Path, port: int | None, notify: str | None) -> int:
         ready = all(_done(command, environment) for command in _preparations(notify))
         if not ready:
             return 1
+        with _client(api) as client:
+            left = crash_leftovers(client)
+            paused = pause_on_sample(client)
         # Its own output is the runs' log, which the UI has; errors come through.
         worker = Child(["flows.lifeline", *_worker()], environment, quiet=True)
         with worker:
             console.print(f"The UI is at {api.removesuffix('/api')}", markup=False)
             console.print("Run the demo: Deployments, demo, Run. Ctrl-C takes everything down.", markup=False)
-            while worker.ended() is None:
-                time.sleep(1.0)
+            for line in _told(left, paused, notify):
+                console.print(line, markup=False)
+            try:
+                while worker.ended() is None:
+                    time.sleep(1.0)
+            finally:
+                with _client(api) as client:
+                    cancel_runs(client, CANCEL_WITHIN)
         console.print("The worker has ended", markup=False)
     return 1
+
+
+def pause_on_sample(client: SyncPrefectClient) -> list[str]:
+    """Pause the schedules of deployments that read the sample, which ends in 2013; returns the deployments' names."""
+    paused = []
+    for one in client.read_deployments():
+        if one.schedules and one.parameters.get("prices") == SAMPLE:
+            for schedule in one.schedules:
+                client.update_deployment_schedule(one.id, schedule.id, active=False)
+            paused.append(one.name)
+    return sorted(paused)
+
+
+def _told(left: int, paused: Sequence[str], notify: str | None) -> Iterator[str]:
+    if left:
+        yield f"{count(left, 'run')} of an earlier time had lost their process, and are marked Crashed."
+    if paused:
+        yield (
+            f"The schedules of {' and '.join(paused)} are paused: they read the sample, which ends in 2013. Set prices "
+            "in deployments/prefect.yaml to your own."
+        )
+    if notify is None:
+        yield "Nobody is told of late, failed or degraded runs: --notify names the block that is."
+
+
+def _client(api: str) -> SyncPrefectClient:
+    # By its address: this process's own settings may name another server, or none.
+    return SyncPrefectClient(api)
 
 
 def _preparations(notify: str | None) -> Iterator[list[str]]:

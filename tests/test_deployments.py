@@ -156,7 +156,7 @@ def test_a_triggered_run_completes_on_a_worker_and_publishes(deployed, worker, p
     prices = price_file(tmp_path / "prices.csv", "AAA")
     given = {"prices": str(prices), "output": str(tmp_path / "store"), **QUICK}
     run = deployed.api.wait(deployed.api.start(deployed.demo["id"], given))
-    assert (run["state_type"], run["name"]) == ("COMPLETED", "2024-06-28 · 1 ticker")
+    assert (run["state_type"], run["name"]) == ("COMPLETED", "2024-06-28, 1 ticker")
     assert list(pd.read_parquet(tmp_path / "store" / "forecasts")["ticker"].unique()) == ["AAA"]
 
 

@@ -57,7 +57,7 @@ def test_a_backtest_is_written_and_tells_its_story(price_file, tmp_path):
     assert Store(tmp_path / "store").dates() == ()
 
     name, artifacts = artifacts_of(state)
-    assert name == "2024-06-28 · 4 origins"
+    assert name == "2024-06-28, 4 origins"
     assert set(artifacts) == {"backtest-progress", "backtest", "backtest-scores", "backtest-file"}
     assert float(artifacts["backtest-progress"].data) == 100
     assert artifacts["backtest"].data.count("](data:image/png;base64,") == 3

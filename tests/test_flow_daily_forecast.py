@@ -64,7 +64,7 @@ def test_a_run_publishes_and_tells_its_story(price_file, tmp_path):
     assert len(published) == 4
 
     flow_run, tasks, artifacts = about(state, tasks=8)
-    assert flow_run.name == "2024-06-28 · 2 tickers"
+    assert flow_run.name == "2024-06-28, 2 tickers"
     walk = ["ingest", "score", "engineer", "window and scale", "train", "evaluate", "publish", "describe"]
     assert [one.name.rsplit("-", 1)[0] for one in tasks] == walk
     assert {one.state_name for one in tasks} == {"Completed"}
@@ -125,6 +125,18 @@ def test_what_fails_in_a_shard_is_what_the_run_fails_with(price_file, tmp_path, 
     with pytest.raises(RuntimeError, match="device lost"):
         state.result()
     assert Store(tmp_path / "store").dates() == ()
+
+
+def test_old_bulk_is_removed_when_that_is_asked_for(price_file, tmp_path):
+    given = {"prices": str(price_file(tmp_path / "prices.csv", "AAA")), "output": str(tmp_path / "store")}
+    store, older = Store(given["output"]), date(2024, 6, 27)
+    run(**given, as_of=str(older))
+    assert store.heldout_path(older).exists()
+    run(**given, keep_heldout=1)
+    assert not store.heldout_path(older).exists()
+    assert store.heldout_path(END).exists()
+    assert all(path.exists() for path in (store.report_path(older), store.metrics_path(older)))
+    assert store.published(older)
 
 
 def test_nothing_usable_fails_with_the_reason_and_publishes_nothing(price_file, tmp_path):
@@ -203,6 +215,7 @@ def test_a_spent_time_budget_publishes_the_best_baseline(price_file, tmp_path):
     state = run(prices=str(prices), output=str(tmp_path / "store"), time_budget=1e-9)
     published = pd.read_parquet(tmp_path / "store" / "forecasts")
     assert state.is_completed()
+    assert "1 ticker by a baseline, the time budget being spent" in state.message
     assert set(published["reason"]) == {"time budget spent"}
     assert "lstm" not in set(published["model"])
 

@@ -58,6 +58,19 @@ def test_an_error_stops_the_shards_and_the_end_of_the_board_does():
     assert not shared.folder.exists()
 
 
+def test_the_tutorials_one_fit_a_ticker_is_counted_as_such(tmp_path):
+    shared = Board(tmp_path)
+    tell = Reporter(shared, 0, tickers=2, members=1, fits=("all",))
+
+    def now(epoch, epochs=10):
+        tell(Progress("all", epoch, epochs, 0.4, NAN, 1))
+        return shared.shards()[0]
+
+    assert [now(epoch).share for epoch in (1, 5, 10)] == pytest.approx([0.05, 0.25, 0.5])
+    assert shared.shards()[0].done == 1
+    assert (now(1).share, now(10).done) == (pytest.approx(0.55), 2)
+
+
 def test_a_reporter_counts_fits_and_programs(tmp_path):
     shared = Board(tmp_path)
     tell = Reporter(shared, 0, tickers=4, members=2)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from datetime import date
 
 import numpy as np
@@ -230,6 +232,15 @@ def test_the_command_prints_one_object_a_forecast(trained, csv, capsys):
     assert rows[0]["reason"] is None
     assert set(rows[0]) == set(published.columns)
     assert not err
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(trained, csv):
+    command = [sys.executable, "-m", "forecasting", "predict", str(trained[0]), str(csv), "--json"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process.stdout.close()
+    with process.stderr:
+        assert "Traceback" not in process.stderr.read()
+    assert process.wait(timeout=60) == 0
 
 
 def test_the_command_says_what_is_wrong(trained, csv, tmp_path, capsys):
