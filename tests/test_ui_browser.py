@@ -50,7 +50,7 @@ def test_a_runs_pages_are_drawn(run, page, prefect_api, tmp_path):
     shown = sync_api.expect
 
     page.goto(f"{ui}/runs/flow-run/{run_id}")
-    shown(page.get_by_text("2024-06-28 · 2 tickers").first).to_be_visible()
+    shown(page.get_by_text("2024-06-28, 2 tickers").first).to_be_visible()
     shown(page.get_by_text("Completed").first).to_be_visible()
     shown(page.locator("canvas").first).to_be_visible()
     page.screenshot(path=tmp_path / "run.png")
@@ -73,7 +73,7 @@ def test_a_runs_pages_are_drawn(run, page, prefect_api, tmp_path):
     shown(page.locator("table tbody tr")).to_have_count(2)
 
     page.goto(f"{ui}/artifacts/key/report")
-    shown(page.get_by_text("2024-06-28 · 2 tickers").first).to_be_visible()
+    shown(page.get_by_text("2024-06-28, 2 tickers").first).to_be_visible()
 
 
 @pytest.fixture
