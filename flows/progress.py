@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -186,13 +187,13 @@ class Reporter:
 @contextmanager
 def board() -> Iterator[Board]:
     """Make a board for the length of a ``with`` block; whatever ends the block, the shards are asked to stop."""
-    with tempfile.TemporaryDirectory(prefix="daily-forecast-", ignore_cleanup_errors=True) as folder:
-        made = Board(Path(folder))
-        try:
-            yield made
-        except BaseException:
-            made.stop()
-            raise
+    folder = Path(tempfile.mkdtemp(prefix="daily-forecast-"))
+    try:
+        yield Board(folder)
+    finally:
+        # Renamed first: emptied under its name while a shard writes into it, the folder could stay, its stop file gone.
+        closed = folder.rename(folder.with_name(f"{folder.name}-closed"))
+        shutil.rmtree(closed, ignore_errors=True)
 
 
 def _mean(weighted: list[tuple[float, int]]) -> float:

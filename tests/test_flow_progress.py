@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import pickle
+import threading
 
 import pytest
 
@@ -41,6 +42,21 @@ def test_a_stop_reaches_those_who_have_the_board_however_they_got_it(tmp_path):
     assert not elsewhere.stopped()
     shared.stop()
     assert elsewhere.stopped()
+
+
+def test_shards_that_keep_telling_hear_of_the_end(tmp_path):
+    def shout(shared):
+        while not shared.stopped():
+            shared.tell(0, shard(0.5))
+
+    for _ in range(50):
+        with board() as shared:
+            shouting = [threading.Thread(target=shout, args=(shared,), daemon=True) for _ in range(3)]
+            for thread in shouting:
+                thread.start()
+        for thread in shouting:
+            thread.join(timeout=10)
+            assert not thread.is_alive()
 
 
 def test_an_error_stops_the_shards_and_the_end_of_the_board_does():
