@@ -1,31 +1,42 @@
-"""What a run leaves on its page in the UI: a report with pictures, tables that can be searched, a link.
+"""What a run leaves on its page in the UI: a report with pictures, tables that can be searched, where the report is.
 
 Keys are the same from day to day, so that an artifact's own page shows its history. Cells are plain Python values: the
-UI's tables take no others. Names and messages come from files that anyone may have written; they are shown so that they
-can be neither markup nor links.
+UI's tables take no others. The UI reads texts as markdown, in tables too; names and messages come from files that
+anyone may have written, and are shown so that they can be neither markup nor links. A table's columns are as many as a
+window of 1280 pixels shows.
 """
 
 from __future__ import annotations
 
 import math
-import re
+import textwrap
 from collections.abc import Iterator
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from flows.outcome import Outcome
-from forecasting.display import day, decimals_for, number, percent, printable, signed_percent
+from forecasting.display import MISSING, day, decimals_for, number, p_value, percent, printable, signed_percent
 from forecasting.metrics import REFERENCE
+from forecasting.pages import as_code, markdown_table, plain
 from forecasting.publish import Run
 from forecasting.report import verdict
 from forecasting.scorepage import score_markdown
 from forecasting.sections import Section, ticker_section
 from forecasting.summaries import Headline, choose_shown, headline, overview, pooled_scores
 
-__all__ = ["forecast_rows", "leave_artifacts", "quality_rows", "report_markdown", "score_rows"]
+__all__ = [
+    "forecast_rows",
+    "leave_artifacts",
+    "leave_path",
+    "quality_rows",
+    "report_markdown",
+    "score_rows",
+    "ticker_cell",
+]
 
 Rows = list[dict[str, Any]]
 
@@ -41,22 +52,31 @@ def leave_artifacts(outcome: Outcome) -> None:
     run = outcome.run
     if run is None or outcome.store is None:
         return
-    create_markdown_artifact(report_markdown(run), key="report", description=outcome.message)
+    create_markdown_artifact(report_markdown(run), key="report", description=plain(outcome.message, 2000))
     if outcome.record is not None:
         said = f"How published forecasts turned out, to {outcome.record.last}: {outcome.record.health.status}"
         create_markdown_artifact(score_markdown(outcome.record), key="track-record", description=said)
-    create_table_artifact(forecast_rows(run), key="forecasts", description=f"Forecasts as of {run.as_of}")
+    create_table_artifact(
+        forecast_rows(run),
+        key="forecasts",
+        description=f"Forecasts as of {run.as_of}; from: the last price before, with its session where that is older",
+    )
     create_table_artifact(
         score_rows(run.metrics),
         key="scores",
-        description=f"Held-out scores beside the baselines, as of {run.as_of}; CRPS and MAE ratios are to {REFERENCE}",
+        description=f"Held-out scores as of {run.as_of}; CRPS and MAE: multiples of {REFERENCE}'s, lower is better; "
+        "MASE compares the models of one ticker",
     )
     create_table_artifact(
         quality_rows(run), key="data-quality", description=f"What was noticed in the data, as of {run.as_of}"
     )
-    report = outcome.store.report_path(run.as_of)
-    create_link_artifact(
-        report.as_uri(), link_text=f"report.html as of {run.as_of}", key="report-file", description=str(report)
+    leave_path(outcome.store.report_path(run.as_of), "report-file", f"The report as of {run.as_of}, a page by itself")
+
+
+def leave_path(path: Path, key: str, description: str) -> None:
+    """Say where a file lies on the machine of the run; browsers follow no link from a server's page to a file."""
+    create_markdown_artifact(
+        f"Open {as_code(path.absolute())} in a browser on the machine of this run.", key=key, description=description
     )
 
 
@@ -76,20 +96,20 @@ def report_markdown(run: Run) -> str:
 
 def forecast_rows(run: Run) -> Rows:
     """List every forecast, in the price's own unit."""
+    newest = run.forecasts["cutoff"].max()
     rows = []
     for row in run.forecasts.to_dict("records"):
-        decimals = decimals_for(row["anchor_price"])
-        prices = {head: number(row[name], decimals) for head, name in _PRICES.items()}
+        low, mid, high, anchor = (number(row[name], decimals_for(row["anchor_price"])) for name in _PRICES)
+        reason = "" if pd.isna(row["reason"]) else f"\n{_wrapped(row['reason'], 20)}"
         rows.append(
             {
-                "ticker": printable(row["ticker"]),
+                "ticker": ticker_cell(row["ticker"]),
                 "Open on": _iso(row["target_date"]),
-                "step": int(row["step"]),
-                **prices,
+                "median": mid,
+                "80 % band": f"{low} to {high}" if len(low) < 9 else f"{low} to\n{high}",
                 "change": signed_percent(row["forecast"] / row["anchor_price"] - 1),
-                "model": printable(row["model"]),
-                "reason": "" if pd.isna(row["reason"]) else printable(row["reason"], 200),
-                "cutoff": _iso(row["cutoff"]),
+                "from": anchor if row["cutoff"] == newest else f"{anchor}\n{_iso(row['cutoff'])}",
+                "model": f"{plain(row['model'])}{reason}",
             }
         )
     return rows
@@ -110,27 +130,25 @@ def score_rows(metrics: pd.DataFrame) -> Rows:
 def quality_rows(run: Run) -> Rows:
     """List what was set aside, withheld or merely noticed, and why; one line saying so when there is nothing."""
     withheld: Rows = [
-        {"ticker": printable(one.ticker or one.file or ""), "what": "withheld", "rows": None, "why": one.reason}
+        {"ticker": ticker_cell(one.ticker or one.file or ""), "what": "withheld", "rows": None, "why": one.reason}
         for one in run.withheld
     ]
     noticed: Rows = [
         {
-            "ticker": printable(one.ticker),
+            "ticker": ticker_cell(one.ticker),
             "what": one.kind.replace("_", " "),
             "rows": one.rows or None,
             "why": one.message,
         }
         for one in run.findings
     ]
-    rows = [{**row, "why": printable(row["why"], 500)} for row in (*withheld, *noticed)]
+    rows = [{**row, "why": _wrapped(row["why"], 54)} for row in (*withheld, *noticed)]
     return rows or [
         {"ticker": "", "what": "nothing", "rows": None, "why": "nothing was set aside and nothing looks odd"}
     ]
 
 
-_PRICES = {"anchor": "anchor_price", "median": "q50", "80 % from": "q10", "to": "q90"}
-_COVERED = {"in 50 %": "coverage_50", "in 80 %": "coverage_80", "in 90 %": "coverage_90"}
-_MARKUP = re.compile(r"([\\`*_{}\[\]()#+!|~<>&:@.-])")
+_PRICES = ("q10", "q50", "q90", "anchor_price")
 
 
 def _facts(summary: Headline) -> str:
@@ -138,16 +156,16 @@ def _facts(summary: Headline) -> str:
         "tickers": f"{summary.tickers:,}",
         "by the LSTM": f"{summary.lstm:,} of {summary.forecasts:,}",
         "CRPS / persistence": number(summary.crps_ratio, 3),
-        "CRPS / best baseline": number(summary.best_baseline_ratio, 3),
-        "in the 80 % band": percent(summary.coverage_80),
+        "CRPS / best": number(summary.best_baseline_ratio, 3),
+        "in 80 %": percent(summary.coverage_80),
         "stale": f"{summary.stale:,}",
         "withheld": f"{summary.withheld:,}",
     }
-    return f"| {' | '.join(cells)} |\n|{' --- |' * len(cells)}\n| {' | '.join(cells.values())} |"
+    return markdown_table(list(cells), [cells.values()])
 
 
 def _ticker(section: Section) -> Iterator[str]:
-    title = _plain(section.ticker) + (f" ({section.distinction})" if section.distinction else "")
+    title = plain(section.ticker) + (f" ({section.distinction})" if section.distinction else "")
     yield f"## {title}"
     yield _steps(section)
     for picture in section.pictures:
@@ -156,13 +174,14 @@ def _ticker(section: Section) -> Iterator[str]:
 
 
 def _steps(section: Section) -> str:
-    lines = ["| Open on | median | 80 % band | change | model | reason |", "| --- | ---: | ---: | ---: | --- | --- |"]
+    heads = ["Open on", "median", "80 % band", "change", "model"]
+    given = any(row["reason"] for row in section.forecasts)
+    rows = []
     for row in section.forecasts:
         low, mid, high = (number(row[name], section.decimals) for name in ("q10", "q50", "q90"))
-        reason = _plain(row["reason"] or "")
-        change = signed_percent(row["change"])
-        lines.append(f"| {_iso(row['target_date'])} | {mid} | {low} to {high} | {change} | {row['model']} | {reason} |")
-    return "\n".join(lines)
+        cells = (day(row["target_date"]), mid, f"{low} to {high}", signed_percent(row["change"]), row["model"])
+        rows.append((*cells, row["reason"] or "") if given else cells)
+    return markdown_table([*heads, "reason"] if given else heads, rows, text=("model", "reason"))
 
 
 def _section(run: Run, ticker: str, word: str) -> Section:
@@ -187,32 +206,29 @@ def _pooled_score(row: dict[Any, Any]) -> dict[str, Any]:
     return {
         "ticker": f"all ({row['tickers']})",
         "step": int(row["step"]),
-        "model": printable(row["model"]),
+        "model": plain(row["model"]),
         "published": f"{int(row['published'])} of {int(row['tickers'])}",
-        "CRPS ratio": number(row["crps_ratio"], 3),
-        "MAE ratio": number(row["mae_ratio"], 3),
-        **{head: percent(row[name]) for head, name in _COVERED.items()},
-        **dict.fromkeys(("CRPS", "MAE", "MASE", "DM p", "n"), ""),
+        "CRPS": number(row["crps_ratio"], 3),
+        "MAE": number(row["mae_ratio"], 3),
+        "in 80 %": percent(row["coverage_80"]),
+        "MASE": MISSING,
+        "DM p": MISSING,
     }
 
 
 def _ticker_score(row: dict[Any, Any], reference: pd.DataFrame) -> dict[str, Any]:
     key = (row["ticker"], row["step"])
     crps, mae = reference.loc[key] if key in reference.index else (math.nan, math.nan)
-    decimals = decimals_for(row["mae"]) + 1
     return {
-        "ticker": printable(row["ticker"]),
+        "ticker": ticker_cell(row["ticker"]),
         "step": int(row["step"]),
-        "model": printable(row["model"]),
+        "model": plain(row["model"]),
         "published": "yes" if row["chosen"] else "",
-        "CRPS ratio": number(row["crps"] / crps if crps else None, 3),
-        "MAE ratio": number(row["mae"] / mae if mae else None, 3),
-        **{head: percent(row[name]) for head, name in _COVERED.items()},
-        "CRPS": number(row["crps"], decimals),
-        "MAE": number(row["mae"], decimals),
+        "CRPS": number(row["crps"] / crps if crps else None, 3),
+        "MAE": number(row["mae"] / mae if mae else None, 3),
+        "in 80 %": percent(row["coverage_80"]),
         "MASE": number(row["mase"], 3),
-        "DM p": number(row["dm_p_value"], 3),
-        "n": int(row["n"]),
+        "DM p": plain(p_value(row["dm_p_value"])),
     }
 
 
@@ -220,8 +236,11 @@ def _iso(value: date) -> str:
     return value.strftime("%Y-%m-%d")
 
 
-def _plain(text: str) -> str:
-    """Write a text from outside so that markdown shows it as it stands."""
-    return (
-        _MARKUP.sub(r"\\\1", printable(text, 200)).replace("\\<", "&lt;").replace("\\>", "&gt;").replace("\\&", "&amp;")
-    )
+def ticker_cell(name: str) -> str:
+    """Write a ticker's name for a table of the UI, a long one on several lines."""
+    return _wrapped(name, 16)
+
+
+def _wrapped(text: str, width: int) -> str:
+    # The UI's tables break no line themselves.
+    return "\n".join(map(plain, textwrap.wrap(printable(text, 500), width, break_on_hyphens=False)))

@@ -23,7 +23,7 @@ from typing import Any
 
 import pyarrow as pa
 from prefect import flow
-from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture, wait
 from prefect.logging import get_run_logger
@@ -32,6 +32,7 @@ from prefect.utilities.annotations import quote
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
+from flows.artifacts import leave_path, ticker_cell
 from flows.backtest_command import BacktestOptions
 from flows.daily_forecast import name_run, seconds_since
 from flows.following import ProgressArtifact
@@ -48,6 +49,7 @@ from forecasting.backtesting.study import Part, Study, deal, forecast_part, judg
 from forecasting.config import ForecastConfig
 from forecasting.display import count, number, p_value, percent, printable
 from forecasting.ingest import Ingested
+from forecasting.pages import plain
 from forecasting.store import Store
 
 __all__ = ["Backtested", "backtest"]
@@ -190,8 +192,7 @@ def describe(done: Backtested) -> None:
     backtest = done.backtest
     create_markdown_artifact(backtest_markdown(backtest), key="backtest", description=verdict(backtest))
     create_table_artifact(score_rows(backtest), key="backtest-scores", description=f"Backtest as of {backtest.as_of}")
-    report = done.folder / "report.html"
-    create_link_artifact(report.as_uri(), link_text="report.html", key="backtest-file", description=str(report))
+    leave_path(done.folder / "report.html", "backtest-file", f"The backtest as of {backtest.as_of}, a page by itself")
 
 
 def score_rows(backtest: Backtest) -> list[dict[str, Any]]:
@@ -199,18 +200,15 @@ def score_rows(backtest: Backtest) -> list[dict[str, Any]]:
     nearest = backtest.metrics[backtest.metrics["step"] == 1]
     return [
         {
-            "ticker": printable(row["ticker"]),
-            "model": row["model"],
-            "n": int(row["n"]),
+            "ticker": ticker_cell(row["ticker"]),
+            "model": plain(row["model"]),
             "CRPS": number(row["crps"], 4),
-            "MASE": number(row["mase"], 3),
             "in 80 %": percent(row["coverage_80"]),
             "chosen at": percent(row["chosen_share"]),
-            "best baseline": row["best_baseline"] if isinstance(row["best_baseline"], str) else "",
+            "best baseline": plain(row["best_baseline"]) if isinstance(row["best_baseline"], str) else "",
             "CRPS / best": number(row["crps_ratio"], 3),
-            "p": p_value(row["dm_p_value"]),
-            "p (Holm)": p_value(row["dm_p_holm"]),
-            "q": p_value(row["dm_q_value"]),
+            "p (Holm)": plain(p_value(row["dm_p_holm"])),
+            "q": plain(p_value(row["dm_q_value"])),
         }
         for row in nearest.to_dict("records")
     ]

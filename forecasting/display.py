@@ -68,7 +68,8 @@ def signed_percent(share: float | None, decimals: int = 2) -> str:
     """Write a change (0.012) as a signed percentage (+1.20 %)."""
     if share is None or not math.isfinite(share):
         return MISSING
-    return f"{100 * share:+.{decimals}f} %".replace("-", MINUS)
+    rounded = round(100 * share, decimals) + 0.0  # -0.0 becomes 0.0
+    return f"{rounded:+.{decimals}f} %".replace("-", MINUS)
 
 
 def p_value(probability: float | None) -> str:

@@ -91,9 +91,10 @@ def fan_chart(prices: pd.DataFrame, forecast: pd.DataFrame, *, sessions: int = 6
         fan.fill_between(steps, from_anchor(low), from_anchor(high), color=colour, linewidth=0, label=name)
     fan.plot(steps, from_anchor("q50"), color=BLUE, linewidth=1.8, marker="o", markevery=slice(1, None), markersize=4)
     fan.axhline(anchor, color=MUTED, linewidth=0.8, linestyle=(0, (3, 3)))
-    fan.plot([0], [anchor], marker="D", markersize=6, color=ORANGE, linestyle="none", clip_on=False, zorder=5)
     name = f"last {str(future['anchor'].iloc[0]).capitalize()}"
-    fan.annotate(name, (0, anchor), (7, 6), textcoords="offset points", color=ORANGE, fontsize=8.5)
+    fan.plot(
+        [0], [anchor], marker="D", markersize=6, color=ORANGE, linestyle="none", clip_on=False, zorder=5, label=name
+    )
     fan.set_xlim(0, float(steps[-1]) + 0.15 * max(1.0, float(steps[-1]) / 5))
     session_ticks(fan, steps[1:], pd.DatetimeIndex(pd.to_datetime(future["target_date"])))
     style(fan)
@@ -260,6 +261,7 @@ def trend_chart(
     band: tuple[float, float] | None = None,
     unit: str = "",
     scale: float = 1.0,
+    wide: bool = True,
 ) -> bytes:
     """Draw how one or several measures moved from day to day, beside where they should be.
 
@@ -275,8 +277,10 @@ def trend_chart(
         Labels the axis.
     scale
         Values, target and band are multiplied by this (100 turns shares into percent).
+    wide
+        Whether it stands alone in its line; else it is as large as the other pictures of half the width.
     """
-    figure = new_figure(8.6, 2.6)
+    figure = new_figure(8.6, 2.6) if wide else new_figure(4.2, 3.7)
     axes = figure.subplots()
     at = np.arange(len(dates))
     if band is not None:
@@ -289,7 +293,7 @@ def trend_chart(
         axes.plot(at, drawn, color=colour, linewidth=1.6, label=name, marker="o" if single else None, markersize=4)
     axes.set_xlim(-0.5, max(len(at) - 0.5, 0.5))
     label(axes, y=unit)
-    date_ticks(axes, dates)
+    date_ticks(axes, dates, at_most=9 if wide else 5)
     axes.yaxis.set_major_locator(MaxNLocator(5))
     style(axes)
     if len(series) > 1:

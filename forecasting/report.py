@@ -87,7 +87,7 @@ def build_report(run: ReportInput) -> str:
         verdict=verdict(summary),
         rows=_overview_rows(table, by_ticker.prices, {section.ticker: section.anchor for section in sections}),
         sections=sections,
-        pooled=pooled_scores(run.metrics).to_dict("records"),
+        pooled=pooled_scores(run.metrics).sort_values(["step", "crps_ratio"], kind="stable").to_dict("records"),
         findings=run.findings[:_FINDINGS_SHOWN],
         more_findings=max(0, len(run.findings) - _FINDINGS_SHOWN),
         settings=_settings(run.config),

@@ -18,7 +18,7 @@ import pandas as pd
 from forecasting.accountability import read_scores
 from forecasting.display import count, day, decimals_for, number, percent, printable, signed_percent
 from forecasting.health import SESSIONS, Health, Trend, by_group, judge, rolling, trend, worst_misses
-from forecasting.pages import render_page
+from forecasting.pages import markdown_table, render_page
 from forecasting.plots import data_uri, trend_chart
 from forecasting.store import Store
 
@@ -37,6 +37,9 @@ HISTORY = 250
 
 _LISTED = 10
 """Worst misses that are listed, and tickers at either end where there are many."""
+
+_NAMED = 16
+"""Characters of a ticker in markdown, whose tables are narrow."""
 
 _SETTLED = 5
 """Measures of fewer sessions than this jump about too much to be drawn, where there are more."""
@@ -203,24 +206,25 @@ def score_markdown(record: TrackRecord) -> str:
     tickers = record.tickers
     few = len(tickers) <= 2 * _LISTED
     shown = tickers if few else pd.concat([tickers.head(_LISTED), tickers.tail(_LISTED)])
-    title = "Tickers" if few else f"Tickers: the {_LISTED} least and the {_LISTED} most skilful of {len(tickers)}"
+    title = "By ticker" if few else f"By ticker: the {_LISTED} least and the {_LISTED} most skilful of {len(tickers)}"
     parts = [
         f"# How published forecasts turned out, to {day(record.last)}",
         f"**{record.health.status.capitalize()}.** {verdict(record)}",
-        *(f"### {says}\n\n![{says}]({source})" for says, source in record.pictures),
-        "## Steps",
-        _markdown_table(by_group(record.recent, "step").to_dict("records"), "step"),
-        "## Models, where they were the ones published",
-        _markdown_table(by_group(record.recent, "model").to_dict("records"), "model"),
+        *(f"**{says}**\n\n![{says}]({source})" for says, source in record.pictures),
+        "## By step",
+        _measured(by_group(record.recent, "step"), "step"),
+        "## By the model that was published",
+        _measured(by_group(record.recent, "model"), "model"),
         f"## {title}",
-        _markdown_table(shown.to_dict("records"), "ticker"),
+        _measured(shown, "ticker"),
         "## Worst misses",
-        _rows_of_cells(
-            ("ticker", "session", "step", "model", "forecast", "actual", "miss"),
+        markdown_table(
+            ("ticker", "Open on", "step", "model", "forecast", "came", "miss"),
             (
-                (row["ticker"], row["target_date"], row["step"], row["model"], row["said"], row["came"], row["missed"])
-                for row in _miss_rows(record.misses)
+                [row[name] for name in ("ticker", "target_date", "step", "model", "said", "came", "missed")]
+                for row in _miss_rows(record.misses, _NAMED)
             ),
+            text=("Open on", "model"),
         ),
     ]
     if len(record.units):
@@ -240,13 +244,13 @@ def _drawn(
     return data_uri(trend_chart(rows.index, series, target=target, band=band, unit=unit, scale=100))
 
 
-def _miss_rows(misses: pd.DataFrame) -> Iterable[dict[str, Any]]:
+def _miss_rows(misses: pd.DataFrame, named: int = 40) -> Iterable[dict[str, Any]]:
     for row in misses.to_dict("records"):
         decimals = decimals_for(row["forecast"])
         yield {
-            "ticker": printable(row["ticker"], 40),
-            "target_date": str(pd.Timestamp(row["target_date"]).date()),
-            "cutoff": str(pd.Timestamp(row["cutoff"]).date()),
+            "ticker": printable(row["ticker"], named),
+            "target_date": day(pd.Timestamp(row["target_date"])),
+            "cutoff": day(pd.Timestamp(row["cutoff"])),
             "step": int(row["step"]),
             "model": printable(row["model"]),
             "said": number(row["forecast"], decimals),
@@ -257,45 +261,26 @@ def _miss_rows(misses: pd.DataFrame) -> Iterable[dict[str, Any]]:
         }
 
 
-def _markdown_table(rows: Iterable[Mapping[Any, Any]], first: str) -> str:
-    heads = (
-        first,
-        "forecasts",
-        "80 % band held",
-        "CRPS, % of price",
-        "skill to last Open",
-        "skill to last Close",
-        "bias",
-    )
-    return _rows_of_cells(
-        heads,
+def _measured(table: pd.DataFrame, first: str) -> str:
+    heads = (first, "forecasts", "in 80 % band", "CRPS, %", "skill to Open", "skill to Close", "bias")
+    rows = (
         (
-            (
-                printable(row[first], 40),
-                f"{row['n']:,}",
-                percent(row["coverage_80"]),
-                number(100 * row["crps"], 3),
-                signed_percent(row["skill"], 1),
-                signed_percent(row["skill_last_close"], 1),
-                signed_percent(row["bias"]),
-            )
-            for row in rows
-        ),
+            printable(row[first], _NAMED),
+            f"{row['n']:,}",
+            percent(row["coverage_80"]),
+            number(100 * row["crps"], 3),
+            signed_percent(row["skill"], 1),
+            signed_percent(row["skill_last_close"], 1),
+            signed_percent(row["bias"]),
+        )
+        for row in table.to_dict("records")
     )
+    return markdown_table(heads, rows)
 
 
 def _unit_table(units: pd.DataFrame) -> str:
     rows = (
-        (printable(row["ticker"], 40), f"{row['unit']:g}", row["n"], row["first"].date(), row["last"].date())
+        (printable(row["ticker"], _NAMED), f"{row['unit']:g}", row["n"], day(row["first"]), day(row["last"]))
         for row in units.to_dict("records")
     )
-    return _rows_of_cells(("ticker", "prices times", "forecasts", "first session", "last session"), rows)
-
-
-def _rows_of_cells(heads: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> str:
-    # In a name from a file, what markdown or HTML would act on is only itself.
-    def cell(value: object) -> str:
-        return "".join(f"&#{ord(char)};" if char in "|<>&*_`[]()\\!#~" else char for char in str(value))
-
-    lines = [" | ".join(heads), " | ".join(["---", *["---:"] * (len(heads) - 1)])]
-    return "\n".join(f"| {line} |" for line in [*lines, *(" | ".join(map(cell, row)) for row in rows)])
+    return markdown_table(("ticker", "prices times", "forecasts", "first session", "last session"), rows)

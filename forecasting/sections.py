@@ -11,6 +11,7 @@ import pandas as pd
 
 from forecasting.display import MISSING, count, day, decimals_for, number, percent
 from forecasting.findings import Finding
+from forecasting.metrics import REFERENCE
 from forecasting.plots import (
     calibration_chart,
     calibration_shares,
@@ -49,7 +50,11 @@ class ScoreTable:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Everything the page says about one ticker; ``anchor`` is its address in the page."""
+    """Everything the page says about one ticker; ``anchor`` is its address in the page.
+
+    ``scale`` is what its MASE is over, and ``repeating`` the MASE of repeating the last Open at the nearest step: above
+    1 where prices have moved more than in training rows. Either is NaN where there is none.
+    """
 
     ticker: str
     anchor: str
@@ -60,6 +65,7 @@ class Section:
     scores: list[ScoreTable]
     findings: tuple[Finding, ...]
     scale: float
+    repeating: float
 
 
 def ticker_section(
@@ -92,7 +98,13 @@ def ticker_section(
         scores=[_score_table(int(str(step)), rows) for step, rows in metrics.groupby("step", sort=True)],
         findings=findings,
         scale=scale,
+        repeating=_repeating(metrics),
     )
+
+
+def _repeating(metrics: pd.DataFrame) -> float:
+    own = metrics[(metrics["model"] == REFERENCE) & (metrics["step"] == metrics["step"].min())]
+    return float(own["mase"].iloc[0]) if len(own) else float("nan")
 
 
 def _pictures(

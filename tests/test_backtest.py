@@ -385,14 +385,44 @@ def test_the_page_stands_by_itself_and_shows_names_as_they_are(backtest):
 def test_the_verdict_and_the_markdown_say_what_was_measured(backtest):
     said = verdict(backtest)
     assert said.startswith("6 sessions were forecast from")
-    assert "better on 0 and worse on" in said
+    assert said.count(". ") == 1
+    assert "Beside each ticker's best baseline, known only in hindsight" in said
     markdown = backtest_markdown(backtest)
+    assert said not in markdown  # it stands above, as the artifact's description
     assert markdown.count("](data:image/png;base64,") == 3
     assert "| 1 | published |" in markdown
 
 
+@pytest.mark.parametrize(
+    ("counts", "expected"),
+    [
+        (
+            (5, 0, 0, 0, 0),
+            "neither clearly better nor clearly worse on any of 5 tickers, and the same holds of the LSTM",
+        ),
+        ((1, 0, 0, 0, 0), "neither clearly better nor clearly worse, and the same holds of the LSTM alone."),
+        ((1, 0, 1, 1, 0), "they are clearly worse; the LSTM alone is clearly better."),
+        ((5, 2, 0, 0, 1), "on 2 and clearly worse on none of 5 tickers; the LSTM alone is clearly better on none and"),
+    ],
+)
+def test_the_verdict_counts_tickers(backtest, counts, expected):
+    tickers, better, worse, lstm_better, lstm_worse = counts
+    claims = pd.DataFrame(
+        {
+            "step": 1,
+            "model": ["published", "lstm"],
+            "tickers": tickers,
+            "better_holm": [better, lstm_better],
+            "worse_holm": [worse, lstm_worse],
+        }
+    )
+    other = replace(backtest)
+    other.__dict__["claims"] = claims
+    assert expected in verdict(other)
+
+
 def test_ages_of_weights_are_told_where_there_are_several(backtest):
-    assert [one["ages"] for one in ages(backtest)] == ["0 to 0", "1 to 1", "2 to 2"]
+    assert [one["ages"] for one in ages(backtest)] == ["0", "1", "2"]
     assert sum(one["n"] for one in ages(backtest)) == 2 * STUDY.origins
     assert ages(replace(backtest, study=Study(6, 1))) == []
 

@@ -312,6 +312,13 @@ def test_what_is_missing_is_left_out(change, pictures):
     assert "nan" not in re.findall(r"[a-z]+", found.text.replace("NaN", "nan"))
 
 
+def test_a_mase_over_a_scale_of_lower_prices_is_explained():
+    run = fake_run(several(1))
+    usual = "to be below that is better, not to be below 1"
+    assert usual not in Page(build_report(run)).text
+    assert usual in Page(build_report(replace(run, metrics=run.metrics.assign(mase=5 * run.metrics["mase"])))).text
+
+
 def test_a_file_without_close_is_reported():
     run = fake_run([random_prices("OPENONLY").assign(close=np.nan)])
     assert "the change is from the last Open" in Page(build_report(run)).text

@@ -66,7 +66,20 @@ def test_it_says_what_has_gone_wrong():
 
 
 def test_it_says_when_it_is_too_early():
-    assert "too little to judge by" in verdict(track_record(scores(3)))
+    record = track_record(scores(3))
+    assert "too little to judge by" in verdict(record)
+    page = build_score_page(record)
+    assert "<b>too early</b><span>to judge</span>" in page
+    assert "before</span>" not in page
+    assert "over the sessions so far" in page
+
+
+def test_it_says_how_the_newest_sessions_compare_with_those_before():
+    frame = scores(120)
+    noise = np.random.default_rng(1).uniform(0.5, 1.5, len(frame))
+    page = build_score_page(track_record(frame.assign(crps_persistence=noise)))
+    assert "<b>no clear change</b><span>from the 60 sessions before</span>" in page
+    assert "over the last 60" in page
 
 
 def test_it_names_what_was_scored_in_another_unit():
@@ -74,7 +87,7 @@ def test_it_names_what_was_scored_in_another_unit():
     split = frame.assign(unit=np.where((frame["ticker"] == "BETA") & (frame["target_date"] > "2020-02-01"), 2.0, 1.0))
     record = track_record(split)
     assert "Splits and rebased histories" in build_score_page(record)
-    assert "| BETA | 2 | 8 | 2020-02-03 | 2020-02-12 |" in score_markdown(record)
+    assert "| BETA | 2 | 8 | 3 Feb 2020 | 12 Feb 2020 |" in score_markdown(record)
     assert "Splits and rebased histories" not in build_score_page(track_record(frame))
 
 
@@ -93,7 +106,14 @@ def test_the_page_stands_alone_and_runs_nothing_of_others():
     assert not re.search(r'(?:src|href)="(?!data:|#)', page)
     markdown = score_markdown(record)
     assert "<script>" not in markdown
-    assert "](http" not in markdown
+    assert not re.search(r"(?<!\\)\](?!\(data:image/png;base64,)", markdown)
+
+
+def test_names_of_models_and_tickers_are_written_so_that_the_ui_shows_them_as_they_are():
+    markdown = score_markdown(track_record(scores(tickers=("BRK_B", "M&M.NS", "_A_")).assign(model="last_close")))
+    assert "&#" not in markdown
+    for name in ("| BRK_B |", "| M&M.NS |", r"| \_A\_ |", "| last_close |"):
+        assert name in markdown
 
 
 def test_the_markdown_carries_its_pictures_and_tables():

@@ -63,10 +63,19 @@ def test_a_runs_pages_are_drawn(run, page, prefect_api, tmp_path):
     assert min(widths) > 300
     shown(page.locator("table").first).to_contain_text("CRPS / persistence")
 
+    page.set_viewport_size({"width": 1280, "height": 900})
     for key, text in (("forecasts", "2024-07-01"), ("scores", "persistence"), ("data-quality", "nothing looks odd")):
         page.goto(f"{ui}/artifacts/artifact/{artifacts[key]}")
         shown(page.locator("table tbody tr").first).to_be_visible()
         shown(page.locator("table").first).to_contain_text(text)
+        # Its last column is not off the screen.
+        assert page.locator("table").first.evaluate("one => one.scrollWidth <= one.parentElement.clientWidth")
+
+    page.goto(f"{ui}/artifacts/artifact/{artifacts['report-file']}")
+    shown(page.locator("code", has_text="report.html")).to_have_text(
+        str(tmp_path / "store" / "reports" / "as_of=2024-06-28" / "report.html")
+    )
+    assert page.locator("a[href^='file:']").count() == 0
 
     page.goto(f"{ui}/artifacts/artifact/{artifacts['forecasts']}")
     page.get_by_placeholder("Search").first.fill("BBB")

@@ -13,10 +13,11 @@ import pandas as pd
 
 from forecasting.backtesting.scores import PUBLISHED, count_claims, shared_rows
 from forecasting.backtesting.study import Judged, Study
+from forecasting.baselines import BASELINES
 from forecasting.config import QUANTILE_COLUMNS, ForecastConfig
 from forecasting.display import count, day, number, percent
 from forecasting.metrics import REFERENCE
-from forecasting.pages import render_page
+from forecasting.pages import markdown_table, render_page
 from forecasting.plots import calibration_chart, data_uri, trend_chart
 from forecasting.scores import crps
 from forecasting.summaries import pooled_scores
@@ -29,7 +30,7 @@ ROLLING = 20
 AGES = 4
 """Groups of origins by how many sessions their weights are old."""
 
-_CURVES = {"published": PUBLISHED, "LSTM": "lstm", "last_close": "last_close", "ewma_range": "ewma_range"}
+_CURVES = {"published": PUBLISHED, "LSTM": "lstm"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,27 +102,35 @@ class Backtest:
 
 
 def verdict(backtest: Backtest) -> str:
-    """Say in a few sentences what the backtest amounts to, flattering nobody."""
-    said = [f"{count(len(backtest.origins), 'session')} were forecast from, as a daily run would have."]
+    """Say in two sentences what the backtest amounts to, flattering nobody."""
+    said = f"{count(len(backtest.origins), 'session')} {'was' if len(backtest.origins) == 1 else 'were'} forecast from"
     pooled = backtest.pooled[(backtest.pooled["step"] == 1) & (backtest.pooled["model"] == PUBLISHED)]
-    if len(pooled) and np.isfinite(pooled["crps_ratio"].iloc[0]):
-        said.append(
-            f"At step 1 the CRPS of what would have been published is {pooled['crps_ratio'].iloc[0]:.3f} of repeating "
-            f"the last Open (lower is better); its 80 % band held {percent(pooled['coverage_80'].iloc[0])}."
-        )
-    for model, name in ((PUBLISHED, "What it would have published"), ("lstm", "The LSTM alone")):
-        claims = backtest.claims[(backtest.claims["step"] == 1) & (backtest.claims["model"] == model)]
-        if len(claims):
-            said.append(_claimed(name, claims.iloc[0]))
-    return " ".join(said)
-
-
-def _claimed(name: str, claims: pd.Series) -> str:
-    return (
-        f"{name} scores {claims['crps_ratio']:.3f} of the baseline that turned out best for each ticker; corrected for "
-        f"{count(int(claims['tickers']), 'test')}, it is better on {claims['better_holm']} and worse on "
-        f"{claims['worse_holm']}."
+    if pooled.empty or not np.isfinite(pooled["crps_ratio"].iloc[0]):
+        return f"{said} as a daily run would have, and no forecast of the next Open could be scored."
+    said += (
+        f" as a daily run would have: the CRPS of the next Open's forecasts is {pooled['crps_ratio'].iloc[0]:.2f} of "
+        f"repeating the last Open (lower is better), and their 80 % band held "
+        f"{percent(pooled['coverage_80'].iloc[0])} of what came."
     )
+    nearest = backtest.claims[backtest.claims["step"] == 1].set_index("model")
+    standings = {str(model): _standing(claims) for model, claims in nearest.iterrows()}
+    if PUBLISHED not in standings:
+        return said
+    said += f" Beside each ticker's best baseline, known only in hindsight, they are {standings[PUBLISHED]}"
+    if "lstm" not in standings:
+        return f"{said}."
+    if standings["lstm"] == standings[PUBLISHED]:
+        return f"{said}, and the same holds of the LSTM alone."
+    return f"{said}; the LSTM alone is {standings['lstm']}."
+
+
+def _standing(claims: pd.Series) -> str:
+    tickers, better, worse = (int(claims[name]) for name in ("tickers", "better_holm", "worse_holm"))
+    if not better + worse:
+        return "neither clearly better nor clearly worse" + (f" on any of {tickers:,} tickers" if tickers > 1 else "")
+    if tickers == 1:
+        return "clearly better" if better else "clearly worse"
+    return f"clearly better on {better or 'none'} and clearly worse on {worse or 'none'} of {tickers:,} tickers"
 
 
 def build_backtest_page(backtest: Backtest) -> str:
@@ -134,7 +143,7 @@ def build_backtest_page(backtest: Backtest) -> str:
         last=backtest.origins[-1],
         fits=backtest.judged.rows["fitted"].nunique(),
         pooled=backtest.pooled.to_dict("records"),
-        claims=backtest.claims.to_dict("records"),
+        claims=backtest.claims.sort_values(["step", "crps_ratio"], kind="stable").to_dict("records"),
         pictures=pictures(backtest),
         ages=ages(backtest),
         tickers=list(_ticker_rows(backtest.metrics)),
@@ -143,19 +152,23 @@ def build_backtest_page(backtest: Backtest) -> str:
 
 
 def backtest_markdown(backtest: Backtest) -> str:
-    """Write the same for the Prefect UI: markdown, with the pictures inside."""
+    """Write the same for the Prefect UI, below the verdict: markdown, with the pictures inside."""
     heads = ("step", "model", "CRPS / persistence", "MAE / persistence", "in 50 %", "in 80 %", "in 90 %")
-    lines = [f"| {' | '.join(heads)} |", "| ---: | --- |" + " ---: |" * 5]
-    for row in backtest.pooled.to_dict("records"):
-        ratios = (number(row[name], 3) for name in ("crps_ratio", "mae_ratio"))
-        held = (percent(row[name]) for name in ("coverage_50", "coverage_80", "coverage_90"))
-        lines.append(f"| {' | '.join((str(row['step']), str(row['model']), *ratios, *held))} |")
+    ends = backtest.pooled[backtest.pooled["step"].isin(backtest.pooled["step"].agg(["min", "max"]))]
+    rows = (
+        (
+            row["step"],
+            row["model"],
+            *(number(row[name], 3) for name in ("crps_ratio", "mae_ratio")),
+            *(percent(row[name]) for name in ("coverage_50", "coverage_80", "coverage_90")),
+        )
+        for row in ends.to_dict("records")
+    )
     parts = [
         f"# Backtest as of {day(backtest.as_of)}",
         f"{backtest.study}.",
-        verdict(backtest),
-        "\n".join(lines),
-        *(f"{picture.says}\n\n![{picture.says}]({picture.source})" for picture in pictures(backtest)),
+        markdown_table(heads, rows, text=("model",)),
+        *(f"**{picture.says}**\n\n![{picture.says}]({picture.source})" for picture in pictures(backtest)),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -166,21 +179,26 @@ def pictures(backtest: Backtest) -> list[Picture]:
     published = rows[rows["chosen"]].assign(model=PUBLISHED)
     span = min(ROLLING, max(1, len(backtest.origins) // 3))
     losses = pd.concat([rows, published]).pivot_table(index="cutoff", columns="model", values="loss")
+    # All good models save most of persistence's error, and beside it their curves would be one.
+    best = losses[[model for model in BASELINES if model in losses]].mean().idxmin()
     smooth = losses.rolling(span).mean().iloc[span - 1 :]
-    curves = {name: smooth[model] / smooth[REFERENCE] for name, model in _CURVES.items() if model in smooth}
+    curves = {name: smooth[model] / smooth[best] for name, model in _CURVES.items() if model in smooth}
     inside = (published["actual"] >= published["q10"]) & (published["actual"] <= published["q90"])
     held = inside.groupby(published["cutoff"]).mean().rolling(span).mean().iloc[span - 1 :]
     over = f"mean over {count(span, 'origin')}"
     return [
         Picture(
-            data_uri(trend_chart(smooth.index, curves, target=1.0, unit="CRPS, persistence = 1")),
-            f"CRPS of the next Open, as a multiple of that of persistence, {over}; below the dashed line is better.",
+            data_uri(trend_chart(smooth.index, curves, target=1.0, unit=f"CRPS, {best} = 1")),
+            f"CRPS of the next Open, as a multiple of that of {best}, the best baseline over all tickers, {over}; "
+            "below the dashed line is better.",
             wide=True,
         ),
         Picture(
-            data_uri(trend_chart(held.index, {"": held}, target=0.8, unit="in the 80 % band, %", scale=100)),
-            f"Share of actuals inside the 80 % band of what would have been published, {over}.",
-            wide=True,
+            data_uri(
+                trend_chart(held.index, {"": held}, target=0.8, unit="in the 80 % band, %", scale=100, wide=False)
+            ),
+            f"Share of the next Opens inside the published 80 % band, {over}.",
+            wide=False,
         ),
         Picture(
             data_uri(calibration_chart(backtest.judged.rows[backtest.judged.rows["chosen"]])),
@@ -192,19 +210,23 @@ def pictures(backtest: Backtest) -> list[Picture]:
 
 def ages(backtest: Backtest) -> list[dict[str, Any]]:
     """Tell how the LSTM does by the age of its weights, in sessions: its CRPS over persistence's, all tickers."""
+    every = backtest.study.refit_every
     rows = backtest.nearest[backtest.nearest["model"].isin(["lstm", REFERENCE])]
     age = backtest.origins.searchsorted(rows["cutoff"]) - backtest.origins.searchsorted(rows["fitted"])
-    size = -(-backtest.study.refit_every // AGES)
-    means = rows.assign(group=age // size).pivot_table(index="group", columns="model", values="loss")
-    if "lstm" not in means or backtest.study.refit_every == 1:
+    groups = min(AGES, every)
+    grouped = rows.assign(group=age * groups // every)
+    means = grouped.pivot_table(index="group", columns="model", values="loss")
+    if "lstm" not in means or every == 1:
         return []
+    starts = [-(-group * every // groups) for group in range(groups + 1)]
     return [
         {
-            "ages": f"{group * size} to {min((group + 1) * size, backtest.study.refit_every) - 1}",
-            "n": int(((age // size == group) & (rows["model"] == "lstm")).sum()),
+            "ages": f"{low} to {high}" if low < high else f"{low}",
+            "n": int(((grouped["group"] == group) & (grouped["model"] == "lstm")).sum()),
             "crps_ratio": float(mean["lstm"] / mean[REFERENCE]),
         }
         for group, mean in zip(means.index.astype(int), means.to_dict("records"), strict=True)
+        for low, high in [(starts[group], starts[group + 1] - 1)]
     ]
 
 
@@ -225,7 +247,7 @@ def _ticker_rows(metrics: pd.DataFrame) -> Iterable[Mapping[str, Any]]:
 def _settings(backtest: Backtest) -> Iterable[tuple[str, str]]:
     study = backtest.study
     yield "origins", str(study.origins)
-    yield "refit every", f"{study.refit_every} sessions"
+    yield "refit every", count(study.refit_every, "session")
     yield "window", "expanding" if study.window is None else f"{study.window} rows"
     for name, value in backtest.config.model_dump(mode="json", exclude={"tickers", "preset"}).items():
         yield name.replace("_", " "), str(value)

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from forecasting.backtesting.rolling import FORECAST_FIELDS, forecast_block, up_to
 from forecasting.config import QUANTILE_COLUMNS, ForecastConfig
+from forecasting.display import count
 from forecasting.errors import InputError
 from forecasting.features import engineer
 from forecasting.schemas import versioned
@@ -70,7 +71,8 @@ class Study:
 
     def __str__(self) -> str:
         seen = "all rows before" if self.window is None else f"the last {self.window:,} rows"
-        return f"{self.origins:,} origins, fitted anew every {self.refit_every:,} sessions on {seen}"
+        often = "at each" if self.refit_every == 1 else f"every {self.refit_every:,} sessions"
+        return f"{count(self.origins, 'origin')}, fitted anew {often} on {seen}"
 
 
 @dataclass(frozen=True)
