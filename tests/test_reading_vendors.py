@@ -643,6 +643,26 @@ V: dict[str, str | bytes] = {
     + "".join(f"{r.d},{r.c},{r.h},{r.lo},{r.o},{r.v}\n" for r in ROWS),
     "footer_in_the_first_field": table("Date,Open,High,Low,Close", lambda r: f"{r.d},{r.o},{r.h},{r.lo},{r.c}")
     + "Source: a vendor,,,,\n",
+    "robinhood": table(
+        "begins_at,open_price,close_price,high_price,low_price,volume,session,interpolated,symbol",
+        lambda r: f"{r.d}T00:00:00Z,{r.o},{r.c},{r.h},{r.lo},{r.v},reg,False,ABC",
+    ),
+    "databento": table(
+        "ts_event,rtype,publisher_id,instrument_id,open,high,low,close,volume,symbol",
+        lambda r: f"{r.d}T00:00:00.000000000Z,35,2,32,{r.o:.9f},{r.h:.9f},{r.lo:.9f},{r.c:.9f},{r.v},ABC",
+    ),
+    "budapest": table(
+        "Dátum;Nyitó ár;Maximum ár;Minimum ár;Záró ár;Forgalom (db)",
+        lambda r: f"{r.d:%Y.%m.%d}.;{eu_plain(r.o)};{eu_plain(r.h)};{eu_plain(r.lo)};{eu_plain(r.c)};{r.v}",
+    ),
+    "investing_malay": table(
+        '"Tarikh","Harga","Buka","Tinggi","Rendah","Jumlah","Perubahan %"',
+        lambda r: f'"{r.d:%d/%m/%Y}","{us(r.c)}","{us(r.o)}","{us(r.h)}","{us(r.lo)}","{r.v / 1e6:.2f}M","0.53%"',
+    ),
+    "investing_hindi": table(
+        '"तारीख","अंतिम","ओपन","उच्च","निम्न","वॉल्यूम","% बदलाव"',
+        lambda r: f'"{r.d:%d-%m-%Y}","{us(r.c)}","{us(r.o)}","{us(r.h)}","{us(r.lo)}","{r.v / 1e6:.2f}M","0.53%"',
+    ),
     "cp1252_currency": table("Date;Open;High;Low;Close", lambda r: f"{r.d};£{r.o};£{r.h};£{r.lo};£{r.c}").encode(
         "cp1252"
     ),
@@ -661,7 +681,8 @@ TICKER = {
     [
         "tiingo_pandas", "yfinance_three_rows", "yfinance_reset_index", "yfinance_unnamed_levels", "yfinance_by_ticker",
         "yfinance_tuples", "quantmod", "nse_bhav", "finam_yyyymmdd", "finam_ddmmyy", "moex", "alpaca",
-        "nse_delivery", "nse_udiff", "crsp", "compustat", "polygon_flat_file", "moex_with_its_cursor",
+        "nse_delivery", "nse_udiff", "crsp", "compustat", "polygon_flat_file", "moex_with_its_cursor", "robinhood",
+        "databento",
     ],
     "ABC",
 )  # fmt: skip
