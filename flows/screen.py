@@ -74,7 +74,9 @@ def _scores(console: Console, scores: pd.DataFrame) -> None:
 
 
 def _losses(console: Console, tutorial: TutorialReport) -> None:
-    table = _table(f"Training of {printable(tutorial.ticker)}, as the tutorial prints it", ("Epoch", "Loss"))
+    # Not as the table's title, which would be folded to its width.
+    console.print(Text(f"Training of {printable(tutorial.ticker)}, as the tutorial prints it", style="bold"))
+    table = _table("", ("Epoch", "Loss"))
     for epoch, loss in tutorial.losses.items():
         _add(table, (f"{epoch:,}", f"{loss:.6f}"))
     console.print(table)
@@ -89,7 +91,9 @@ def _places(store: Store, run: Run) -> list[tuple[str, str]]:
 
 
 def _table(title: str, heads: Sequence[str]) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, header_style="dim", padding=(0, 1))
+    table = Table(
+        title=title or None, title_justify="left", title_style="bold", box=None, header_style="dim", padding=(0, 1)
+    )
     for head in heads:
         table.add_column(head, justify="left" if head in _NAMES else "right", no_wrap=head != "Reason")
     return table
