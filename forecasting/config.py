@@ -24,6 +24,9 @@ QUANTILE_COLUMNS: tuple[str, ...] = tuple(f"q{round(100 * level):02d}" for level
 OUT_OF_TIME = "time budget spent"
 """The published reason of a ticker whose LSTM there was no time to train."""
 
+_FIRST_YEAR, _LAST_YEAR = 1800, 2199
+"""Years of dates that anything here can be as of."""
+
 _TUTORIAL: dict[str, Any] = {
     "horizon": 2,
     "context": 7,
@@ -128,11 +131,15 @@ def parse_as_of(text: str) -> date | Literal["latest", "scheduled"]:
     Raises
     ------
     InputError
-        When it is neither a word it knows nor an ISO date.
+        When it is neither a word it knows nor an ISO date, or one that no calendar reaches.
     """
     if text in ("latest", "scheduled"):
         return "latest" if text == "latest" else "scheduled"
+    setting = "set --as-of latest, scheduled or YYYY-MM-DD"
     try:
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError:
-        raise InputError(f'"{text}" is no date', setting="set --as-of latest, scheduled or YYYY-MM-DD") from None
+        raise InputError(f'"{text}" is no date', setting=setting) from None
+    if not _FIRST_YEAR <= day.year <= _LAST_YEAR:
+        raise InputError(f'"{text}" is not from {_FIRST_YEAR} to {_LAST_YEAR}', setting=setting)
+    return day

@@ -65,7 +65,7 @@ class Store:
         if create:
             self._prepare()
         elif not self.root.is_dir():
-            raise InputError("there is no store here", file=str(root), setting="set --output to the folder of one")
+            raise InputError("there is no store here", file=str(root), setting="name the folder of one")
 
     def __repr__(self) -> str:
         return f"Store({str(self.root)!r})"
