@@ -19,14 +19,14 @@ import pandas as pd
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from flows.outcome import Outcome
-from forecasting.display import MISSING, day, decimals_for, number, p_value, percent, printable, signed_percent
-from forecasting.metrics import REFERENCE
-from forecasting.pages import as_code, markdown_table, plain
+from forecasting.evaluation.metrics import REFERENCE
+from forecasting.formatting import MISSING, day, decimals_for, number, p_value, percent, printable, signed_percent
 from forecasting.publish import Run
-from forecasting.report import verdict
-from forecasting.scorepage import score_markdown
-from forecasting.sections import Section, ticker_section
-from forecasting.summaries import Headline, choose_shown, headline, overview, pooled_scores
+from forecasting.reports.html import as_code, markdown_table, plain
+from forecasting.reports.run_page import verdict
+from forecasting.reports.summary import Headline, choose_shown, headline, overview, pooled_scores
+from forecasting.reports.ticker_section import Section, ticker_section
+from forecasting.reports.track_record import score_markdown
 
 __all__ = [
     "forecast_rows",

@@ -40,9 +40,9 @@ from flows.stopping import cancellable, failing_plainly, result_of
 from flows.tasks import ingest
 from flows.waiting import last_day
 from forecasting.calendars import target_sessions
-from forecasting.display import count
 from forecasting.errors import InputError
-from forecasting.store import Store
+from forecasting.formatting import count
+from forecasting.store.store import Store
 
 __all__ = ["Backfilled", "backfill", "sessions_between"]
 

@@ -42,15 +42,15 @@ from flows.runners import make_runner, per_shard
 from flows.stopping import cancellable, failing_plainly, result_of
 from flows.tasks import RETRIES, ingest, step
 from flows.waiting import last_day
-from forecasting.backtesting.page import Backtest, backtest_markdown, verdict
-from forecasting.backtesting.scores import score_backtest
-from forecasting.backtesting.storing import publish_backtest
-from forecasting.backtesting.study import Part, Study, deal, forecast_part, judge, never_forecast, origin_dates
+from forecasting.backtest.metrics import score_backtest
+from forecasting.backtest.page import Backtest, backtest_markdown, verdict
+from forecasting.backtest.store import publish_backtest
+from forecasting.backtest.study import Part, Study, deal, forecast_part, judge, never_forecast, origin_dates
 from forecasting.config import ForecastConfig
-from forecasting.display import count, number, p_value, percent, printable
-from forecasting.ingest import Ingested
-from forecasting.pages import plain
-from forecasting.store import Store
+from forecasting.formatting import count, number, p_value, percent, printable
+from forecasting.ingest.prices import Ingested
+from forecasting.reports.html import plain
+from forecasting.store.store import Store
 
 __all__ = ["Backtested", "backtest"]
 

@@ -15,8 +15,8 @@ from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
 
 from flows.options import Options
-from forecasting.display import printable
 from forecasting.errors import InputError
+from forecasting.formatting import printable
 
 __all__ = [
     "DONE",

@@ -35,10 +35,10 @@ from flows.sessions import is_settled, nothing_to_do, sessions_due
 from flows.stopping import cancellable, failing_plainly, result_of
 from flows.tasks import describe, engineer, evaluate, ingest, prune, publish, score, train, window_and_scale
 from flows.waiting import ingest_session, last_day
-from forecasting.display import count
+from forecasting.features.windows import group
+from forecasting.formatting import count
 from forecasting.publish import collect
-from forecasting.store import Store
-from forecasting.windows import group
+from forecasting.store.store import Store
 
 __all__ = ["daily_forecast"]
 

@@ -10,7 +10,7 @@ from prefect.events import emit_event
 from prefect.runtime import flow_run
 
 from flows.outcome import Outcome
-from forecasting.summaries import Headline
+from forecasting.reports.summary import Headline
 
 __all__ = ["emit_events", "news"]
 

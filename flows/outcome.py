@@ -7,12 +7,12 @@ from datetime import date
 from typing import Literal
 
 from forecasting.config import OUT_OF_TIME
-from forecasting.display import count
-from forecasting.publication import Published
+from forecasting.formatting import count
 from forecasting.publish import Run
-from forecasting.scorepage import TrackRecord
-from forecasting.store import Store
-from forecasting.summaries import Headline, headline, overview
+from forecasting.reports.summary import Headline, headline, overview
+from forecasting.reports.track_record import TrackRecord
+from forecasting.store.store import Store
+from forecasting.store.transaction import Published
 
 __all__ = ["Outcome"]
 

@@ -9,8 +9,8 @@ from flows.options import Options, RunOptions
 from forecasting.calendars import require_calendar
 from forecasting.config import parse_as_of
 from forecasting.errors import InputError
-from forecasting.ingest import read_prices
-from forecasting.store import Store
+from forecasting.ingest.prices import read_prices
+from forecasting.store.store import Store
 
 __all__ = ["check"]
 
@@ -31,7 +31,7 @@ def check(options: RunOptions) -> None:
         parse_as_of(options.as_of)
     require_calendar(config.calendar)
     if config.device not in ("auto", "cpu"):
-        from forecasting.devices import choose_device  # noqa: PLC0415 - torch takes seconds, and is asked for nothing else
+        from forecasting.model.device import choose_device  # noqa: PLC0415 - torch takes seconds, and is asked for nothing else
 
         choose_device(config.device)
     read_prices(

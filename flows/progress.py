@@ -15,8 +15,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from forecasting.training import Progress
-from forecasting.windows import Segment
+from forecasting.features.windows import Segment
+from forecasting.model.training import Progress
 
 __all__ = ["FITS", "Board", "Reporter", "ShardProgress", "TrainingProgress", "board"]
 

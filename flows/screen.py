@@ -10,11 +10,11 @@ from rich.table import Table
 from rich.text import Text
 
 from flows.outcome import Outcome
-from forecasting.display import count, decimals_for, number, percent, printable, signed_percent
+from forecasting.formatting import count, decimals_for, number, percent, printable, signed_percent
+from forecasting.model.tutorial_report import TutorialReport
 from forecasting.publish import Run
-from forecasting.store import Store
-from forecasting.summaries import overview, pooled_scores
-from forecasting.tutorial_report import TutorialReport
+from forecasting.reports.summary import overview, pooled_scores
+from forecasting.store.store import Store
 
 __all__ = ["show"]
 

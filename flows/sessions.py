@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 
 from forecasting.calendars import newest_due_session, target_sessions
 from forecasting.errors import InputError
-from forecasting.store import Store
+from forecasting.store.store import Store
 
 __all__ = ["Due", "is_settled", "nothing_to_do", "sessions_due", "settle"]
 

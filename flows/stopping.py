@@ -11,7 +11,7 @@ from prefect.exceptions import CancelledRun, TerminationSignal
 from prefect.states import Cancelled, Failed
 
 from forecasting.errors import InputError
-from forecasting.training import TrainingStoppedError
+from forecasting.model.training import TrainingStoppedError
 
 __all__ = ["cancellable", "failing_plainly", "result_of"]
 

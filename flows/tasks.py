@@ -16,32 +16,32 @@ from prefect import Task, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 
-import forecasting.accountability
-import forecasting.evaluation
-import forecasting.features
-import forecasting.ingest
+import forecasting.evaluation.evaluate
+import forecasting.features.series
+import forecasting.features.windows
+import forecasting.ingest.prices
+import forecasting.model.training
+import forecasting.monitoring.ledger
 import forecasting.publish
-import forecasting.retention
-import forecasting.scorepage
-import forecasting.training
-import forecasting.windows
+import forecasting.reports.track_record
+import forecasting.store.retention
 from flows.artifacts import leave_artifacts
 from flows.options import RunOptions
 from flows.outcome import Outcome
 from flows.progress import FITS, Board, Reporter
 from flows.stopping import cancellable
-from forecasting.accountability import Scoring
 from forecasting.config import ForecastConfig
-from forecasting.evaluation import Evaluated
-from forecasting.features import Engineered, TickerSeries
-from forecasting.ingest import Ingested
-from forecasting.models import ModelFile, model_file
-from forecasting.publication import Published
+from forecasting.evaluation.evaluate import Evaluated
+from forecasting.features.series import Engineered, TickerSeries
+from forecasting.features.windows import Windows
+from forecasting.ingest.prices import Ingested
+from forecasting.model.training import Trained
+from forecasting.monitoring.ledger import Scoring
 from forecasting.publish import Run
-from forecasting.scorepage import TrackRecord
-from forecasting.store import Store
-from forecasting.training import Trained
-from forecasting.windows import Windows
+from forecasting.reports.track_record import TrackRecord
+from forecasting.store.model_card import ModelFile, model_file
+from forecasting.store.store import Store
+from forecasting.store.transaction import Published
 
 __all__ = ["describe", "engineer", "evaluate", "ingest", "prune", "publish", "score", "train", "window_and_scale"]
 
@@ -77,7 +77,7 @@ RETRIES: Mapping[str, Any] = {
 @step("ingest", **RETRIES)
 def ingest(options: RunOptions, as_of: date | None) -> Ingested:
     """Read and check the prices."""
-    return forecasting.ingest.read_prices(
+    return forecasting.ingest.prices.read_prices(
         options.prices,
         as_of=as_of,
         tickers=options.config().tickers,
@@ -89,19 +89,19 @@ def ingest(options: RunOptions, as_of: date | None) -> Ingested:
 @step("engineer")
 def engineer(ingested: Ingested, config: ForecastConfig, as_of: date) -> Engineered:
     """Make each ticker's Open and High-Low."""
-    return forecasting.features.engineer(ingested.prices, config, as_of)
+    return forecasting.features.series.engineer(ingested.prices, config, as_of)
 
 
 @step("window and scale")
 def window_and_scale(shard: Sequence[TickerSeries], config: ForecastConfig) -> Windows:
     """Split a shard's tickers chronologically and lay out their windows."""
-    return forecasting.windows.window(shard, config)
+    return forecasting.features.windows.window(shard, config)
 
 
 @step("train")
 def train(windows: Windows, config: ForecastConfig, number: int, board: Board, deadline: float | None) -> Trained:
     """Train a shard's LSTMs, telling the board how far they are."""
-    return forecasting.training.train(
+    return forecasting.model.training.train(
         windows,
         config,
         progress=Reporter(
@@ -115,15 +115,15 @@ def train(windows: Windows, config: ForecastConfig, number: int, board: Board, d
 @step("evaluate")
 def evaluate(windows: Windows, trained: Trained, config: ForecastConfig, number: int) -> tuple[Evaluated, ModelFile]:
     """Score a shard's LSTMs beside the baselines and choose what is published."""
-    evaluated = forecasting.evaluation.evaluate(windows, trained, config)
+    evaluated = forecasting.evaluation.evaluate.evaluate(windows, trained, config)
     return evaluated, model_file(f"shard-{number:02d}", windows, trained, evaluated, config)
 
 
 @step("score", **RETRIES)
 def score(store: Store, ingested: Ingested, config: ForecastConfig, as_of: date) -> tuple[Scoring, TrackRecord | None]:
     """Score the forecasts of earlier dates whose sessions have come in, and write the page on all scores."""
-    scoring = forecasting.accountability.score_published(store, ingested.prices, config.calendar, as_of)
-    return scoring, forecasting.scorepage.publish_score_page(store)
+    scoring = forecasting.monitoring.ledger.score_published(store, ingested.prices, config.calendar, as_of)
+    return scoring, forecasting.reports.track_record.publish_score_page(store)
 
 
 @step("publish", **RETRIES)
@@ -135,14 +135,14 @@ def publish(store: Store, run: Run, options: RunOptions, timings: Mapping[str, A
         reading={"date_order": options.date_order, "decimal": options.decimal},
         timings=timings,
         restate=options.restate,
-        scored=lambda: forecasting.accountability.scored(store, run.as_of),
+        scored=lambda: forecasting.monitoring.ledger.scored(store, run.as_of),
     )
 
 
 @step("prune")
 def prune(store: Store, keep_runs: int | None, keep_heldout: int | None) -> int:
     """Remove old held-out rows, models and reports; forecasts, scores, metrics and manifests stay."""
-    return len(forecasting.retention.prune(store, keep_runs=keep_runs, keep_heldout=keep_heldout, wait=60.0))
+    return len(forecasting.store.retention.prune(store, keep_runs=keep_runs, keep_heldout=keep_heldout, wait=60.0))
 
 
 @step("describe")

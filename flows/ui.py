@@ -27,7 +27,7 @@ from flows.leftovers import cancel_runs, crash_leftovers
 from flows.lifeline import Child
 from flows.local_server import NoServerError, free_port, local_server
 from flows.options import PROJECT
-from forecasting.display import count
+from forecasting.formatting import count
 
 __all__ = ["main", "operate", "pause_on_sample"]
 

@@ -12,8 +12,8 @@ from flows.sessions import Due, settle
 from flows.stopping import result_of
 from flows.tasks import ingest
 from forecasting.errors import InputError
-from forecasting.ingest import Ingested
-from forecasting.reading.paths import find_files
+from forecasting.ingest.files import find_files
+from forecasting.ingest.prices import Ingested
 
 __all__ = ["ingest_session", "last_day"]
 

@@ -12,11 +12,11 @@ from forecasting.errors import InputError
 __all__ = ["app", "main"]
 
 app = App(name="python -m forecasting", help="Look at price files and at what was published.", version_flags=())
-app.command("forecasting.check:run_check", name="check")
-app.command("forecasting.show:run_show", name="show")
-app.command("forecasting.predict:run_predict", name="predict")
-app.command("forecasting.verify:run_verify", name="verify")
-app.command("forecasting.prune:run_prune", name="prune")
+app.command("forecasting.commands.check:run_check", name="check")
+app.command("forecasting.commands.show:run_show", name="show")
+app.command("forecasting.commands.predict:run_predict", name="predict")
+app.command("forecasting.commands.verify:run_verify", name="verify")
+app.command("forecasting.commands.prune:run_prune", name="prune")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from datetime import date
 
 from forecasting.config import ForecastConfig
-from forecasting.evaluation import Evaluated, evaluate
-from forecasting.features import TickerSeries, engineer
-from forecasting.ingest import Ingested
-from forecasting.models import ModelFile, model_file
+from forecasting.evaluation.evaluate import Evaluated, evaluate
+from forecasting.features.series import TickerSeries, engineer
+from forecasting.features.windows import group, window
+from forecasting.ingest.prices import Ingested
+from forecasting.model.training import Progress, train
 from forecasting.publish import Run, collect
 from forecasting.schemas import FORECASTS, as_table, parquet_bytes
-from forecasting.training import Progress, train
-from forecasting.windows import group, window
+from forecasting.store.model_card import ModelFile, model_file
 
 __all__ = ["forecast", "forecast_bytes", "forecast_shard"]
 

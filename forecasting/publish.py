@@ -12,13 +12,16 @@ import pyarrow as pa
 
 from forecasting.calendars import calendar_findings
 from forecasting.config import ForecastConfig
-from forecasting.devices import choose_device
 from forecasting.errors import InputError
-from forecasting.evaluation import Evaluated
-from forecasting.features import Engineered
+from forecasting.evaluation.evaluate import Evaluated
+from forecasting.features.series import Engineered
 from forecasting.findings import Finding
-from forecasting.ingest import Ingested
-from forecasting.manifest import (
+from forecasting.ingest.prices import Ingested
+from forecasting.model.device import choose_device
+from forecasting.model.tutorial_report import TutorialReport
+from forecasting.reports.run_page import ReportInput, build_report
+from forecasting.store.fingerprints import describe_rows
+from forecasting.store.manifest import (
     FindingRecord,
     InputRecord,
     Manifest,
@@ -26,12 +29,9 @@ from forecasting.manifest import (
     config_record,
     versions_in_use,
 )
-from forecasting.models import ModelFile
-from forecasting.publication import Published
-from forecasting.report import ReportInput, build_report
-from forecasting.rows import describe_rows
-from forecasting.store import Store
-from forecasting.tutorial_report import TutorialReport
+from forecasting.store.model_card import ModelFile
+from forecasting.store.store import Store
+from forecasting.store.transaction import Published
 
 __all__ = ["Run", "collect", "publish"]
 
@@ -150,7 +150,7 @@ def publish(
     timings
         When and how long, for the manifest; the only part that depends on the clock.
     restate, scored
-        See `forecasting.store.Store.publication`.
+        See `forecasting.store.store.Store.publication`.
     wait
         Seconds to wait for another run to leave the store.
 

@@ -199,7 +199,7 @@ def read_parquet(
     path
         The file.
     schema
-        One of this module's, or of `forecasting.scoring`.
+        One of this module's, or of `forecasting.monitoring.realised`.
     columns
         Only these; all when None.
     filters

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from forecasting.config import QUANTILE_COLUMNS, ForecastConfig
 from forecasting.errors import InputError
-from forecasting.ingest import Ingested, read_prices
+from forecasting.ingest.prices import Ingested, read_prices
+from forecasting.model.training import TrainingStoppedError
 from forecasting.pipeline import forecast, forecast_bytes
 from forecasting.schemas import FORECASTS, as_table, check_forecasts
-from forecasting.training import TrainingStoppedError
 
 AS_OF = date(2024, 6, 28)
 PRICES = ["open", "high", "low", "close"]

@@ -11,11 +11,11 @@ import pytest
 
 from forecasting.config import ForecastConfig
 from forecasting.errors import InputError
-from forecasting.ingest import read_prices
+from forecasting.ingest.prices import read_prices
 from forecasting.pipeline import forecast
 from forecasting.publish import publish
 from forecasting.schemas import FORECASTS, HELDOUT, METRICS, SCHEMA_VERSION
-from forecasting.store import Store
+from forecasting.store.store import Store
 
 AS_OF = date(2024, 6, 28)
 CONFIG = ForecastConfig(

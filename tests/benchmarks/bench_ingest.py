@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.csv as pa_csv
 
-from forecasting.ingest import read_prices
+from forecasting.ingest.prices import read_prices
 
 
 def write_prices(path: Path, tickers: int, rows: int) -> None:

@@ -156,8 +156,8 @@ def tutorial(_: np.ndarray) -> Callable[[], float]:
     """Ours: the LSTMs of 100 tickers in one tensor program, one output each."""
     import torch
 
-    from forecasting.lstm import RECURRENCES
-    from forecasting.optimiser import AdamW
+    from forecasting.model.lstm import RECURRENCES
+    from forecasting.model.optimizer import AdamW
 
     torch.set_num_threads(1)
     inputs, targets = zip(*(_windows(_scaled(rows)) for rows in _tickers()), strict=True)
@@ -199,9 +199,9 @@ def _job(**settings: Any) -> Callable[[], float]:
     import panels
 
     from forecasting.config import ForecastConfig
-    from forecasting.features import engineer
-    from forecasting.training import train
-    from forecasting.windows import window
+    from forecasting.features.series import engineer
+    from forecasting.features.windows import window
+    from forecasting.model.training import train
 
     config = ForecastConfig(device="cpu", **settings)
     prices = panels.resampled(TICKERS, 1250)

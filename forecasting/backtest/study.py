@@ -1,0 +1,272 @@
+"""Rolling-origin backtest: what every model would have forecast, had it been asked after each of many past sessions.
+
+The newest sessions whose targets are known are the origins. Models are fitted anew at every so many of them, by the
+walk of a daily run as of that date. Whatever is forecast from an origin follows from rows up to the origin alone:
+prices are cut there before anything else looks at them. What then came is looked up afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from forecasting.backtest.rolling import FORECAST_FIELDS, forecast_block, up_to
+from forecasting.config import QUANTILE_COLUMNS, ForecastConfig
+from forecasting.errors import InputError
+from forecasting.features.series import engineer
+from forecasting.features.splits import adjustment, find_splits
+from forecasting.formatting import count
+from forecasting.model.training import Progress
+from forecasting.schemas import versioned
+
+__all__ = ["BACKTEST", "Judged", "Part", "Study", "deal", "forecast_part", "judge", "never_forecast", "origin_dates"]
+
+TASKS = 32
+"""Parts that a backtest is dealt into, about; how it is dealt follows from the study, never from the machine."""
+
+BACKTEST = versioned(
+    "backtest",
+    (
+        pa.field("ticker", pa.string(), nullable=False),
+        pa.field("cutoff", pa.date32(), nullable=False),
+        pa.field("target_date", pa.date32(), nullable=False),
+        pa.field("step", pa.int32(), nullable=False),
+        pa.field("model", pa.string(), nullable=False),
+        pa.field("fitted", pa.date32(), nullable=False),
+        pa.field("chosen", pa.bool_(), nullable=False),
+        pa.field("actual", pa.float64(), nullable=False),
+        pa.field("forecast", pa.float32(), nullable=False),
+        *(pa.field(name, pa.float32(), nullable=False) for name in QUANTILE_COLUMNS),
+    ),
+)
+"""forecasts.parquet of a backtest: every model's forecast from every origin, with the actual.
+
+``fitted`` is the last session that the weights have seen, ``chosen`` whether a daily run would have published it. A
+step is one of the ticker's own sessions.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """What is asked of a backtest.
+
+    Attributes
+    ----------
+    origins
+        How many sessions are forecast from: the newest whose targets are all known.
+    refit_every
+        Sessions from one fit of the models to the next.
+    window
+        Rows that a fit sees, the last so many (a sliding window); all up to its origin when None (an expanding one).
+    """
+
+    origins: int = 60
+    refit_every: int = 20
+    window: int | None = None
+
+    def __str__(self) -> str:
+        seen = "all rows before" if self.window is None else f"the last {self.window:,} rows"
+        often = "at each" if self.refit_every == 1 else f"every {self.refit_every:,} sessions"
+        return f"{count(self.origins, 'origin')}, fitted anew {often} on {seen}"
+
+
+@dataclass(frozen=True)
+class Part:
+    """A piece of a backtest that can be worked on by itself.
+
+    Attributes
+    ----------
+    prices
+        All rows of its tickers, as `forecasting.ingest.prices.read_prices` gives them.
+    blocks
+        Its origins, ascending; those of one block share one fit, made at the first of them.
+    """
+
+    prices: pd.DataFrame
+    blocks: tuple[tuple[date, ...], ...]
+
+    @property
+    def fits(self) -> int:
+        """How many times a ticker is fitted, over all tickers."""
+        return int(self.prices["ticker"].nunique()) * len(self.blocks)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Forecasts with what came.
+
+    Attributes
+    ----------
+    rows
+        The columns of `BACKTEST`, by ticker, step, cutoff and model; ``ticker`` and ``model`` are categorical.
+    across_splits
+        Forecasts left out because a split lies between cutoff and target: the actual is in another unit.
+    scales
+        Mean absolute one-step change of Open before the first origin, by ticker, in the unit of the last row before it.
+    """
+
+    rows: pd.DataFrame
+    across_splits: int
+    scales: dict[str, float]
+
+
+def origin_dates(prices: pd.DataFrame, study: Study, config: ForecastConfig) -> tuple[date, ...]:
+    """Choose the origins: of all dates that any ticker has, the newest with ``horizon`` more after them.
+
+    Raises
+    ------
+    InputError
+        When there are too few dates for so many origins, or the window is too short for an LSTM.
+    """
+    before = config.minimum_rows
+    if study.window is not None and study.window < before:
+        raise InputError(f"no LSTM is fitted on {study.window} rows", setting=f"set --window to {before} or more")
+    dates = np.unique(prices["date"].to_numpy().astype("datetime64[D]"))
+    possible = len(dates) - config.horizon - before
+    if study.origins > possible:
+        what = (
+            f"{len(dates)} sessions are too few for {study.origins} origins with {before} before them "
+            f"and {config.horizon} after them"
+        )
+        raise InputError(what, setting=f"set --origins to {possible} or less" if possible > 0 else None)
+    chosen = dates[-config.horizon - study.origins : -config.horizon]
+    return tuple(chosen.astype(object))
+
+
+def deal(prices: pd.DataFrame, origins: Sequence[date], study: Study, config: ForecastConfig) -> tuple[Part, ...]:
+    """Deal a backtest into parts: shards of tickers as a daily run has them, by runs of blocks."""
+    rows = prices.groupby("ticker", sort=True).size()
+    names = sorted(rows.index, key=lambda name: (-rows[name], name))
+    shards = np.array_split(np.array(names, dtype=object), min(config.shards, -(-len(names) // config.shard_tickers)))
+    blocks = [tuple(origins[k : k + study.refit_every]) for k in range(0, len(origins), study.refit_every)]
+    runs = np.array_split(np.arange(len(blocks)), min(len(blocks), -(-TASKS // len(shards))))
+    return tuple(
+        Part(own, tuple(blocks[k] for k in run))
+        for own in (prices[prices["ticker"].isin(list(shard))] for shard in shards)
+        for run in runs
+    )
+
+
+def forecast_part(
+    part: Part,
+    study: Study,
+    config: ForecastConfig,
+    *,
+    progress: Callable[[Progress], None] = lambda _: None,
+    stop: Callable[[], bool] = lambda: False,
+    out_of_time: Callable[[], bool] = lambda: False,
+) -> pa.Table:
+    """Forecast from every origin of a part with every model.
+
+    Parameters
+    ----------
+    part
+        Its tickers and origins.
+    study
+        Gives the window.
+    config
+        Of every fit, as in a daily run.
+    progress, stop, out_of_time
+        See `forecasting.model.training.train`; blocks that time has run out on have forecasts of the baselines alone.
+
+    Returns
+    -------
+    pyarrow.Table
+        `forecasting.backtest.rolling.FORECAST_FIELDS`.
+
+    Raises
+    ------
+    TrainingStoppedError
+        When ``stop`` answers True.
+    """
+    tables = [FORECAST_FIELDS.empty_table()]
+    for block in part.blocks:
+        history = _seen(part.prices, block, study.window)
+        tables += forecast_block(history, block, config, progress=progress, stop=stop, out_of_time=out_of_time)
+    return pa.concat_tables(tables)
+
+
+def _seen(prices: pd.DataFrame, block: Sequence[date], window: int | None) -> pd.DataFrame:
+    """Rows that a block's origins may see: up to the last of them, from where the window of the fit starts."""
+    seen = up_to(prices, block[-1])
+    if window is None:
+        return seen
+    starts = up_to(seen, block[0]).groupby("ticker").tail(window).groupby("ticker")["date"].first()
+    # A ticker that begins after the fit has no part in the block, and compares as False.
+    return seen[seen["date"] >= seen["ticker"].map(starts)]
+
+
+def judge(forecasts: pa.Table, prices: pd.DataFrame) -> Judged:
+    """Put what came beside what was forecast, in the unit of the cutoff's own row.
+
+    Parameters
+    ----------
+    forecasts
+        Of all parts: `forecasting.backtest.rolling.FORECAST_FIELDS`.
+    prices
+        All rows, those after the origins among them.
+
+    Raises
+    ------
+    InputError
+        When there is not one forecast whose target has come.
+    """
+    rows: pd.DataFrame = forecasts.to_pandas(date_as_object=False, categories=["ticker", "model"])
+    names = {name: sorted(rows[name].cat.categories) for name in ("ticker", "model")}
+    rows = rows.assign(**{name: rows[name].cat.reorder_categories(order) for name, order in names.items()})
+    by_ticker = {str(ticker): own for ticker, own in prices.groupby("ticker", sort=True)}
+    first = rows["cutoff"].min()
+    kept, crossed, scales = [], 0, {}
+    for ticker, own in rows.groupby("ticker", sort=True, observed=True):
+        history = by_ticker[str(ticker)]
+        known, split = _with_actual(own, history)
+        kept.append(known)
+        crossed += split
+        scales[str(ticker)] = _scale(history[history["date"] <= first])
+    judged = pd.concat(kept, ignore_index=True) if kept else rows
+    if judged.empty:
+        raise InputError("no ticker could be forecast from any origin", setting="see python -m forecasting check")
+    ordered = judged.sort_values(["ticker", "step", "cutoff", "model"], kind="stable", ignore_index=True)
+    return Judged(ordered[BACKTEST.names], crossed, scales)
+
+
+def _with_actual(rows: pd.DataFrame, history: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    """One ticker's forecasts whose targets have come, with them; and how many had a split on the way."""
+    dates, opened = history["date"].to_numpy(), history["open"].to_numpy(dtype=np.float64)
+    factor = _factor(history)
+    cutoff = np.searchsorted(dates, rows["cutoff"].to_numpy().astype(dates.dtype))
+    target = cutoff + rows["step"].to_numpy()
+    come = target < len(dates)
+    target = np.minimum(target, len(dates) - 1)
+    whole = factor[cutoff] == factor[target]
+    known = rows.assign(target_date=dates[target], actual=opened[target], forecast=rows["q50"])
+    return known[come & whole], int((come & ~whole).sum())
+
+
+def never_forecast(
+    prices: pd.DataFrame, judged: Judged, last: date, config: ForecastConfig
+) -> tuple[tuple[str, str], ...]:
+    """Name the tickers without one forecast, and why that is, as far as is known at the last origin."""
+    left = prices[~prices["ticker"].isin(list(judged.scales))]
+    known = up_to(left, last)
+    reasons = {one.ticker: one.message for one in engineer(known, config, last).withheld} if len(known) else {}
+    return tuple(
+        (str(ticker), reasons.get(str(ticker), f"{ticker}: no origin with rows enough, and a target that has come"))
+        for ticker in sorted(left["ticker"].unique())
+    )
+
+
+def _scale(history: pd.DataFrame) -> float:
+    changes = np.abs(np.diff(history["open"].to_numpy(dtype=np.float64) * _factor(history)))
+    return float(changes.mean()) if len(changes) else float("nan")
+
+
+def _factor(history: pd.DataFrame) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Put every row of one ticker on the basis of its last."""
+    columns = (history[name].to_numpy(dtype=np.float64) for name in ("open", "high", "low", "close", "volume"))
+    return adjustment(len(history), find_splits(history["date"].to_numpy(), *columns))

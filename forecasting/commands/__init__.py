@@ -1,0 +1,1 @@
+"""The library's own commands, one module each."""

@@ -1,0 +1,1 @@
+"""Held-out forecasts of every model, their scores, and what is published."""

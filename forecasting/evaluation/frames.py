@@ -1,0 +1,122 @@
+"""From arrays to the tables that are written: held-out rows, forecasts, training curves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from forecasting.calendars import target_sessions
+from forecasting.config import LEVELS, QUANTILE_COLUMNS, ForecastConfig
+from forecasting.features.windows import Windows
+from forecasting.model.training import Curve
+from forecasting.schemas import HELDOUT
+
+if TYPE_CHECKING:
+    from forecasting.evaluation.evaluate import Candidate, Choice
+
+__all__ = ["curves_frame", "forecasts_frame", "heldout_tables"]
+
+MEDIAN = LEVELS.index(0.5)
+
+
+def heldout_tables(
+    windows: Windows, models: Sequence[Candidate], start: int, judged: NDArray[np.bool_]
+) -> dict[str, pa.Table]:
+    """Lay out each ticker's held-out rows of every model, the same rows for each.
+
+    ``judged`` marks the pairs ``(tickers, time, horizon)``. A row with a split between cutoff and target is left out:
+    its actual would be in another unit than its forecast.
+    """
+    usable = (judged & windows.same_unit)[:, start:]
+    return {one.ticker: _heldout_of(windows, models, start, k, usable[k]) for k, one in enumerate(windows.series)}
+
+
+def _heldout_of(
+    windows: Windows, models: Sequence[Candidate], start: int, k: int, judged: NDArray[np.bool_]
+) -> pa.Table:
+    series, first = windows.series[k], int(windows.first[k])
+    present = [one for one in models if np.isfinite(one.change[k, :-1][judged[:-1].any(1)]).any()]
+    for one in present:
+        judged = judged & np.isfinite(one.change[k, :, :, MEDIAN])
+    step, at = np.nonzero(judged.T)  # step by step, each in the order of time
+    row = at + start - first
+    count = len(row)
+    # (models, rows, 19): log price on the last row's basis, then price in the unit of the cutoff's own row.
+    log_price = np.stack([one.origin[k, at, None] + one.change[k, at, step] for one in present] or [np.empty((0, 19))])
+    price = np.exp(log_price) / series.factor[row][:, None]
+    prices = price.reshape(len(present) * count, len(LEVELS)).astype(np.float32)
+    names = pa.array([one.model for one in present], pa.string())
+    repeat = len(present)
+    columns = {
+        "ticker": pa.array([series.ticker], pa.string()).take(pa.array(np.zeros(repeat * count, np.int32))),
+        "cutoff": pa.array(np.tile(series.dates[row], repeat)),
+        "target_date": pa.array(np.tile(series.dates[row + step + 1], repeat)),
+        "step": pa.array(np.tile((step + 1).astype(np.int32), repeat)),
+        "model": names.take(pa.array(np.repeat(np.arange(repeat, dtype=np.int32), count))),
+        "actual": pa.array(np.tile(series.open[row + step + 1], repeat)),
+        "forecast": pa.array(prices[:, MEDIAN]),
+        **{name: pa.array(prices[:, level]) for level, name in enumerate(QUANTILE_COLUMNS)},
+    }
+    return pa.table(columns, schema=HELDOUT)
+
+
+def forecasts_frame(
+    windows: Windows, models: Sequence[Candidate], choices: Sequence[Sequence[Choice | None]], config: ForecastConfig
+) -> pd.DataFrame:
+    """Lay out what is published: each ticker's and step's chosen forecast from its newest row, if any."""
+    by_name = {one.model: one for one in models}
+    records = []
+    for k, series in enumerate(windows.series):
+        sessions = target_sessions(config.calendar, series.cutoff, windows.horizon)
+        for step, (target, choice) in enumerate(zip(sessions, choices[k], strict=True), start=1):
+            if choice is None:
+                continue
+            chosen = by_name[choice.model]
+            # The newest row is its own basis: no factor.
+            prices: NDArray[np.float64] = np.exp(chosen.origin[k, -1] + chosen.change[k, -1, step - 1])
+            prices = np.maximum.accumulate(prices)  # whatever the exponential's last bit
+            anchor = {"persistence": "open", "last_close": "close"}.get(choice.model, series.anchor)
+            known = series.open if anchor == "open" or series.close is None else series.close
+            records.append(
+                {
+                    "ticker": series.ticker,
+                    "cutoff": series.cutoff,
+                    "target_date": target,
+                    "step": step,
+                    "model": choice.model,
+                    "reason": choice.reason,
+                    "anchor": anchor,
+                    "anchor_price": float(known[-1]),
+                    "forecast": float(prices[MEDIAN]),
+                    **dict(zip(QUANTILE_COLUMNS, prices.tolist(), strict=True)),
+                }
+            )
+    frame = pd.DataFrame.from_records(records).astype({"step": "int32", "reason": "str"})
+    return frame.sort_values(["ticker", "step"], ignore_index=True)
+
+
+def curves_frame(curves: Sequence[Curve]) -> pd.DataFrame:
+    """Lay out the losses of the first fit and of the last, one row an epoch."""
+    phases = {"train": "fit", "all": "refit"}
+    frames = [
+        pd.DataFrame(
+            {
+                "ticker": curve.ticker,
+                "member": curve.member,
+                "phase": phases[curve.segment],
+                "epoch": np.arange(1, len(curve.train_loss) + 1),
+                "train_loss": curve.train_loss,
+                "validation_loss": curve.validation_loss,
+                "best": np.arange(1, len(curve.train_loss) + 1) == curve.best_epoch,
+            }
+        )
+        for curve in curves
+        if curve.segment in phases
+    ]
+    columns = ["ticker", "member", "phase", "epoch", "train_loss", "validation_loss", "best"]
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)

@@ -1,0 +1,153 @@
+"""The table ``metrics.parquet``: every model's scores on the held-out rows of each ticker and step.
+
+The formulas are those of ``scores``, which this module hands on; here they meet the rows of ``heldout.parquet``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from forecasting.config import QUANTILE_COLUMNS
+from forecasting.evaluation.scoring_rules import (
+    coverage,
+    crps,
+    diebold_mariano,
+    mae,
+    mape,
+    mase,
+    pinball,
+    reliability,
+    rmse,
+    skill,
+)
+
+__all__ = [
+    "METRIC_COLUMNS",
+    "REFERENCE",
+    "coverage",
+    "crps",
+    "diebold_mariano",
+    "mae",
+    "mape",
+    "mase",
+    "pinball",
+    "reliability",
+    "rmse",
+    "score_heldout",
+    "skill",
+]
+
+REFERENCE = "persistence"
+"""The model that every other is tested against."""
+
+METRIC_COLUMNS: tuple[str, ...] = (
+    "ticker",
+    "model",
+    "step",
+    "n",
+    "mae",
+    "rmse",
+    "mape",
+    "mase",
+    "crps",
+    "coverage_50",
+    "coverage_80",
+    "coverage_90",
+    "dm_p_value",
+    "chosen",
+)
+"""Columns of ``metrics.parquet``, in order."""
+
+_NAN = float("nan")
+
+
+def score_heldout(
+    heldout: pd.DataFrame, scales: Mapping[str, float], chosen: Collection[tuple[str, int, str]]
+) -> pd.DataFrame:
+    """Score every ticker, model and step from held-out rows as written.
+
+    Parameters
+    ----------
+    heldout
+        Columns of ``heldout.parquet``: ticker, cutoff, target_date, step, model, actual, forecast, q05 ... q95. Rows
+        in any order, though a ticker's own standing together is fastest; one row a (ticker, model, step, cutoff).
+    scales
+        Mean absolute one-step change of Open over each ticker's training rows; MASE is NaN for a ticker not in it.
+    chosen
+        What is published: (ticker, step, model).
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``METRIC_COLUMNS``, ordered by ticker, step and model (``lstm`` first, then by name). The Diebold-Mariano test
+        is on the mean pinball loss of the 19 quantiles, over targets that a model shares with ``persistence``.
+    """
+    published = set(chosen)
+    records = [
+        (ticker, model, step, *scores, (ticker, step, model) in published)
+        for ticker, rows in _by_ticker(heldout)
+        for model, step, scores in _score_ticker(rows, scales.get(ticker, _NAN))
+    ]
+    frame = pd.DataFrame.from_records(records, columns=list(METRIC_COLUMNS))
+    types = {"ticker": "str", "model": "str", "step": "int32", "n": "int32", "chosen": "bool"}
+    return frame.astype({column: types.get(column, "float64") for column in METRIC_COLUMNS})
+
+
+def _by_ticker(heldout: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Each ticker's rows, in the order of names; one ticker at a time is copied, never the whole frame."""
+    positions = heldout.groupby("ticker", observed=True).indices
+    for ticker, where in sorted(positions.items(), key=lambda item: str(item[0])):
+        yield str(ticker), heldout.iloc[where]
+
+
+def _score_ticker(rows: pd.DataFrame, scale: float) -> Iterator[tuple[str, int, tuple[float, ...]]]:
+    """Scores of one ticker: (model, step, (n, mae, rmse, mape, mase, crps, coverages, dm_p_value))."""
+    codes, names = pd.factorize(rows["model"])
+    ranked = sorted(names, key=lambda name: (name != "lstm", name))
+    model = np.array([ranked.index(name) for name in names])[codes]
+    step, cutoff, target = rows["step"].to_numpy(), _days(rows["cutoff"]), _days(rows["target_date"])
+    order = np.lexsort((target, cutoff, model, step))
+    step, model, when = step[order], model[order], (cutoff * 1_000_000 + target)[order]
+
+    actual = rows["actual"].to_numpy(dtype=np.float64)[order]
+    forecast = rows["forecast"].to_numpy(dtype=np.float64)[order]
+    quantiles = np.column_stack([rows[column].to_numpy(dtype=np.float64) for column in QUANTILE_COLUMNS])[order]
+    loss = crps(actual, quantiles)
+
+    edges = np.flatnonzero(np.diff(step, prepend=-1) | np.diff(model, prepend=-1)).tolist()
+    spans = {
+        (int(step[start]), ranked[model[start]]): slice(start, end) for start, end in pairwise([*edges, len(rows)])
+    }
+    for (ahead, name), span in spans.items():
+        error = mae(actual[span], forecast[span])
+        base = None if name == REFERENCE else spans.get((ahead, REFERENCE))
+        scores = (
+            span.stop - span.start,
+            error,
+            rmse(actual[span], forecast[span]),
+            mape(actual[span], forecast[span]),
+            mase(error, scale),
+            float(loss[span].mean()),
+            *(coverage(actual[span], quantiles[span], central) for central in (0.5, 0.8, 0.9)),
+            _NAN if base is None else _paired_test(loss, when, span, base, ahead),
+        )
+        yield name, ahead, scores
+
+
+def _paired_test(loss: NDArray[np.float64], when: NDArray[np.int64], span: slice, base: slice, horizon: int) -> float:
+    """Diebold-Mariano on the rows that two models share; ``when`` numbers their (cutoff, target_date)."""
+    if np.array_equal(when[span], when[base]):
+        return diebold_mariano(loss[span], loss[base], horizon)
+    _, own, other = np.intersect1d(when[span], when[base], assume_unique=True, return_indices=True)
+    return diebold_mariano(loss[span][own], loss[base][other], horizon)
+
+
+def _days(dates: pd.Series[Any]) -> NDArray[np.int64]:
+    """Days since 1970, whether Parquet was read into timestamps or into ``datetime.date``."""
+    return np.asarray(dates.to_numpy(), dtype="datetime64[D]").astype(np.int64)

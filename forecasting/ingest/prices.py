@@ -1,0 +1,269 @@
+"""Prices from CSV: the first step of the walk, and the only one that sees a file.
+
+Any vendor's spelling of columns, dates and numbers is understood, or the file is refused with its line and column; what
+is read is never a guess. The reading itself is in the modules beside this one.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from forecasting.errors import InputError
+from forecasting.findings import Finding
+from forecasting.ingest.checks import check_rows
+from forecasting.ingest.files import find_files, ticker_of
+from forecasting.ingest.layout import Layout, find_layout
+from forecasting.ingest.names import PRICES
+from forecasting.ingest.raw import file_sha256, read_raw
+from forecasting.ingest.reader import read_table
+from forecasting.ingest.table import Options, ReadFile, Table
+from forecasting.ingest.text import Text, decode
+
+__all__ = ["Ingested", "InputFile", "Refusal", "find_files", "read_prices"]
+
+_EPOCH = date(1970, 1, 1)
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class InputFile:
+    """A file that was read: its path, the SHA-256 of its bytes as they lie on the disk, and their number."""
+
+    path: str
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A file, or a ticker of it, that could not be read; ``ticker`` is None when it is not known whose the rows are."""
+
+    ticker: str | None
+    file: str
+    error: InputError
+
+
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """What was read.
+
+    Attributes
+    ----------
+    prices
+        Columns ticker (str), date (datetime64[s]), open, high, low, close, volume (float64; close and volume are NaN
+        where the file has none), in the price's own unit, as the file has them. Sorted by ticker and date, unique.
+    findings
+        What was set aside and what looks odd.
+    refused
+        The files and tickers that could not be read, and why.
+    inputs
+        The files.
+    """
+
+    prices: pd.DataFrame
+    findings: tuple[Finding, ...]
+    refused: tuple[Refusal, ...]
+    inputs: tuple[InputFile, ...]
+
+
+def read_prices(
+    source: str | Path | Sequence[str | Path],
+    *,
+    as_of: date | None = None,
+    tickers: Collection[str] | None = None,
+    date_order: Literal["auto", "dmy", "mdy", "ymd"] = "auto",
+    decimal: Literal["auto", "point", "comma"] = "auto",
+) -> Ingested:
+    """Read daily prices from one CSV, a folder of them, a glob, or several of these.
+
+    Parameters
+    ----------
+    source
+        A CSV with one ticker (named as the file is) or many (a ticker, symbol or name column), plain or gzip; a folder
+        or a pattern of such files.
+    as_of
+        Rows after this date are set aside before any other check; all are read when None.
+    tickers
+        Only these; all when None.
+    date_order
+        The order of day, month and year where they are numbers; ``auto`` lets each file's column decide.
+    decimal
+        The decimal mark; ``auto`` lets each file decide.
+
+    Returns
+    -------
+    Ingested
+        The rows, and all there is to say about them. One bad file, or one bad ticker of a file, is a refusal; the
+        others are read.
+
+    Raises
+    ------
+    InputError
+        When nothing at all is usable: the first reason, in the order of the files.
+    """
+    options = Options(
+        last_day=None if as_of is None else as_of.toordinal() - _EPOCH.toordinal(),
+        tickers=None if tickers is None else frozenset(tickers),
+        date_order=date_order,
+        decimal=decimal,
+    )
+    read = _Reading(options)
+    for path in find_files(source):
+        read.add(path)
+    return read.result()
+
+
+class _Reading:
+    """What was read so far, file by file."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._tables: list[tuple[str, Table]] = []
+        self._findings: list[Finding] = []
+        self._refused: list[Refusal] = []
+        self._inputs: list[InputFile] = []
+
+    def add(self, path: Path) -> None:
+        """Read one more file."""
+        file = str(path)
+        try:
+            raw = read_raw(path)
+            self._inputs.append(InputFile(file, raw.sha256, raw.size))
+            text, layout = _understand(raw.data, file)
+            found = read_table(text, layout, ticker_of(path), self._options)
+        except InputError as error:
+            if not self._inputs or self._inputs[-1].path != file:
+                known = file_sha256(path)
+                self._inputs += [InputFile(file, *known)] if known else []
+            self._refuse(ticker_of(path), file, error)
+            return
+        self._take(found, file, None if layout.ticker is not None else ticker_of(path))
+
+    def _take(self, found: ReadFile, file: str, ticker: str | None) -> None:
+        """Check what was read of a file and keep what stands."""
+        verdicts = [check_rows(table) for table in found.tables]
+        problems = [*found.problems, *(problem for verdict in verdicts for problem in verdict.problems)]
+        whole = next((problem for problem in problems if problem.ticker is None), None)
+        if whole is not None:
+            self._refuse(ticker, file, whole.error(file))
+            return
+        refused: set[str] = set()
+        for problem in problems:
+            if problem.ticker is not None and problem.ticker not in refused:
+                refused.add(problem.ticker)
+                self._refuse(_printable(problem.ticker), file, problem.error(file))
+        for finding in (*found.findings, *(finding for verdict in verdicts for finding in verdict.findings)):
+            if finding.ticker not in refused:
+                self._findings.append(replace(finding, message=f"{file}: {finding.message}"))
+        for verdict in verdicts:
+            codes = [code for code, name in enumerate(verdict.table.tickers) if name in refused]
+            table = verdict.table.without(codes)
+            if len(table):
+                self._tables.append((file, table))
+
+    def _refuse(self, ticker: str | None, file: str, error: InputError) -> None:
+        wanted = self._options.tickers
+        if wanted is None or ticker is None or ticker in wanted:
+            self._refused.append(Refusal(ticker, file, error))
+
+    def result(self) -> Ingested:
+        """All files together."""
+        tables = self._without_shared()
+        self._refuse_absent(tables)
+        if not tables:
+            raise self._refused[0].error if self._refused else self._nothing()
+        prices = _frame(tables)
+        _warn_of_future(prices)
+        kept = set(prices["ticker"].unique())
+        findings = tuple(finding for finding in self._findings if not finding.ticker or finding.ticker in kept)
+        return Ingested(prices, findings, tuple(self._refused), tuple(self._inputs))
+
+    def _without_shared(self) -> list[Table]:
+        """Leave out tickers that more than one file gives: it cannot be known which of them is right."""
+        files: dict[str, list[str]] = defaultdict(list)
+        for file, table in self._tables:
+            for code in np.unique(table.codes):
+                files[table.tickers[code]].append(file)
+        shared = {ticker: where for ticker, where in files.items() if len(where) > 1}
+        for ticker, where in shared.items():
+            what = f"ticker {ticker} is also in {where[0]}; give each ticker in one file"
+            self._refuse(ticker, where[1], InputError(what, file=where[1]))
+        kept = []
+        for _, table in self._tables:
+            codes = [code for code, name in enumerate(table.tickers) if name in shared]
+            left = table.without(codes)
+            kept += [left] if len(left) else []
+        return kept
+
+    def _refuse_absent(self, tables: Iterable[Table]) -> None:
+        if self._options.tickers is None:
+            return
+        there = {table.tickers[code] for table in tables for code in np.unique(table.codes)}
+        there |= {refusal.ticker for refusal in self._refused if refusal.ticker is not None}
+        for ticker in sorted(self._options.tickers - there):
+            what = f"ticker {ticker} is in none of the files"
+            if self._options.last_day is not None:
+                what += f", or has no rows up to {_EPOCH.fromordinal(self._options.last_day + _EPOCH.toordinal())}"
+            self._refused.append(Refusal(ticker, "", InputError(what, setting="see --tickers and --as-of")))
+
+    def _nothing(self) -> InputError:
+        last = self._options.last_day
+        until = "" if last is None else f" up to {date.fromordinal(last + _EPOCH.toordinal())}"
+        files = self._inputs
+        return InputError(f"there are no rows{until}", file=files[0].path if len(files) == 1 else None)
+
+
+def _understand(data: bytes, file: str) -> tuple[Text, Layout]:
+    """Find the text and its layout, in the first encoding under which the header can be read."""
+    first: InputError | None = None
+    for text in decode(data, file):
+        try:
+            return text, find_layout(text)
+        except InputError as error:
+            first = first or error
+    if first is None:
+        raise InputError("the file holds no text", file=file)
+    raise first
+
+
+def _frame(tables: Sequence[Table]) -> pd.DataFrame:
+    """Join the tables to one long frame, sorted by ticker and date."""
+    names = sorted({name for table in tables for name in table.tickers})
+    places = {name: place for place, name in enumerate(names)}
+    codes = np.concatenate([np.array([places[n] for n in table.tickers])[table.codes] for table in tables])
+    days = np.concatenate([table.days for table in tables])
+    columns = {role: np.concatenate([table.prices[role] for table in tables]) for role in PRICES}
+    if len(tables) > 1 and not np.all(codes[1:] >= codes[:-1]):
+        order = np.argsort(codes, kind="stable")
+        codes, days = codes[order], days[order]
+        columns = {role: values[order] for role, values in columns.items()}
+    ticker = pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32)), pa.array(names, pa.large_string()))
+    return pd.DataFrame(
+        {
+            "ticker": pd.array(ticker.dictionary_decode(), dtype="str"),
+            "date": days.astype("datetime64[D]").astype("datetime64[s]"),
+            **columns,
+        }
+    )
+
+
+def _printable(ticker: str) -> str | None:
+    """Write a refused name so that it can be shown."""
+    return ticker.encode("unicode_escape").decode()[:64] or None if not ticker.isprintable() else ticker[:64] or None
+
+
+def _warn_of_future(prices: pd.DataFrame) -> None:
+    # A log line and no finding: what is read must not depend on the clock.
+    last = prices["date"].max().date()
+    if last > datetime.now(tz=UTC).date():
+        _log.warning("The last date, %s, is in the future by this machine's clock.", last)

@@ -1,0 +1,189 @@
+"""What passes between the parts of the reader: rows of text, rows of numbers, and the problems met on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forecasting.errors import InputError
+from forecasting.findings import Finding
+from forecasting.ingest.names import Role
+
+__all__ = [
+    "BoolArray",
+    "Broken",
+    "FloatArray",
+    "IntArray",
+    "Options",
+    "Problem",
+    "ReadFile",
+    "Source",
+    "Table",
+    "spans",
+    "where",
+]
+
+BoolArray = NDArray[np.bool_]
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the reader was told.
+
+    Attributes
+    ----------
+    last_day
+        Rows after it (days since 1970-01-01) are set aside before any other check.
+    tickers
+        Only these; all when None.
+    date_order, decimal
+        How dates and numbers are to be read; ``auto`` lets the file decide.
+    """
+
+    last_day: int | None = None
+    tickers: frozenset[str] | None = None
+    date_order: Literal["auto", "dmy", "mdy", "ymd"] = "auto"
+    decimal: Literal["auto", "point", "comma"] = "auto"
+
+
+class Broken(NamedTuple):
+    """A row that is not whole: its line, its fields as far as they go, and what is wrong."""
+
+    line: int
+    cells: Sequence[str]
+    what: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Rows of a file, split into fields, their prices not yet looked at.
+
+    Attributes
+    ----------
+    tickers, ticker_codes
+        The distinct texts of the ticker column, and each row's index into them.
+    dates, date_codes
+        The same of the date column.
+    lines
+        Gives the rows' line numbers; asked only when there is something to tell.
+    broken
+        Rows that could not be split; they are in none of the above.
+    findings
+        What was left out.
+    """
+
+    tickers: Sequence[str]
+    ticker_codes: IntArray
+    dates: Sequence[str]
+    date_codes: IntArray
+    lines: Callable[[], IntArray]
+    broken: Sequence[Broken] = ()
+    findings: Sequence[Finding] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a ticker, or with ``ticker`` None a whole file, cannot be read.
+
+    ``lines`` are all the lines concerned; the message names the first, and lists the others.
+    """
+
+    what: str
+    lines: Sequence[int] = ()
+    column: str | None = None
+    ticker: str | None = None
+    setting: str | None = None
+
+    def error(self, file: str) -> InputError:
+        """Say the same as an exception."""
+        others = f" (lines {spans(self.lines)})" if len(self.lines) > 1 else ""
+        return InputError(
+            self.what + others,
+            file=file,
+            line=int(self.lines[0]) if len(self.lines) else None,
+            column=self.column,
+            setting=self.setting,
+        )
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of numbers, at first in the file's order.
+
+    Attributes
+    ----------
+    tickers, codes
+        The names, and each row's index into them.
+    days
+        Days since 1970-01-01.
+    prices
+        Open, high, low, close, volume; all NaN where the file has no such column.
+    lines
+        Gives the rows' line numbers; asked only when there is something to tell.
+    names
+        The columns' names in the file, by role.
+    numeric_dates
+        Day and month are numbers whose order had to be decided.
+    """
+
+    tickers: Sequence[str]
+    codes: IntArray
+    days: IntArray
+    prices: Mapping[Role, FloatArray]
+    lines: Callable[[], IntArray]
+    names: Mapping[Role, str]
+    numeric_dates: bool = False
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def take(self, rows: IntArray | BoolArray) -> Table:
+        """Keep only these rows, in this order."""
+        lines = self.lines
+        return replace(
+            self,
+            codes=self.codes[rows],
+            days=self.days[rows],
+            prices={role: array[rows] for role, array in self.prices.items()},
+            lines=cache(lambda: lines()[rows]),
+        )
+
+    def without(self, codes: Iterable[int]) -> Table:
+        """Leave out the rows of these tickers."""
+        out = np.zeros(len(self.tickers), dtype=np.bool_)
+        out[list(codes)] = True
+        return self.take(np.flatnonzero(~out[self.codes])) if out.any() else self
+
+
+@dataclass
+class ReadFile:
+    """What was read of one file: a table for each block of columns, what is wrong, and what must be told."""
+
+    tables: list[Table] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+
+
+def spans(lines: Iterable[int], most: int = 6) -> str:
+    """Write line numbers shortly: ``3, 7-9, 14``; after ``most`` groups, how many more lines there are."""
+    groups: list[list[int]] = []
+    for line in sorted({int(line) for line in lines}):
+        if groups and line == groups[-1][1] + 1:
+            groups[-1][1] = line
+        else:
+            groups.append([line, line])
+    shown = ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in groups[:most])
+    rest = sum(b - a + 1 for a, b in groups[most:])
+    return f"{shown} and {rest} more" if rest else shown
+
+
+def where(lines: Sequence[int]) -> str:
+    """Write ``line 7`` or ``lines 7-9, 14``."""
+    return f"line {lines[0]}" if len(lines) == 1 else f"lines {spans(lines)}"

@@ -1,0 +1,1 @@
+"""The LSTM of every ticker as one tensor program, and its training."""

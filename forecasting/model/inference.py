@@ -1,0 +1,71 @@
+"""Quantile forecasts of a fitted shard: weights and windows in, changes of log price out."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from forecasting.config import LEVELS, ForecastConfig
+from forecasting.features.windows import Windows
+from forecasting.model.device import choose_device
+from forecasting.model.lstm import RECURRENCES
+from forecasting.model.network import Layout, quantiles
+from forecasting.model.training import Fitted
+
+__all__ = ["predict"]
+
+BLOCK = 128
+"""Cutoffs forecast at a time: enough to fill the machine, few enough to stay in its cache."""
+
+
+@torch.no_grad()
+def predict(fitted: Fitted, windows: Windows, config: ForecastConfig, start: int) -> NDArray[np.float64]:
+    """Forecast every step from each cutoff at position ``start`` or later.
+
+    Parameters
+    ----------
+    fitted
+        Weights of one fit and their scalers.
+    windows
+        The shard that they were fitted on, or the same tickers' longer histories.
+    config
+        Gives the hidden size, the form of the recurrence and the device.
+    start
+        First cutoff's position; at least ``context``.
+
+    Returns
+    -------
+    NDArray[np.float64]
+        ``(tickers, cutoffs, horizon, 19)``: quantiles of log(Open_{t+step} / anchor_t), averaged over members; NaN for
+        tickers without a model and for cutoffs without a whole window.
+    """
+    tickers, members = fitted.parameters.shape[:2]
+    cutoffs = np.arange(start, windows.time)
+    out = np.full((tickers, len(cutoffs), windows.horizon, len(LEVELS)), np.nan)
+    able = np.flatnonzero(np.isfinite(fitted.parameters).all(axis=(1, 2)))
+    if not len(able) or not len(cutoffs):
+        return out
+    device = choose_device(config.device)
+    layout = Layout(windows.inputs.shape[2], config.hidden, windows.horizon)
+    inputs = fitted.inputs.scale(windows.inputs)[able].astype(np.float32)
+    volatility = (windows.log_volatility - fitted.volatility.offset[:, :, 0])[able].astype(np.float32)
+    views = windows.views(inputs)
+    # Members of one ticker lie side by side on the models' axis.
+    rows = torch.from_numpy(fitted.parameters[able].reshape(len(able) * members, -1)).to(device)
+    parameters = layout.cut(rows)
+    for block in range(0, len(cutoffs), BLOCK):
+        at = cutoffs[block : block + BLOCK]
+        # (tickers, cutoffs, features, context) -> (context, tickers, features, cutoffs)
+        window = views[:, at - (windows.context - 1)].transpose(3, 0, 2, 1)
+        x = torch.from_numpy(np.repeat(window, members, axis=1)).to(device)
+        log_volatility = torch.from_numpy(np.repeat(volatility[:, at], members, axis=0)).to(device)
+        scaled = quantiles(parameters, RECURRENCES[config.recurrence], x, log_volatility).cpu().numpy()
+        mean = scaled.reshape(len(able), members, *scaled.shape[1:]).mean(axis=1, dtype=np.float64)
+        out[able, block : block + BLOCK] = mean.transpose(
+            0, 3, 1, 2
+        )  # (tickers, horizon, 19, cutoffs) -> cutoffs first
+    out[able] *= fitted.targets.range[able][:, :, :, None]  # (tickers, 1, horizon, 1)
+    short = cutoffs[None, :] < (windows.first + windows.context)[:, None]
+    out[short] = np.nan
+    return out

@@ -1,0 +1,1 @@
+"""How published forecasts turned out."""

@@ -1,0 +1,245 @@
+"""Hold published forecasts to account: score them as their target sessions come in, and keep the scores.
+
+    DIR/scores/as_of=YYYY-MM-DD/scores.parquet     the forecasts published as of that date, as far as they can be scored
+
+A date's file is completed as its targets arrive. Rows are only ever added: whatever becomes of the prices or of the
+forecasts later, what has once been scored keeps its score. Only rows up to a run's date are looked at, and how a
+forecast is scored depends on nothing after its target, so that scoring late gives the same file as scoring at once.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache, partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from forecasting.calendars import target_sessions
+from forecasting.errors import InputError
+from forecasting.findings import Finding
+from forecasting.formatting import count, printable
+from forecasting.monitoring.realised import SCORES, score
+from forecasting.schemas import FORECASTS, HELDOUT, as_table, parquet_bytes, read_parquet
+from forecasting.store.store import Store
+
+__all__ = ["Scoring", "read_scores", "score_published", "scored", "scores_path"]
+
+_log = logging.getLogger(__name__)
+
+_KEY = ["ticker", "target_date", "step", "cutoff"]
+"""What is scored once; the model is not part of it, so that a restated forecast does not count beside the first."""
+
+_LATE, _LEFT = 5, 25
+"""A target session without a row is told when it is so many sessions past, and no more when it is that many."""
+
+_FEW_TICKERS = 3
+"""Of more tickers than these, the same is said only once."""
+
+_MOST_LOGGED = 20
+
+_KNOWN_OPENS = 10
+"""So many Opens before a cutoff are enough to tell a rebased history from a corrected price."""
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """What a run's scoring of earlier forecasts came to.
+
+    Attributes
+    ----------
+    as_of
+        The run's date: the last whose rows were looked at.
+    added
+        The newly scored rows: columns of `realised.SCORES`, and ``as_of``, the date of publication.
+    waiting
+        Published forecasts whose target session has no row yet.
+    findings
+        Splits, rebased and corrected histories, sessions that never came, files that cannot be read.
+    """
+
+    as_of: date
+    added: pd.DataFrame
+    waiting: int
+    findings: tuple[Finding, ...]
+
+    @property
+    def message(self) -> str:
+        """The same as one plain sentence."""
+        if self.added.empty:
+            return f"no published forecast has become due by {self.as_of}; {self.waiting:,} are waiting"
+        days = self.added["as_of"].nunique()
+        return (
+            f"{count(len(self.added), 'forecast')} published on {count(days, 'earlier date')} scored; "
+            f"{self.waiting:,} are waiting"
+        )
+
+
+def scores_path(store: Store, as_of: date) -> Path:
+    """Return where the scores of a date's forecasts stand."""
+    return store.folder("scores", as_of) / "scores.parquet"
+
+
+def scored(store: Store, as_of: date) -> bool:
+    """Tell whether any forecast published as of a date has been scored, and may no longer be replaced in silence."""
+    try:
+        return bool(read_parquet(scores_path(store, as_of), SCORES, ["step"]).num_rows)
+    except FileNotFoundError:
+        return False
+    except InputError:
+        # A damaged file once was a whole one.
+        return True
+
+
+def score_published(store: Store, prices: pd.DataFrame, calendar: str, as_of: date, *, wait: float = 60.0) -> Scoring:
+    """Score what was published before a date and has come due by it, and add it to the store.
+
+    Parameters
+    ----------
+    store
+        Its forecasts are scored, and their scores written.
+    prices
+        As `read_prices` returns them: ticker, date, open, high, low, close, volume; unadjusted.
+    calendar
+        The exchange calendar by which sessions are counted that never came.
+    as_of
+        Only forecasts published for earlier dates are scored, by rows up to this date.
+    wait
+        Seconds to wait for another run to leave the store.
+
+    Raises
+    ------
+    StoreLockedError
+        When another run holds the store after the wait.
+    OSError
+        When scores cannot be written; each date's file is the old one or the new one, whole.
+    """
+    with store.locked(wait):
+        findings: list[Finding] = []
+        pending = _pending(store, as_of, findings)
+        known = lru_cache(maxsize=1)(partial(_known_opens, store))
+        added, waiting, noticed = score(prices[prices["date"] <= pd.Timestamp(as_of)], pending, known)
+        findings += noticed
+        for day in sorted(set(added["as_of"])):
+            _add(store, day, added[added["as_of"] == day].drop(columns="as_of"))
+        findings += _tell_missing(waiting, set(prices["ticker"].unique()), calendar, as_of)
+    scoring = Scoring(as_of, added, len(waiting), tuple(findings))
+    _log.info("%s", scoring.message)
+    for finding in findings[:_MOST_LOGGED]:
+        _log.warning("%s", printable(finding.message, 500))
+    if len(findings) > _MOST_LOGGED:
+        _log.warning("and %d more findings about earlier forecasts", len(findings) - _MOST_LOGGED)
+    return scoring
+
+
+def read_scores(store: Store, *, dates: int | None = None) -> pd.DataFrame:
+    """Read the scores of the newest dates of publication that have any, all when None.
+
+    A forecast that was published more than once, with the same cutoff, counts once; a damaged file is told
+    and left out.
+
+    Returns
+    -------
+    DataFrame
+        Columns of `realised.SCORES` and ``as_of``, by date of publication, ticker and step; ``ticker`` and
+        ``model`` are categorical.
+    """
+    days = [day for day in store.dates("scores") if scores_path(store, day).is_file()]
+    newest = days if dates is None else days[-dates:]
+    tables = [_with_day(SCORES.empty_table(), date.min)]
+    for day in newest:
+        try:
+            tables.append(_with_day(read_parquet(scores_path(store, day), SCORES), day))
+        except InputError as error:
+            _log.warning("the scores of %s are left out: %s", day, error)
+    scores: pd.DataFrame = pa.concat_tables(tables).to_pandas(date_as_object=False, categories=["ticker", "model"])
+    # Published again as of a later day that brought no new row of its ticker, it is the same forecast still.
+    return scores.drop_duplicates(_KEY, ignore_index=True)
+
+
+def _pending(store: Store, as_of: date, findings: list[Finding]) -> pd.DataFrame:
+    """Read what was published before a date and has no score yet, with the date of publication as ``as_of``."""
+    tables = [_with_day(FORECASTS.empty_table(), as_of)]
+    for day in store.dates():
+        if day >= as_of:
+            break
+        try:
+            tables.append(_with_day(_unscored(store, day), day))
+        except InputError as error:
+            findings.append(Finding("", "warning", f"the forecasts as of {day} are not scored: {error}"))
+    pending: pd.DataFrame = pa.concat_tables(tables).to_pandas()
+    return pending
+
+
+def _unscored(store: Store, day: date) -> pa.Table:
+    if store.manifest_path(day).exists() and not store.published(day):
+        # A score is for ever: it is given to what was published, not to what has become of it on the disk.
+        raise InputError("is not the file that its manifest names", file=str(store.forecasts_path(day)))
+    rows, path = store.forecasts(day), scores_path(store, day)
+    if path.exists():
+        rows = rows.join(read_parquet(path, SCORES, _KEY), keys=_KEY, join_type="left anti")
+    return as_table(rows, FORECASTS)
+
+
+def _with_day(table: pa.Table, day: date) -> pa.Table:
+    return table.append_column("as_of", pa.repeat(pa.scalar(day), table.num_rows))
+
+
+def _known_opens(store: Store, day: date, ticker: str) -> dict[date, float]:
+    """Read from a publication's held-out rows what the last Opens before it were then."""
+    try:
+        rows = read_parquet(
+            store.heldout_path(day),
+            HELDOUT,
+            ["target_date", "actual"],
+            filters=[("ticker", "==", ticker), ("step", "==", 1), ("model", "==", "persistence")],
+        )
+    except (FileNotFoundError, InputError):
+        return {}
+    known = sorted(zip(rows["target_date"].to_pylist(), rows["actual"].to_pylist(), strict=True))
+    return dict(known[-_KNOWN_OPENS:])
+
+
+def _add(store: Store, day: date, rows: pd.DataFrame) -> None:
+    path = scores_path(store, day)
+    new = as_table(rows, SCORES)
+    table = pa.concat_tables([read_parquet(path, SCORES), new]) if path.exists() else new
+    # The order follows from the rows, not from when they came.
+    table = table.sort_by([(name, "ascending") for name in ("ticker", "step", "cutoff", "target_date")])
+    store.write(store.name_of(path), parquet_bytes(table, SCORES))
+
+
+def _tell_missing(waiting: pd.DataFrame, tickers: set[str], calendar: str, as_of: date) -> Iterator[Finding]:
+    """Tell of target sessions that are past and without a row: halted, delisted, or no session after all."""
+    late = [
+        day for day in waiting["target_date"].unique() if _LATE <= _sessions_since(calendar, day, as_of, _LEFT) < _LEFT
+    ]
+    rows = waiting[waiting["target_date"].isin(late)]
+    gone = sorted(set(rows["ticker"]) - tickers)
+    if gone:
+        message = f"{_named(gone)}: no rows at all in the data; published forecasts of it stay unscored"
+        yield Finding(gone[0] if len(gone) == 1 else "", "warning", message)
+    for day, without in rows[rows["ticker"].isin(tickers)].groupby("target_date", sort=True):
+        names = sorted(without["ticker"].unique())
+        message = f"no row of {day}, which was forecast; {count(len(without), 'forecast')} of it stay unscored"
+        if len(names) > _FEW_TICKERS:
+            yield Finding("", "warning", f"{_named(names)}: {message}")
+        else:
+            yield from (Finding(name, "warning", f"{name}: {message}") for name in names)
+
+
+def _named(tickers: list[str]) -> str:
+    if len(tickers) == 1:
+        return tickers[0]
+    more = " ..." if len(tickers) > _FEW_TICKERS else ""
+    return f"{len(tickers)} tickers ({', '.join(tickers[:_FEW_TICKERS])}{more})"
+
+
+def _sessions_since(calendar: str, day: date, as_of: date, at_most: int) -> int:
+    """Count sessions after a day up to and including another, as far as they matter."""
+    return int(np.sum([session <= as_of for session in target_sessions(calendar, day, at_most)]))

@@ -1,0 +1,174 @@
+"""How published forecasts turned out: prices and forecasts in, the score of each forecast out.
+
+A forecast is held to the Open of its target session, in the unit that the forecast was made in (`rebasing`).
+Beside its score stands what ``persistence`` and ``last_close`` would have scored: their quantiles follow from the rows
+up to the cutoff alone, by the same definition as where they are published (`forecasting.evaluation.baselines`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from forecasting.config import LEVELS, QUANTILE_COLUMNS
+from forecasting.evaluation.baselines import expanding_quantiles
+from forecasting.evaluation.scoring_rules import crps, pinball
+from forecasting.features.splits import Split, adjustment
+from forecasting.findings import Finding
+from forecasting.monitoring.rebasing import History, KnownOpens, Published, histories, rebased, split_between
+from forecasting.schemas import versioned
+
+__all__ = ["REFERENCES", "SCORES", "reference_quantiles", "score"]
+
+Array = NDArray[np.float64]
+Rows = NDArray[np.int64]
+
+REFERENCES = ("persistence", "last_close")
+"""Whose scores stand beside each forecast's."""
+
+SCORES = versioned(
+    "scores",
+    (
+        pa.field("ticker", pa.string(), nullable=False),
+        pa.field("cutoff", pa.date32(), nullable=False),
+        pa.field("target_date", pa.date32(), nullable=False),
+        pa.field("step", pa.int32(), nullable=False),
+        pa.field("model", pa.string(), nullable=False),
+        pa.field("actual", pa.float64(), nullable=False),
+        pa.field("unit", pa.float64(), nullable=False),
+        pa.field("forecast", pa.float64(), nullable=False),
+        pa.field("error", pa.float64(), nullable=False),
+        pa.field("pinball", pa.float64(), nullable=False),
+        pa.field("crps", pa.float64(), nullable=False),
+        pa.field("inside_50", pa.bool_(), nullable=False),
+        pa.field("inside_80", pa.bool_(), nullable=False),
+        pa.field("inside_90", pa.bool_(), nullable=False),
+        pa.field("crps_persistence", pa.float64()),
+        pa.field("crps_last_close", pa.float64()),
+    ),
+)
+"""scores.parquet: one row a ticker, target_date, step, cutoff and model, all prices in the forecast's own unit.
+
+``actual`` is the file's Open times ``unit`` (1 but for splits and rebased histories), ``error`` the actual less the
+forecast, ``pinball`` the mean loss of the 19 quantiles, ``crps`` twice that. A reference's CRPS is null where it has no
+forecast (no usable Close at the cutoff, say).
+"""
+
+_BANDS = {"inside_50": ("q25", "q75"), "inside_80": ("q10", "q90"), "inside_90": ("q05", "q95")}
+
+
+def score(
+    prices: pd.DataFrame, forecasts: pd.DataFrame, known: KnownOpens
+) -> tuple[pd.DataFrame, pd.DataFrame, tuple[Finding, ...]]:
+    """Score published forecasts whose target sessions are in the data.
+
+    Parameters
+    ----------
+    prices
+        The validated long frame (see `forecasting.ingest.prices`).
+    forecasts
+        Rows of forecasts.parquet, with ``as_of``, the date under which each was published.
+    known
+        Opens as they stood when a date was published; asked only where the price forecast from has changed since.
+
+    Returns
+    -------
+    scores, waiting, findings
+        `SCORES`'s columns and ``as_of``, of those that can be scored; the rows of ``forecasts`` that cannot (yet);
+        splits, rebased and corrected histories, and cutoffs that are no longer in the data.
+    """
+    rows = forecasts.sort_values(["ticker", "as_of", "step"], kind="stable", ignore_index=True)
+    published = Published.of(rows)
+    actual, unit = np.full(len(rows), np.nan), np.full(len(rows), np.nan)
+    references = {name: np.full((len(rows), len(LEVELS)), np.nan) for name in REFERENCES}
+    findings: list[Finding] = []
+    places = rows.groupby("ticker", sort=False).indices
+    for history in histories(prices[prices["ticker"].isin(list(places))]):
+        own, cutoff, target, lost = _due(history, published, np.asarray(places[history.ticker]))
+        factor, told = rebased(history, published.take(own), cutoff, known)
+        clear = np.isfinite(factor)
+        own, cutoff, target, factor = own[clear], cutoff[clear], target[clear], factor[clear]
+        split, told_splits = split_between(history, cutoff, target)
+        unit[own] = factor * split
+        actual[own] = history.open[target] * unit[own]
+        for name, quantiles in reference_quantiles(history, cutoff, published.step[own]).items():
+            references[name][own] = quantiles * factor[:, None]
+        findings += [*lost, *told, *told_splits]
+    done = np.isfinite(actual)
+    losses = {name: crps(actual[done], quantiles[done]) for name, quantiles in references.items()}
+    return _scores(rows[done], actual[done], unit[done], losses), rows[~done], tuple(findings)
+
+
+def reference_quantiles(history: History, cutoff: Rows, step: Rows) -> dict[str, Array]:
+    """Forecast with each of `REFERENCES` from what was known at the cutoffs.
+
+    Parameters
+    ----------
+    history
+        The ticker's rows.
+    cutoff, step
+        Each forecast's cutoff, as a row, and its step; shape ``(n,)``.
+
+    Returns
+    -------
+    dict
+        Name to ``(n, 19)`` quantiles of the Open, in the unit of the cutoff's own row; NaN where there is no forecast.
+    """
+    out = {name: np.full((len(cutoff), len(LEVELS)), np.nan) for name in REFERENCES}
+    # Cutoffs at which the same splits are known share one pass over the history.
+    groups: dict[tuple[tuple[Split, ...], bool], list[int]] = {}
+    for row in np.unique(cutoff).tolist():
+        groups.setdefault((history.splits(row), history.closes(row) is not None), []).append(row)
+    steps = np.unique(step).tolist()
+    for (splits, has_close), members in groups.items():
+        first, newest = members[0], members[-1]
+        factor = adjustment(newest + 1, splits)
+        log_open = np.log(history.open[: newest + 1] * factor)
+        closes = history.closes(newest) if has_close else None
+        bases = {"persistence": log_open} | ({} if closes is None else {"last_close": np.log(closes * factor)})
+        changes = np.full((len(bases), len(steps), newest + 1), np.nan)
+        for change, base in zip(changes, bases.values(), strict=True):
+            for line, ahead in zip(change, steps, strict=True):
+                line[ahead:] = log_open[ahead:] - base[:-ahead]
+        quantiles = expanding_quantiles(changes.reshape(-1, newest + 1), first).reshape(
+            len(bases), len(steps), -1, len(LEVELS)
+        )
+        chosen = np.isin(cutoff, members)
+        at, place = cutoff[chosen], np.searchsorted(steps, step[chosen])
+        for (name, base), found in zip(bases.items(), quantiles, strict=True):
+            out[name][chosen] = np.exp(base[at, None] + found[place, at - first])
+    return out
+
+
+def _due(history: History, published: Published, own: Rows) -> tuple[Rows, Rows, Rows, list[Finding]]:
+    """Choose, of a ticker's forecasts, those that its history can judge, with their cutoffs and targets as rows."""
+    cutoff, target = history.row_of(published.cutoff[own]), history.row_of(published.target[own])
+    due, there = target >= 0, cutoff >= 0
+    findings = [
+        Finding(
+            history.ticker,
+            "warning",
+            f"{history.ticker}: {day}, from which it was forecast, is no longer in the data; not scored",
+        )
+        for day in np.unique(published.cutoff[own[due & ~there]])
+    ]
+    chosen = due & there
+    return own[chosen], cutoff[chosen], target[chosen], findings
+
+
+def _scores(rows: pd.DataFrame, actual: Array, unit: Array, references: Mapping[str, Array]) -> pd.DataFrame:
+    quantiles = {name: rows[name].to_numpy(dtype=np.float64) for name in QUANTILE_COLUMNS}
+    dense = np.column_stack(list(quantiles.values()))
+    return rows[["as_of", "ticker", "cutoff", "target_date", "step", "model", "forecast"]].assign(
+        actual=actual,
+        unit=unit,
+        error=actual - rows["forecast"].to_numpy(dtype=np.float64),
+        pinball=pinball(actual[:, None], dense, np.array(LEVELS)).mean(axis=1),
+        crps=crps(actual, dense),
+        **{name: (quantiles[low] <= actual) & (actual <= quantiles[high]) for name, (low, high) in _BANDS.items()},
+        **{f"crps_{name}": loss for name, loss in references.items()},
+    )

@@ -1,0 +1,188 @@
+"""In which unit a published forecast is to be held to the file: splits since, rebased histories, corrected prices.
+
+Prices of one ticker stand in different units when a split lies between them. In a history that is not adjusted the
+split shows as a step, between cutoff and target; in one that was adjusted since the forecast was made, the whole
+history up to the split is on another basis, so that the price at the cutoff is no longer the one forecast from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from fractions import Fraction
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from forecasting.features.series import usable_close
+from forecasting.features.splits import RATIOS, Split, find_splits
+from forecasting.findings import Finding
+
+__all__ = ["History", "KnownOpens", "Published", "histories", "rebased", "split_between"]
+
+Array = NDArray[np.float64]
+Rows = NDArray[np.int64]
+Dates = NDArray[np.datetime64]
+
+KnownOpens = Callable[[date, str], Mapping[date, float]]
+"""From a date of publication and a ticker to the last Opens before it as they stood then; empty where not known."""
+
+_SAME = 1e-6
+"""Prices whose ratio is nearer to 1 than this are the same price, written with other digits."""
+
+_NEAR_SPLIT = 0.01
+"""A ratio this near to that of a split is the split's, blurred by prices that are rounded to cents."""
+
+_ROUND_RATIOS: Array = np.array([float(ratio) for ratio in (Fraction(1), *RATIOS)])
+
+
+@dataclass(frozen=True, eq=False)
+class History:
+    """One ticker's rows, oldest first, as they stand in the file."""
+
+    ticker: str
+    dates: Dates
+    open: Array
+    high: Array
+    low: Array
+    close: Array
+    volume: Array
+    _splits: dict[int, tuple[Split, ...]] = field(default_factory=dict, init=False, repr=False)
+
+    def row_of(self, days: Dates) -> Rows:
+        """Find the row of each date; -1 where there is none."""
+        row = np.minimum(np.searchsorted(self.dates, days), len(self.dates) - 1)
+        return np.where(self.dates[row] == days, row, -1)
+
+    def splits(self, row: int) -> tuple[Split, ...]:
+        """Find the splits that the rows up to and including this one tell of, whatever came after."""
+        if row not in self._splits:
+            columns = (self.dates, self.open, self.high, self.low, self.close, self.volume)
+            self._splits[row] = find_splits(*(column[: row + 1] for column in columns))
+        return self._splits[row]
+
+    def closes(self, row: int) -> Array | None:
+        """Give the Closes up to and including a row, as they were usable then; None where they were not."""
+        return usable_close(*(column[: row + 1] for column in (self.high, self.low, self.close)))[0]
+
+
+@dataclass(frozen=True, eq=False)
+class Published:
+    """Published forecasts as columns, one value a row; of a single ticker wherever a history is beside them."""
+
+    as_of: Dates
+    cutoff: Dates
+    target: Dates
+    step: Rows
+    from_close: NDArray[np.bool_]
+    anchor_price: Array
+
+    @classmethod
+    def of(cls, rows: pd.DataFrame) -> Published:
+        """Take the columns of forecasts.parquet, and ``as_of``."""
+        as_of, cutoff, target = (
+            np.asarray(rows[name].to_numpy(), dtype="datetime64[D]") for name in ("as_of", "cutoff", "target_date")
+        )
+        step, price = rows["step"].to_numpy(dtype=np.int64), rows["anchor_price"].to_numpy(dtype=np.float64)
+        return cls(as_of, cutoff, target, step, (rows["anchor"] == "close").to_numpy(dtype=bool), price)
+
+    def take(self, rows: Rows) -> Published:
+        """Choose some of the rows."""
+        return Published(
+            self.as_of[rows],
+            self.cutoff[rows],
+            self.target[rows],
+            self.step[rows],
+            self.from_close[rows],
+            self.anchor_price[rows],
+        )
+
+
+def histories(prices: pd.DataFrame) -> Iterator[History]:
+    """Cut the validated long frame (see `forecasting.ingest.prices`) into its tickers, in the order of their names."""
+    dates = np.asarray(prices["date"].to_numpy(), dtype="datetime64[D]")
+    columns = [prices[name].to_numpy(dtype=np.float64) for name in ("open", "high", "low", "close", "volume")]
+    for ticker, rows in sorted(prices.groupby("ticker", sort=False).indices.items()):
+        yield History(str(ticker), dates[rows], *(column[rows] for column in columns))
+
+
+def split_between(history: History, cutoff: Rows, target: Rows) -> tuple[Array, list[Finding]]:
+    """Find what prices at the targets are to be multiplied by to stand in the unit of the cutoffs' rows.
+
+    A split counts as it could be told on the target's own day, so that scoring late gives what scoring at once gives.
+    """
+    factor = np.ones(len(cutoff))
+    crossed: dict[Split, int] = {}
+    for k, (start, end) in enumerate(zip(cutoff.tolist(), target.tolist(), strict=True)):
+        for split in history.splits(end):
+            if start < split.index:
+                factor[k] *= float(split.ratio)
+                crossed[split] = crossed.get(split, 0) + 1
+    return factor, [
+        Finding(
+            history.ticker,
+            "split",
+            f"{history.ticker}: a split {split} on {split.date} lies between cutoff and target of published forecasts "
+            f"({number} of those scored now); they are scored in the cutoff's unit",
+        )
+        for split, number in crossed.items()
+    ]
+
+
+def rebased(history: History, published: Published, cutoff: Rows, known: KnownOpens) -> tuple[Array, list[Finding]]:
+    """Find what the file's prices are to be multiplied by to stand in the unit that the forecasts were made in.
+
+    Parameters
+    ----------
+    history, published
+        One ticker's rows and forecasts.
+    cutoff
+        Row of each forecast's cutoff.
+    known
+        Asked where the price forecast from is another now. Where the Opens before it have changed by the same factor,
+        the history was rebased; where they have not, the one price was corrected, and the unit is what it was.
+
+    Returns
+    -------
+    factor, findings
+        1 where nothing has changed, NaN where the unit cannot be told.
+    """
+    now = np.where(published.from_close, history.close[cutoff], history.open[cutoff])
+    factor = published.anchor_price / now
+    changed = ~(np.abs(factor - 1) <= _SAME)
+    factor[~changed] = 1.0
+    findings: dict[float, Finding] = {}
+    # All forecasts of one date share their cutoff and thereby their unit; Open and Close tell of it alike.
+    for as_of in np.unique(published.as_of[changed]):
+        chosen = changed & (published.as_of == as_of)
+        first = int(np.flatnonzero(chosen)[0])
+        unit = _unit(history, known(as_of.item(), history.ticker), factor[chosen])
+        factor[chosen] = unit
+        seen = (
+            f"{history.ticker}: its {'Close' if published.from_close[first] else 'Open'} of {published.cutoff[first]} "
+            f"was {published.anchor_price[first]:g} when it was forecast from, and is {now[first]:g} in the data now"
+        )
+        findings.setdefault(unit, _tell(history.ticker, seen, unit))
+    return factor, list(findings.values())
+
+
+def _unit(history: History, known: Mapping[date, float], ratios: Array) -> float:
+    row = history.row_of(np.array(list(known), dtype="datetime64[D]"))
+    before = np.array(list(known.values()), dtype=np.float64)[row >= 0] / history.open[row[row >= 0]]
+    ratios = np.concatenate([before, np.unique(ratios)])
+    if not np.isfinite(ratios).any():
+        return float("nan")
+    middle = float(np.nanmedian(ratios))
+    nearest = float(_ROUND_RATIOS[np.argmin(np.abs(np.log(_ROUND_RATIOS / middle)))])
+    tolerance = _SAME if nearest == 1 else _NEAR_SPLIT
+    return nearest if abs(middle / nearest - 1) <= tolerance else middle
+
+
+def _tell(ticker: str, seen: str, unit: float) -> Finding:
+    if unit == 1:
+        return Finding(ticker, "warning", f"{seen}; the prices before it are unchanged, so it counts as corrected")
+    if np.isnan(unit):
+        return Finding(ticker, "warning", f"{seen}; the forecast's unit cannot be told, and it is not scored")
+    return Finding(ticker, "split", f"{seen}: the history was rebased; scored in the forecast's unit, times {unit:g}")

@@ -1,0 +1,314 @@
+"""The pictures of a forecast, as PNG bytes: for the report, and for whoever shows them elsewhere.
+
+Each function takes plain frames or arrays and returns a whole picture. Only matplotlib's object interface is used, so
+that pictures can be drawn from several threads, and nothing that depends on the clock is written into them: the same
+data give the same bytes. The colours stay apart for colour-blind readers.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import ArrayLike, NDArray
+
+from forecasting.config import LEVELS, QUANTILE_COLUMNS
+from forecasting.evaluation.metrics import reliability
+from forecasting.formatting import MINUS
+from forecasting.reports.chart_style import (
+    BLUE,
+    GREEN,
+    INK,
+    MUTED,
+    ORANGE,
+    date_ticks,
+    label,
+    legend,
+    new_figure,
+    png,
+    price_axis,
+    session_ticks,
+    spread,
+    step_colours,
+    style,
+)
+
+__all__ = [
+    "calibration_chart",
+    "calibration_shares",
+    "data_uri",
+    "fan_chart",
+    "heldout_chart",
+    "training_chart",
+    "trend_chart",
+    "tutorial_chart",
+]
+
+_BANDS = (("q05", "q95", "90 %", "#dceaf6"), ("q10", "q90", "80 %", "#b9d5ec"), ("q25", "q75", "50 %", "#86b6dd"))
+
+
+def data_uri(png: bytes) -> str:
+    """Turn a picture into an address that carries the picture itself, for ``<img src>`` and markdown."""
+    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
+
+
+def fan_chart(prices: pd.DataFrame, forecast: pd.DataFrame, *, sessions: int = 60) -> bytes:
+    """Draw the recent prices and, on the same price axis, the fan of the next sessions.
+
+    Parameters
+    ----------
+    prices
+        One ticker's rows, oldest first: ``date``, ``open``, ``high``, ``low``.
+    forecast
+        One ticker's rows of forecasts.parquet: ``target_date``, ``step``, ``anchor``, ``anchor_price``, quantiles.
+    sessions
+        How many of the last sessions are drawn.
+    """
+    recent = prices.tail(sessions)
+    future = forecast.sort_values("step")
+    figure = new_figure(8.6, 3.3)
+    past, fan = figure.subplots(1, 2, sharey=True, gridspec_kw={"width_ratios": (1.55, 1.0), "wspace": 0.03})
+    at = np.arange(len(recent))
+    past.fill_between(at, recent["low"], recent["high"], color="#d5dae0", linewidth=0, label="Low to High")
+    past.plot(at, recent["open"], color=INK, linewidth=1.4, label="Open")
+    past.set_xlim(-0.5, len(recent) - 0.5)
+    date_ticks(past, recent["date"])
+    price_axis(past)
+    style(past)
+
+    steps = np.concatenate(([0], future["step"].to_numpy()))
+    anchor = float(future["anchor_price"].iloc[0])
+
+    def from_anchor(column: str) -> NDArray[np.float64]:
+        return np.concatenate(([anchor], future[column].to_numpy(float)))
+
+    for low, high, name, colour in _BANDS:
+        fan.fill_between(steps, from_anchor(low), from_anchor(high), color=colour, linewidth=0, label=name)
+    fan.plot(steps, from_anchor("q50"), color=BLUE, linewidth=1.8, marker="o", markevery=slice(1, None), markersize=4)
+    fan.axhline(anchor, color=MUTED, linewidth=0.8, linestyle=(0, (3, 3)))
+    name = f"last {str(future['anchor'].iloc[0]).capitalize()}"
+    fan.plot(
+        [0], [anchor], marker="D", markersize=6, color=ORANGE, linestyle="none", clip_on=False, zorder=5, label=name
+    )
+    fan.set_xlim(0, float(steps[-1]) + 0.15 * max(1.0, float(steps[-1]) / 5))
+    session_ticks(fan, steps[1:], pd.DatetimeIndex(pd.to_datetime(future["target_date"])))
+    style(fan)
+    fan.tick_params(axis="y", length=0, labelleft=False)
+    legend(past)
+    legend(fan)
+    return png(figure)
+
+
+def heldout_chart(heldout: pd.DataFrame, *, last: int = 120) -> bytes:
+    """Draw held-out forecasts against what came: the prices above, the misses of the median below.
+
+    Parameters
+    ----------
+    heldout
+        Rows of heldout.parquet of one ticker, one model and one step: ``target_date``, ``actual``, quantiles.
+    last
+        How many of the last targets are drawn.
+    """
+    rows = heldout.sort_values("target_date").tail(last)
+    low, mid, high, actual = (rows[name].to_numpy(float) for name in ("q10", "q50", "q90", "actual"))
+    at = np.arange(len(rows))
+    missed = (actual < low) | (actual > high)
+    figure = new_figure(8.6, 3.9)
+    above, below = figure.subplots(2, 1, sharex=True, gridspec_kw={"height_ratios": (1.5, 1.0), "hspace": 0.2})
+    for axes, origin in ((above, np.zeros_like(mid)), (below, mid)):
+        axes.fill_between(
+            at, low - origin, high - origin, step="mid", color=_BANDS[1][3], linewidth=0, label="80 % band"
+        )
+        outside = (actual - origin)[missed]
+        axes.plot(at[missed], outside, "o", color=ORANGE, markersize=4.5, zorder=4, label="actual, outside")
+    above.plot(at, actual, color=INK, linewidth=1.1, zorder=3, label="actual Open")
+    below.axhline(0, color=BLUE, linewidth=1.2)
+    below.vlines(at, 0, actual - mid, color=np.where(missed, ORANGE, MUTED).tolist(), linewidth=1.3)
+    label(below, title=f"actual {MINUS} median")
+    above.set_xlim(-1, len(rows))
+    date_ticks(below, rows["target_date"])
+    for axes in (above, below):
+        price_axis(axes, 5 if axes is above else 4)
+        style(axes)
+    legend(above)
+    return png(figure)
+
+
+def calibration_shares(heldout: pd.DataFrame) -> pd.DataFrame:
+    """How often the actual stood at or below each quantile.
+
+    Parameters
+    ----------
+    heldout
+        Rows of heldout.parquet of one model: ``step``, ``actual`` and the quantiles.
+
+    Returns
+    -------
+    DataFrame
+        One row a step (the index), one column a nominal level; the values are shares, ideally the level itself.
+    """
+    known = heldout.dropna(subset=["actual", *QUANTILE_COLUMNS])
+    shares = {
+        step: reliability(rows["actual"], rows[list(QUANTILE_COLUMNS)])
+        for step, rows in known.groupby("step", sort=True)
+    }
+    return pd.DataFrame.from_dict(shares, orient="index", columns=pd.Index(LEVELS, name="level")).rename_axis("step")
+
+
+def calibration_chart(heldout: pd.DataFrame) -> bytes:
+    """Draw, for each step, how often the actual was at or below each of the 19 quantiles; the diagonal is perfect.
+
+    The grey zone is where nine in ten points of a perfect forecast would fall by chance (normal approximation of the
+    binomial, with independent targets: steps beyond the first overlap, so theirs would scatter more).
+    """
+    shares = calibration_shares(heldout)
+    targets = max(1, int((heldout["step"] == shares.index.min()).sum())) if len(shares) else 1
+    levels = np.asarray(LEVELS)
+    chance = 1.645 * np.sqrt(levels * (1 - levels) / targets)
+    figure = new_figure(4.2, 3.7)
+    axes = figure.subplots()
+    axes.fill_between(100 * levels, 100 * (levels - chance), 100 * (levels + chance), color="#e9ecef", linewidth=0)
+    axes.plot([0, 100], [0, 100], color=MUTED, linewidth=0.9, linestyle=(0, (3, 3)))
+    drawn = spread(shares.index.to_numpy(), 5)
+    for colour, step in zip(step_colours(len(drawn)), drawn, strict=True):
+        axes.plot(100 * levels, 100 * shares.loc[step].to_numpy(), color=colour, linewidth=1.5, label=f"step {step}")
+    axes.set(xlim=(0, 100), ylim=(0, 100))
+    label(axes, x="quantile, %", y="actuals at or below it, %")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(5))
+    style(axes)
+    legend(axes)
+    return png(figure)
+
+
+def training_chart(curves: pd.DataFrame) -> bytes:
+    """Draw the losses of one ticker's members over the epochs: each faint, their mean bold, the kept epoch as a dot.
+
+    Parameters
+    ----------
+    curves
+        ``member``, ``phase`` (``fit`` or ``refit``), ``epoch``, ``train_loss``, ``validation_loss`` (NaN where there
+        is none), ``best`` (bool: the epoch whose weights were kept).
+    """
+    fit = curves[curves["phase"] == "fit"] if (curves["phase"] == "fit").any() else curves
+    fit = fit.replace([np.inf, -np.inf], np.nan)
+    figure = new_figure(4.2, 3.7)
+    axes = figure.subplots()
+    drawn = []
+    for column, colour, name in (("train_loss", BLUE, "training"), ("validation_loss", ORANGE, "validation")):
+        table = fit.pivot_table(index="epoch", columns="member", values=column, aggfunc="last")
+        if table.empty:
+            continue
+        table = table.iloc[:: max(1, len(table) // 600)]
+        if table.shape[1] > 1:
+            axes.plot(table.index, table.to_numpy(), color=colour, linewidth=0.8, alpha=0.3)
+        # Members end at different epochs; the mean of those left would jump, so it stands for all of them or for none.
+        axes.plot(table.index, table.mean(axis=1, skipna=False), color=colour, linewidth=2.0, label=name)
+        best = fit[fit["best"].astype(bool) & fit[column].notna()]
+        axes.plot(best["epoch"], best[column], "o", color=colour, markersize=4.5, markeredgecolor="white", zorder=5)
+        drawn.append(table.to_numpy(float))
+    _loss_limits(axes, drawn)
+    label(axes, x="epoch", y="loss")
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    style(axes)
+    legend(axes)
+    return png(figure)
+
+
+def tutorial_chart(truth: ArrayLike, predictions: Mapping[int, ArrayLike], *, unit: str = "dollars") -> bytes:
+    """Draw the test predictions against the truth, one small picture an epoch.
+
+    Parameters
+    ----------
+    truth
+        The test targets, in time order.
+    predictions
+        Epoch to its predictions of the same targets.
+    unit
+        What the values are in; labels the axis.
+    """
+    columns = min(4, max(1, len(predictions)))
+    lines = max(1, -(-len(predictions) // columns))
+    figure = new_figure(8.6, 1.0 + 1.6 * lines, above=0.5)
+    grid = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False, gridspec_kw={"hspace": 0.22})
+    actual = np.asarray(truth, float)
+    for axes, (epoch, predicted) in zip(grid.flat, sorted(predictions.items()), strict=False):
+        axes.plot(actual, color=INK, linewidth=1.0, label="truth")
+        axes.plot(np.asarray(predicted, float), color=ORANGE, linewidth=1.0, label="prediction")
+        label(axes, title=f"epoch {epoch:,}")
+    for axes in list(grid.flat)[len(predictions) :]:
+        axes.set_axis_off()
+    for axes in grid.flat:
+        price_axis(axes, 4)
+        style(axes)
+    for axes in grid[-1]:
+        label(axes, x="test window")
+    label(grid[0][0], y=unit)
+    legend(grid[0][0], above=1.14)
+    return png(figure)
+
+
+def trend_chart(
+    dates: Sequence[Any] | pd.Index | pd.Series,
+    series: Mapping[str, ArrayLike],
+    *,
+    target: float | None = None,
+    band: tuple[float, float] | None = None,
+    unit: str = "",
+    scale: float = 1.0,
+    wide: bool = True,
+) -> bytes:
+    """Draw how one or several measures moved from day to day, beside where they should be.
+
+    Parameters
+    ----------
+    dates
+        The days, ascending.
+    series
+        Name to its values on these days (NaN where there is none); at most five, drawn in the order given.
+    target, band
+        Where the measure should be, and the zone that is still good; in the unit of the values.
+    unit
+        Labels the axis.
+    scale
+        Values, target and band are multiplied by this (100 turns shares into percent).
+    wide
+        Whether it stands alone in its line; else it is as large as the other pictures of half the width.
+    """
+    figure = new_figure(8.6, 2.6) if wide else new_figure(4.2, 3.7)
+    axes = figure.subplots()
+    at = np.arange(len(dates))
+    if band is not None:
+        axes.axhspan(scale * band[0], scale * band[1], color="#e6f1ec", linewidth=0)
+    if target is not None:
+        axes.axhline(scale * target, color=GREEN, linewidth=0.9, linestyle=(0, (3, 3)))
+    single = len(at) == 1
+    for colour, (name, values) in zip((BLUE, ORANGE, GREEN, MUTED, INK), series.items(), strict=False):
+        drawn = scale * np.asarray(values, float)
+        axes.plot(at, drawn, color=colour, linewidth=1.6, label=name, marker="o" if single else None, markersize=4)
+    axes.set_xlim(-0.5, max(len(at) - 0.5, 0.5))
+    label(axes, y=unit)
+    date_ticks(axes, dates, at_most=9 if wide else 5)
+    axes.yaxis.set_major_locator(MaxNLocator(5))
+    style(axes)
+    if len(series) > 1:
+        legend(axes)
+    return png(figure)
+
+
+def _loss_limits(axes: Axes, drawn: Sequence[NDArray[np.float64]]) -> None:
+    if not drawn:
+        return
+    low = min(float(np.nanmin(losses)) for losses in drawn)
+    # The first epochs fall from anywhere; the picture is about where they settle.
+    high = max(float(np.nanmax(losses[len(losses) // 10 if len(losses) > 5 else 0 :])) for losses in drawn)
+    if 0 < 5 * low < high:
+        axes.set_yscale("log")
+    else:
+        room = 0.08 * (high - low) or 0.01 * abs(high) or 1.0
+        axes.set_ylim(low - room, high + 3 * room)

@@ -1,0 +1,74 @@
+"""What all pages share: templates and a policy that lets nothing else run, and names and tables in markdown."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import jinja2
+
+from forecasting.formatting import count, day, number, p_value, percent, printable, signed_percent
+
+__all__ = ["as_code", "markdown_table", "plain", "render_page"]
+
+# What would be markup, a link or an entity wherever it stands, inside a word or not, or where a line begins. The rest
+# is left as it is, since the search of Prefect's tables looks at the text as it was written.
+_MARKUP = re.compile(
+    r"[\\`*\[\]|~<>@]|(?<![^\W_])_|_(?![^\W_])|:(?=//)|(?<=www)\.|^[-+#=](?=[-+#=\s]|$)|(?<=\d)[.)](?=\s)|"
+    r"&(?=#?\w+;)",
+    re.IGNORECASE,
+)
+_ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
+
+
+def render_page(template: str, **values: Any) -> str:
+    """Render a page from a template of this package; everything in it is escaped, and the same values give the same.
+
+    Beside the values, the template gets ``script_hash``: what its policy has to name, so that the script of its tables
+    runs and no other.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("forecasting.reports", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        number=number, p_value=p_value, percent=percent, change=signed_percent, day=day, name=printable, count=count
+    )
+    # A line that begins with "% band" is hard to read.
+    environment.filters["bound"] = lambda text: text.replace(" %", "\N{NO-BREAK SPACE}%")
+    script = environment.get_template("table.js").render()
+    script_hash = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
+    return environment.get_template(template).render(**values, script_hash=script_hash)
+
+
+def plain(text: object, limit: int = 200) -> str:
+    r"""Write a text from outside for markdown, so that its characters are shown and none of them acts.
+
+    Backslashes, because Prefect's UI shows numeric entities as they are written; but it takes what looks like a tag for
+    one, backslash or not.
+
+    >>> print(plain("last_close"), plain("_A_|*B*"), plain("<b>"))
+    last_close \_A\_\|\*B\* &lt;b&gt;
+    """
+    return _MARKUP.sub(lambda found: _ENTITIES.get(found[0], "\\" + found[0]), printable(text, limit).strip())
+
+
+def as_code(text: object) -> str:
+    """Write a path or a command for markdown as it is, to be copied; its fence is longer than any inside it."""
+    shown = printable(text, 4096)
+    longest = max((len(run) for run in re.findall("`+", shown)), default=0)
+    fence, room = "`" * (longest + 1), " " if longest else ""
+    return f"{fence}{room}{shown}{room}{fence}"
+
+
+def markdown_table(heads: Sequence[str], rows: Iterable[Iterable[object]], *, text: Iterable[str] = ()) -> str:
+    """Write a table in markdown; columns are numbers, to the right, but for the first and those named in ``text``."""
+    words = {heads[0], *text}
+    rules = ("---" if head in words else "---:" for head in heads)
+    return "\n".join(f"| {' | '.join(line)} |" for line in (heads, rules, *(map(plain, row) for row in rows)))

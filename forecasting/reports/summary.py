@@ -1,0 +1,176 @@
+"""What a run's forecasts and scores say, in numbers: over all tickers and for each.
+
+Prices of different tickers have no common unit, so tickers are pooled as ratios to ``persistence`` on the same rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from forecasting.evaluation.metrics import REFERENCE
+
+__all__ = ["Headline", "choose_shown", "headline", "overview", "pooled_scores"]
+
+_INDEX = ["ticker", "step"]
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """The run in a few numbers.
+
+    Attributes
+    ----------
+    tickers, forecasts
+        How many were published (a forecast is one ticker's step).
+    lstm, baseline
+        Of the forecasts, how many are the LSTM's and how many a baseline's.
+    stale
+        Tickers published although their newest row is older than it should be.
+    withheld
+        Tickers that were not published.
+    step
+        The nearest step, which the next three are about.
+    crps_ratio
+        Median over tickers of the published model's CRPS over that of persistence; NaN where nothing is scored.
+    best_baseline_ratio
+        The same over the baseline that turned out best on the held-out rows.
+    coverage_80
+        Share of all held-out actuals inside the published model's 80 % band.
+    """
+
+    tickers: int
+    forecasts: int
+    lstm: int
+    baseline: int
+    stale: int
+    withheld: int
+    step: int
+    crps_ratio: float
+    best_baseline_ratio: float
+    coverage_80: float
+
+
+def overview(forecasts: pd.DataFrame, metrics: pd.DataFrame) -> pd.DataFrame:
+    """One row a ticker: its nearest forecast and how good its published model was on held-out rows.
+
+    Parameters
+    ----------
+    forecasts, metrics
+        As forecasts.parquet and metrics.parquet have them.
+
+    Returns
+    -------
+    DataFrame
+        Sorted by ticker: the forecast's own columns of the nearest step (``reason`` empty for none), ``change`` (of the
+        median from the anchor), ``steps`` and ``lstm_steps`` (how many were published, how many of these by the LSTM),
+        ``stale``, and of the published model ``n``, ``crps``, ``mase``, ``coverage_80``, ``crps_ratio`` (to
+        persistence), ``skill`` (1 - crps_ratio) and ``best_baseline_ratio``; NaN where there is no score.
+    """
+    ordered = forecasts.sort_values(_INDEX).assign(reason=forecasts["reason"].astype(object).fillna(""))
+    groups = ordered.groupby("ticker", sort=True)
+    nearest = groups.head(1).set_index("ticker")
+    scores = _published_scores(nearest.reset_index()[["ticker", "step", "model"]], metrics)
+    return nearest.assign(
+        change=nearest["forecast"] / nearest["anchor_price"] - 1,
+        steps=groups.size(),
+        lstm_steps=ordered["model"].eq("lstm").groupby(ordered["ticker"]).sum(),
+        stale=ordered["reason"].str.contains("stale", case=False).groupby(ordered["ticker"]).any(),
+        **{str(name): scores[name] for name in scores},
+    ).reset_index()
+
+
+def headline(table: pd.DataFrame, withheld: int) -> Headline:
+    """Sum up ``overview``'s table."""
+    scored = table.dropna(subset=["n", "coverage_80"])
+    inside, total = float((scored["coverage_80"] * scored["n"]).sum()), float(scored["n"].sum())
+    return Headline(
+        tickers=len(table),
+        forecasts=int(table["steps"].sum()),
+        lstm=int(table["lstm_steps"].sum()),
+        baseline=int((table["steps"] - table["lstm_steps"]).sum()),
+        stale=int(table["stale"].sum()),
+        withheld=withheld,
+        step=int(table["step"].min()) if len(table) else 1,
+        crps_ratio=_median(table["crps_ratio"]),
+        best_baseline_ratio=_median(table["best_baseline_ratio"]),
+        coverage_80=inside / total if total else float("nan"),
+    )
+
+
+def pooled_scores(metrics: pd.DataFrame) -> pd.DataFrame:
+    """Every model over all tickers: one row a step and model.
+
+    Returns
+    -------
+    DataFrame
+        ``step``, ``model``, ``tickers`` (that have both this model and persistence), ``published`` (for how many of
+        them), ``crps_ratio`` and ``mae_ratio`` (geometric means over tickers of the ratio to persistence),
+        ``coverage_50``, ``coverage_80``, ``coverage_90`` (of all held-out rows together).
+    """
+    reference = metrics.loc[metrics["model"] == REFERENCE, [*_INDEX, "crps", "mae"]]
+    joined = metrics[metrics["n"] > 0].merge(reference, on=_INDEX, suffixes=("", "_of_persistence"))
+    coverages = [name for name in joined.columns if str(name).startswith("coverage_")]
+    rated = joined.assign(
+        crps_ratio=_log_ratio(joined["crps"], joined["crps_of_persistence"]),
+        mae_ratio=_log_ratio(joined["mae"], joined["mae_of_persistence"]),
+        published=joined["chosen"].astype(bool),
+        **{f"{name}_rows": joined["n"].where(joined[name].notna()) for name in coverages},
+        **{name: joined[name] * joined["n"] for name in coverages},
+    )
+    groups = rated.groupby(["step", "model"], sort=True)
+    means: pd.DataFrame = groups[["crps_ratio", "mae_ratio"]].mean().apply(np.exp)
+    inside, rows = groups[coverages].sum(min_count=1), groups[[f"{name}_rows" for name in coverages]].sum()
+    covered: pd.DataFrame = inside / rows.set_axis(coverages, axis=1)
+    counts = groups.agg(tickers=("ticker", "nunique"), published=("published", "sum"))
+    return counts.join(means).join(covered).reset_index()
+
+
+def choose_shown(table: pd.DataFrame, at_most: int = 8) -> Mapping[str, str]:
+    """Choose the tickers that get a section of their own, and say why each was chosen.
+
+    Returns
+    -------
+    dict
+        Ticker to its distinction: all with an empty one when they are few, else the best, the median and the worst by
+        skill (the first by name where none has a skill).
+    """
+    if len(table) <= at_most:
+        return dict.fromkeys(table["ticker"].astype(str), "")
+    ranked = table[np.isfinite(table["skill"].astype(float))].sort_values("skill", ascending=False, kind="stable")
+    if ranked.empty:
+        return dict.fromkeys(table["ticker"].astype(str).head(3), "")
+    words: dict[int, str] = {}
+    for word, place in (("best", 0), ("worst", len(ranked) - 1), ("median", len(ranked) // 2)):
+        words.setdefault(place, word)
+    return {str(ranked["ticker"].iloc[place]): words[place] for place in sorted(words)}
+
+
+def _published_scores(published: pd.DataFrame, metrics: pd.DataFrame) -> pd.DataFrame:
+    columns = ["n", "crps", "mase", "coverage_80"]
+    keys = [*_INDEX, "model"]
+    own = published.merge(metrics.drop_duplicates(keys)[[*keys, *columns]], on=keys, how="left").set_index("ticker")
+    crps = published[_INDEX].merge(
+        metrics[metrics["model"] != "lstm"].pivot_table(index=_INDEX, columns="model", values="crps").reset_index(),
+        on=_INDEX,
+        how="left",
+    )
+    baselines = crps.set_index("ticker").drop(columns="step")
+    persistence = baselines[REFERENCE] if REFERENCE in baselines else pd.Series(np.nan, index=baselines.index)
+    ratio = own["crps"] / persistence.where(persistence > 0)
+    best = baselines.min(axis=1)
+    return own[columns].assign(
+        crps_ratio=ratio, skill=1 - ratio, best_baseline_ratio=own["crps"] / best.where(best > 0)
+    )
+
+
+def _log_ratio(score: pd.Series, reference: pd.Series) -> pd.Series:
+    return (score / reference).where((score > 0) & (reference > 0)).map(np.log)
+
+
+def _median(values: pd.Series) -> float:
+    finite = values[np.isfinite(values.astype(float))]
+    return float(finite.median()) if len(finite) else float("nan")

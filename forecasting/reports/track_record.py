@@ -1,0 +1,286 @@
+"""The page on how published forecasts turned out: for a browser (``DIR/reports/scores.html``) and for the Prefect UI.
+
+It is made from the files under ``DIR/scores`` alone: the same scores give the same page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from forecasting.formatting import count, day, decimals_for, number, percent, printable, signed_percent
+from forecasting.monitoring.health import SESSIONS, Health, Trend, by_group, judge, rolling, trend, worst_misses
+from forecasting.monitoring.ledger import read_scores
+from forecasting.reports.charts import data_uri, trend_chart
+from forecasting.reports.html import markdown_table, render_page
+from forecasting.store.store import Store
+
+__all__ = [
+    "TrackRecord",
+    "build_score_page",
+    "publish_score_page",
+    "score_markdown",
+    "score_page_path",
+    "track_record",
+    "verdict",
+]
+
+HISTORY = 250
+"""Target sessions that the page looks back on: about a year."""
+
+_LISTED = 10
+"""Worst misses that are listed, and tickers at either end where there are many."""
+
+_NAMED = 16
+"""Characters of a ticker in markdown, whose tables are narrow."""
+
+_SETTLED = 5
+"""Measures of fewer sessions than this jump about too much to be drawn, where there are more."""
+
+_CRPS = {"published": "crps", "last Open repeated": "crps_persistence", "last Close repeated": "crps_last_close"}
+_SKILL = {"to the last Open": "skill", "to the last Close": "skill_last_close"}
+
+
+@dataclass(frozen=True)
+class TrackRecord:
+    """How published forecasts turned out.
+
+    Attributes
+    ----------
+    scores
+        Of the last `HISTORY` target sessions, as `forecasting.monitoring.ledger.read_scores` gives them; not empty.
+    sessions
+        Target sessions of the rolling measures, of the judgement and of the trend.
+    health, trend
+        The judgement on the newest sessions, and how they compare with those before.
+    """
+
+    scores: pd.DataFrame
+    sessions: int
+    health: Health
+    trend: Trend
+
+    @property
+    def last(self) -> date:
+        """The newest target session that was scored."""
+        return pd.Timestamp(self.scores["target_date"].max()).date()
+
+    @cached_property
+    def measures(self) -> pd.DataFrame:
+        """Rolling measures, by target session; see `forecasting.monitoring.health.rolling`."""
+        return rolling(self.scores, self.sessions)
+
+    @cached_property
+    def recent(self) -> pd.DataFrame:
+        """The scores that are judged."""
+        newest = np.sort(self.scores["target_date"].unique())[-self.sessions :]
+        return self.scores[self.scores["target_date"].isin(newest)]
+
+    @cached_property
+    def tickers(self) -> pd.DataFrame:
+        """Measures of each ticker over the sessions that are judged, the least skilful first."""
+        return by_group(self.recent, "ticker").sort_values("skill", kind="stable", ignore_index=True)
+
+    @cached_property
+    def misses(self) -> pd.DataFrame:
+        """The worst misses of the sessions that are judged."""
+        return worst_misses(self.recent, _LISTED)
+
+    @cached_property
+    def units(self) -> pd.DataFrame:
+        """Whose forecasts were scored in another unit than the file's, by how much, and of which sessions."""
+        rows = self.scores[self.scores["unit"] != 1]
+        groups = rows.groupby(["ticker", "unit"], observed=True, sort=True)["target_date"]
+        return groups.agg(n="size", first="min", last="max").reset_index()
+
+    @cached_property
+    def pictures(self) -> tuple[tuple[str, str], ...]:
+        """What each picture says, and its address: the picture itself, as a data URI."""
+        rows = self.measures.iloc[_SETTLED - 1 :] if len(self.measures) > _SETTLED else self.measures
+        low, high = self.health.coverage_band
+        held = f"The 80 % band held {percent(self.health.coverage)}; chance explains {percent(low)} to {percent(high)}"
+        return (
+            (held, _drawn(rows, {"": "coverage_80"}, "in the 80 % band, %", target=0.8, band=(low, high))),
+            (
+                "CRPS, and what the obvious would have scored on the same days; lower is better",
+                _drawn(rows, _CRPS, "CRPS, % of price"),
+            ),
+            (
+                "Skill: the share of their CRPS that was saved; below zero nothing was",
+                _drawn(rows, _SKILL, "skill, %", target=0.0),
+            ),
+        )
+
+
+def track_record(scores: pd.DataFrame, sessions: int = SESSIONS) -> TrackRecord | None:
+    """Look back on the newest scores; None where there are none.
+
+    Parameters
+    ----------
+    scores
+        As `forecasting.monitoring.ledger.read_scores` gives them.
+    sessions
+        Target sessions of the rolling measures and of the judgement.
+    """
+    if scores.empty:
+        return None
+    newest = np.sort(scores["target_date"].unique())[-HISTORY:]
+    kept = scores[scores["target_date"] >= newest[0]].reset_index(drop=True)
+    return TrackRecord(kept, sessions, judge(kept, sessions), trend(kept, sessions))
+
+
+def score_page_path(store: Store) -> Path:
+    """Return where the page stands."""
+    return store.root / "reports" / "scores.html"
+
+
+def publish_score_page(store: Store, sessions: int = SESSIONS, *, wait: float = 60.0) -> TrackRecord | None:
+    """Write the page on all scores of a store, and give what it says; nothing and None where there are none.
+
+    Raises
+    ------
+    InputError
+        When a file of scores is damaged.
+    StoreLockedError
+        When another run holds the store after the wait.
+    OSError
+        When the page cannot be written.
+    """
+    with store.locked(wait):
+        # Targets lie within the horizon of their publication: so many dates hold all that is looked at.
+        record = track_record(read_scores(store, dates=HISTORY + 60), sessions)
+        if record is not None:
+            store.write(store.name_of(score_page_path(store)), build_score_page(record).encode())
+    return record
+
+
+def verdict(record: TrackRecord) -> str:
+    """Say in a few sentences how the published forecasts turned out, flattering nobody."""
+    health = record.health
+    newest = record.measures.iloc[-1]
+    said = [
+        f"Of the last {count(health.sessions, 'session')}, {count(health.forecasts, 'published forecast')} came due."
+    ]
+    if np.isfinite(health.skill):
+        said.append(f"Their CRPS was {1 - health.skill:.2f} of what repeating the last Open would have scored")
+        if np.isfinite(newest["skill_last_close"]):
+            said[-1] += f" and {1 - newest['skill_last_close']:.2f} of repeating the last Close (lower is better)"
+        said[-1] += "."
+    said.append(f"Their 80 % band held {percent(health.coverage)} of what came.")
+    if not health.judged:
+        said.append("That is too little to judge by.")
+    said += [f"{reason[:1].upper()}{reason[1:]}." for reason in health.reasons]
+    if record.trend.word in ("better", "worse"):
+        said.append(
+            f"The forecasts have become {record.trend.word}: skill {signed_percent(record.trend.skill, 1)}, "
+            f"{signed_percent(record.trend.before, 1)} in as many sessions before."
+        )
+    return " ".join(said)
+
+
+def build_score_page(record: TrackRecord) -> str:
+    """Build the page; the same scores give the same bytes."""
+    return render_page(
+        "scores.html.jinja",
+        record=record,
+        verdict=verdict(record),
+        pictures=record.pictures,
+        newest=record.measures.iloc[-1].to_dict(),
+        steps=by_group(record.recent, "step").to_dict("records"),
+        models=by_group(record.recent, "model").to_dict("records"),
+        tickers=record.tickers.to_dict("records"),
+        misses=list(_miss_rows(record.misses)),
+        units=record.units.to_dict("records"),
+    )
+
+
+def score_markdown(record: TrackRecord) -> str:
+    """Write the same for the Prefect UI: markdown, with the pictures inside."""
+    tickers = record.tickers
+    few = len(tickers) <= 2 * _LISTED
+    shown = tickers if few else pd.concat([tickers.head(_LISTED), tickers.tail(_LISTED)])
+    title = "By ticker" if few else f"By ticker: the {_LISTED} least and the {_LISTED} most skilful of {len(tickers)}"
+    parts = [
+        f"# How published forecasts turned out, to {day(record.last)}",
+        f"**{record.health.status.capitalize()}.** {verdict(record)}",
+        *(f"**{says}**\n\n![{says}]({source})" for says, source in record.pictures),
+        "## By step",
+        _measured(by_group(record.recent, "step"), "step"),
+        "## By the model that was published",
+        _measured(by_group(record.recent, "model"), "model"),
+        f"## {title}",
+        _measured(shown, "ticker"),
+        "## Worst misses",
+        markdown_table(
+            ("ticker", "Open on", "step", "model", "forecast", "came", "miss"),
+            (
+                [row[name] for name in ("ticker", "target_date", "step", "model", "said", "came", "missed")]
+                for row in _miss_rows(record.misses, _NAMED)
+            ),
+            text=("Open on", "model"),
+        ),
+    ]
+    if len(record.units):
+        parts += ["## Splits and rebased histories", _unit_table(record.units)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _drawn(
+    rows: pd.DataFrame,
+    columns: Mapping[str, str],
+    unit: str,
+    *,
+    target: float | None = None,
+    band: tuple[float, float] | None = None,
+) -> str:
+    series = {name: rows[column] for name, column in columns.items() if rows[column].notna().any()}
+    return data_uri(trend_chart(rows.index, series, target=target, band=band, unit=unit, scale=100))
+
+
+def _miss_rows(misses: pd.DataFrame, named: int = 40) -> Iterable[dict[str, Any]]:
+    for row in misses.to_dict("records"):
+        decimals = decimals_for(row["forecast"])
+        yield {
+            "ticker": printable(row["ticker"], named),
+            "target_date": day(pd.Timestamp(row["target_date"])),
+            "cutoff": day(pd.Timestamp(row["cutoff"])),
+            "step": int(row["step"]),
+            "model": printable(row["model"]),
+            "said": number(row["forecast"], decimals),
+            "came": number(row["actual"], decimals),
+            "missed": signed_percent(row["miss"]),
+            "inside_90": bool(row["inside_90"]),
+            "size": abs(float(row["miss"])),
+        }
+
+
+def _measured(table: pd.DataFrame, first: str) -> str:
+    heads = (first, "forecasts", "in 80 % band", "CRPS, %", "skill to Open", "skill to Close", "bias")
+    rows = (
+        (
+            printable(row[first], _NAMED),
+            f"{row['n']:,}",
+            percent(row["coverage_80"]),
+            number(100 * row["crps"], 3),
+            signed_percent(row["skill"], 1),
+            signed_percent(row["skill_last_close"], 1),
+            signed_percent(row["bias"]),
+        )
+        for row in table.to_dict("records")
+    )
+    return markdown_table(heads, rows)
+
+
+def _unit_table(units: pd.DataFrame) -> str:
+    rows = (
+        (printable(row["ticker"], _NAMED), f"{row['unit']:g}", row["n"], day(row["first"]), day(row["last"]))
+        for row in units.to_dict("records")
+    )
+    return markdown_table(("ticker", "prices times", "forecasts", "first session", "last session"), rows)

@@ -1,0 +1,248 @@
+"""Forecasting from a saved model: its file and newer prices in, what it would publish out, without training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from hashlib import sha256
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+
+from forecasting.config import ForecastConfig
+from forecasting.errors import InputError
+from forecasting.evaluation.calibration import Correction, correct
+from forecasting.evaluation.evaluate import CHANGE_BOUND, Candidate, Choice
+from forecasting.evaluation.frames import forecasts_frame
+from forecasting.features.scaling import Scaler
+from forecasting.features.series import Engineered, TickerSeries, engineer
+from forecasting.features.windows import window
+from forecasting.formatting import count
+from forecasting.model.inference import predict
+from forecasting.model.network import Layout
+from forecasting.model.training import Fitted
+from forecasting.store.model_card import CARD_VERSION, from_file
+from forecasting.store.model_file import ModelFileError, load_model
+
+__all__ = ["Prediction", "SavedModel", "TrainedOn", "forecast_from", "read_model"]
+
+_FEATURES = 2
+"""Inputs of the LSTM: the change of Open, and High-Low."""
+
+_POSITIVE = ("inputs.range", "volatility.range", "targets.range", "calibration.width")
+"""Tensors that are divided by, or stretch the quantiles."""
+
+_MOST_NAMED = 5
+
+
+class TrainedOn(BaseModel):
+    """What a model's card says of one ticker: the rows that its weights have seen."""
+
+    model_config = ConfigDict(frozen=True)
+
+    ticker: str
+    anchor: Literal["open", "close"]
+    rows: int
+    first_date: date
+    last_date: date
+    open_sha256: str
+
+
+class _Card(BaseModel):
+    card_version: int
+    config: dict[str, JsonValue]
+    tickers: tuple[TrainedOn, ...]
+
+
+@dataclass(frozen=True)
+class SavedModel:
+    """A model file, checked: the weights of its tickers' LSTMs, and all that is needed to forecast from them."""
+
+    path: Path
+    config: ForecastConfig
+    tickers: tuple[TrainedOn, ...]
+    fitted: Fitted
+    correction: Correction
+
+    def take(self, places: Sequence[int]) -> SavedModel:
+        """Choose some of its tickers."""
+        rows = np.array(places, dtype=np.int64)
+        scalers = (self.fitted.inputs, self.fitted.volatility, self.fitted.targets)
+        return replace(
+            self,
+            tickers=tuple(self.tickers[place] for place in places),
+            fitted=Fitted(
+                self.fitted.parameters[rows], *(Scaler(one.offset[rows], one.range[rows]) for one in scalers)
+            ),
+            correction=Correction(self.correction.shift[rows], self.correction.width[rows]),
+        )
+
+    def only(self, ticker: str) -> SavedModel:
+        """Choose one ticker.
+
+        Raises
+        ------
+        InputError
+            When the model does not have it.
+        """
+        places = [place for place, one in enumerate(self.tickers) if one.ticker == ticker]
+        if not places:
+            known = ", ".join(one.ticker for one in self.tickers[:_MOST_NAMED])
+            raise InputError(f'has no model of "{ticker}"; it has {known}', file=str(self.path))
+        return self.take(places)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Forecasts from a saved model.
+
+    Attributes
+    ----------
+    forecasts
+        The columns of forecasts.parquet; the model is ``lstm`` throughout, whatever was chosen to publish.
+    failed
+        Tickers that the model and the prices both have, without a forecast: name and reason.
+    notes
+        Who is only in one of the two, and whose prices are not those that the model was trained on.
+    """
+
+    forecasts: pd.DataFrame
+    failed: Mapping[str, str]
+    notes: tuple[str, ...]
+
+
+def read_model(path: Path) -> SavedModel:
+    """Read a model file and hold it to its own card.
+
+    Raises
+    ------
+    ModelFileError
+        When it is damaged, no model file of this project, a later version's, the tutorial preset's (whose forecasts
+        depend on a state that is carried out of training), or its tensors are not what its card says.
+    """
+    tensors, raw = load_model(path)
+    try:
+        card = _Card.model_validate(raw)
+        # Settings that a later version has given up are left out; those that it has added have their defaults.
+        known = {name: value for name, value in card.config.items() if name in ForecastConfig.model_fields}
+        config = ForecastConfig.model_validate(known)
+    except ValidationError as error:
+        detail = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in detail["loc"])
+        raise ModelFileError(f"its card cannot be read: {place}: {detail['msg']}", file=str(path)) from error
+    if card.card_version > CARD_VERSION:
+        what = f"was written by a later version (card {card.card_version}; this one reads {CARD_VERSION})"
+        raise ModelFileError(what, file=str(path))
+    if config.preset == "tutorial":
+        what = "is of the tutorial preset, whose forecasts need the state that its training ended in"
+        raise ModelFileError(what, file=str(path))
+    if len({one.ticker for one in card.tickers}) < len(card.tickers):
+        raise ModelFileError("its card has a ticker twice", file=str(path))
+    expected = _shapes(len(card.tickers), config)
+    found = {name: array.shape for name, array in tensors.items()}
+    usable = all(array.dtype.kind == "f" and np.isfinite(array).all() for array in tensors.values())
+    if found != expected or not usable or not all((tensors[name] > 0).all() for name in _POSITIVE):
+        raise ModelFileError("its tensors are not those that its card describes", file=str(path))
+    fitted, correction = from_file(tensors)
+    return SavedModel(path, config, card.tickers, fitted, correction)
+
+
+def forecast_from(model: SavedModel, prices: pd.DataFrame, as_of: date | None = None) -> Prediction:
+    """Forecast from the newest row of each ticker that the model knows.
+
+    With the prices that the model was trained on these are the forecasts that were published, where the LSTM's were.
+
+    Parameters
+    ----------
+    model
+        As `read_model` gives it.
+    prices
+        As `forecasting.ingest.prices.read_prices` returns them: unadjusted, and at least as long as a window.
+    as_of
+        The date against which a ticker is stale; that of the newest row when None.
+
+    Raises
+    ------
+    InputError
+        When no ticker can be forecast.
+    """
+    config = model.config.model_copy(update={"device": "cpu", "tickers": None})
+    day = as_of or pd.Timestamp(prices["date"].max()).date()
+    engineered = engineer(prices, config, day)
+    able, failed = _prepare(model, engineered)
+    notes = [*_differences(model, set(prices["ticker"].unique())), *_unlike(model, engineered)]
+    if not able:
+        reasons = "; ".join([*failed.values(), *notes][:3])
+        raise InputError(f"the model can forecast none of these prices: {reasons}", file=str(model.path))
+    chosen, windows = model.take(list(able)), window(list(able.values()), config)
+    raw = predict(chosen.fitted, windows, config, windows.time - 1)[:, 0]
+    change = np.clip(correct(raw, chosen.correction), -CHANGE_BOUND, CHANGE_BOUND)
+    candidate = Candidate("lstm", windows.log_anchor[:, -1:], change[:, None], chosen.correction)
+    wild = [place for place, finite in enumerate(np.asarray(np.isfinite(raw).all(axis=(1, 2)))) if not finite]
+    if wild:
+        names = ", ".join(windows.series[place].ticker for place in wild[:_MOST_NAMED])
+        raise ModelFileError(f"its weights give no finite forecast: {names}", file=str(model.path))
+    choices = [[Choice("lstm", "stale" if one.stale else None)] * config.horizon for one in windows.series]
+    return Prediction(forecasts_frame(windows, [candidate], choices, config), failed, tuple(notes))
+
+
+def _prepare(model: SavedModel, engineered: Engineered) -> tuple[dict[int, TickerSeries], dict[str, str]]:
+    """Choose the series that the model can forecast, by their place in it, and say why not the others."""
+    series = {one.ticker: one for one in engineered.series}
+    withheld = {one.ticker: one.message for one in engineered.withheld}
+    able: dict[int, TickerSeries] = {}
+    failed: dict[str, str] = {}
+    for place, trained in enumerate(model.tickers):
+        name = trained.ticker
+        if name in withheld:
+            failed[name] = withheld[name]
+        elif name in series:
+            one = series[name]
+            if trained.anchor == "close" and one.close is None:
+                failed[name] = f"{name}: its model starts from the last Close, and these prices have no usable one"
+            elif one.rows <= model.config.context:
+                failed[name] = f"{name}: {one.rows} rows; a window of {model.config.context} needs one more than that"
+            else:
+                # What the model starts from was settled in training.
+                able[place] = replace(one, anchor=trained.anchor)
+    return able, failed
+
+
+def _differences(model: SavedModel, priced: set[str]) -> Iterator[str]:
+    """Say which tickers only one of the two has."""
+    modelled = {one.ticker for one in model.tickers}
+    for missing, where, other in ((modelled - priced, "model", "prices"), (priced - modelled, "prices", "model")):
+        if missing:
+            names = ", ".join(sorted(missing)[:_MOST_NAMED]) + (" ..." if len(missing) > _MOST_NAMED else "")
+            yield f"{count(len(missing), 'ticker')} of the {where} not in the {other}: {names}"
+
+
+def _unlike(model: SavedModel, engineered: Engineered) -> Iterator[str]:
+    """Say whose prices, over the dates that the model was trained on, are not those that it was trained on."""
+    series = {one.ticker: one for one in engineered.series}
+    unlike = []
+    for trained in model.tickers:
+        one = series.get(trained.ticker)
+        if one is None:
+            continue
+        seen = (one.dates >= np.datetime64(trained.first_date)) & (one.dates <= np.datetime64(trained.last_date))
+        if sha256(np.ascontiguousarray(one.open[seen], dtype="<f8").tobytes()).hexdigest() != trained.open_sha256:
+            unlike.append(trained.ticker)
+    if unlike:
+        names = ", ".join(unlike[:_MOST_NAMED]) + (" ..." if len(unlike) > _MOST_NAMED else "")
+        yield f"{count(len(unlike), 'ticker')} with other Opens than the model was trained on: {names}"
+
+
+def _shapes(tickers: int, config: ForecastConfig) -> dict[str, tuple[int, ...]]:
+    """Name and shape of the tensors of a model file."""
+    scalers = {"inputs": _FEATURES, "volatility": 1, "targets": config.horizon}
+    row = sum(Layout(_FEATURES, config.hidden, config.horizon).sizes)
+    return {
+        "parameters": (tickers, config.members, row),
+        **{f"{name}.{part}": (tickers, 1, size) for name, size in scalers.items() for part in ("offset", "range")},
+        **{f"calibration.{part}": (tickers, config.horizon) for part in Correction._fields},
+    }

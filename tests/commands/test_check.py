@@ -1,0 +1,121 @@
+"""The check command: what a file holds, in a terminal and as JSON."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from forecasting.__main__ import main
+from forecasting.commands.check import check_files
+
+HEADER = "Date,Open,High,Low,Close,Volume"
+ROWS = [f"2024-01-{day:02d},{100 + day}.10,{102 + day},{99 + day},{101 + day},5" for day in (15, 16, 17, 18, 19)]
+BAD = [ROWS[0], ROWS[1].replace("116.10", "oops")]
+
+
+def write(path: Path, rows: list[str], header: str = HEADER) -> Path:
+    path.write_text("\n".join([header, *rows]) + "\n")
+    return path
+
+
+def objects(text: str) -> list[dict[str, object]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_json_says_per_ticker_what_was_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write(tmp_path / "GOOG.csv", ROWS)
+
+    assert main(["check", str(path), "--json"]) == 0
+
+    expected = {
+        "rows": 5,
+        "first_date": "2024-01-15",
+        "first_open": 115.1,
+        "last_date": "2024-01-19",
+        "last_open": 119.1,
+        "warnings": [],
+    }
+    assert objects(capsys.readouterr().out) == [{"file": str(path), "ok": True, "tickers": {"GOOG": expected}}]
+
+
+def test_one_object_a_file_and_2_when_one_cannot_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path / "a.csv", ROWS)
+    write(tmp_path / "b.csv", BAD)
+
+    assert main(["check", str(tmp_path), str(tmp_path / "none.csv"), "--json"]) == 2
+
+    good, bad, none = objects(capsys.readouterr().out)
+    assert good["ok"] is True
+    assert bad.keys() == {"file", "ok", "error"} == none.keys()
+    assert (bad["ok"], none["ok"]) == (False, False)
+    assert "b.csv, line 3, column Open" in str(bad["error"])
+
+
+def test_long_file_with_one_bad_ticker_says_which(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [f"A,{row}" for row in ROWS] + [f"B,{row}" for row in BAD]
+    path = write(tmp_path / "long.csv", rows, f"Ticker,{HEADER}")
+
+    assert main(["check", str(path), "--json"]) == 2
+    (said,) = objects(capsys.readouterr().out)
+    assert "ticker B" in str(said["error"])
+    assert "line 8" in str(said["error"])
+
+    assert main(["check", str(path)]) == 2
+    shown = capsys.readouterr().out
+    assert "ticker B" in shown
+    assert "A" in shown
+    assert "115.1" in shown
+
+
+def test_what_was_set_aside_is_a_warning_of_its_ticker(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", ["# from a vendor", HEADER, *ROWS, ROWS[4]], "Prices")
+    (report,) = check_files([path])
+    assert report.tickers["a"].rows == 5
+    assert [warning.split(": ")[1] for warning in report.tickers["a"].warnings] == ["lines 1-2", "line 9"]
+
+
+def test_future_dates_and_tickers_in_two_files_are_warnings(tmp_path: Path) -> None:
+    first = write(tmp_path / "1.csv", [f"A,{row.replace('2024', '2098')}" for row in ROWS], f"Ticker,{HEADER}")
+    second = write(tmp_path / "2.csv", [f"A,{row}" for row in ROWS], f"Ticker,{HEADER}")
+    future, again = check_files([first, second])
+    assert any("future" in warning for warning in future.tickers["A"].warnings)
+    assert any("also in" in warning for warning in again.tickers["A"].warnings)
+    assert future.error is None is again.error
+
+
+def test_options_settle_what_a_file_leaves_open(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [f"0{day}/01/2024,100,101,99,100,5" for day in (2, 3, 4, 5)]
+    path = write(tmp_path / "a.csv", rows)
+    assert main(["check", str(path)]) == 2
+    assert "--date-order" in capsys.readouterr().out
+    assert main(["check", str(path), "--date-order", "dmy"]) == 0
+    assert "2024-01-02" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [["check"], ["check", "--json"], ["check", "x", "--no-such"], ["nothing"]])
+def test_wrong_arguments_end_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 2
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_hostile_names_do_not_steer_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [f"[bold]\x1b[31m,{row}" for row in ROWS] + [f"[red]A,{row}" for row in ROWS]
+    path = write(tmp_path / "long.csv", rows, f"Ticker,{HEADER}")
+    main(["check", str(path)])
+    shown = capsys.readouterr().out
+    assert "\x1b[31m" not in shown
+    assert "[red]A" in shown
+
+
+def test_check_needs_neither_torch_nor_prefect(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", ROWS)
+    code = (
+        "import sys; from forecasting.__main__ import main; status = main(['check', sys.argv[1]]); "
+        "sys.exit(status or any(name in sys.modules for name in ('torch', 'prefect', 'matplotlib')))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(path)], check=False, timeout=60, capture_output=True)
+    assert done.returncode == 0

@@ -1,0 +1,153 @@
+"""The command line: what it answers at once, its exit statuses, and that nothing of a run is left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from flows.command import main
+from forecasting.store.store import Store
+
+ROOT = Path(__file__).resolve().parents[2]
+QUICK = ["--epochs", "1", "--members", "1", "--horizon", "2"]
+
+
+def test_help_shows_every_option_with_its_type_and_default(capsys):
+    assert main(["--help"]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    for part in ("--as-of STR", "--horizon INT", "[default: 5]", "[choices: auto, cpu, cuda, mps]", "--no-restate"):
+        assert part in told
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (["--epochs", "0"], '--epochs: input should be greater than or equal to 1, not "0"; see --help'),
+        (["--horizon", "many"], "--horizon: input should be a valid integer"),
+        (["--device", "tpu"], "--device: input should be 'auto', 'cpu', 'cuda' or 'mps'"),
+        (["--nope"], "Unknown option: --nope; see --help"),
+        (["--as-of", "2024-02-30"], '"2024-02-30" is no date'),
+        (["--as-of", "9999-12-31"], '"9999-12-31" is not from 1800 to 2199'),
+        (["--calendar", "NOWHERE"], '"NOWHERE" is no exchange calendar'),
+        (["--prices", "/no/such/file.csv"], "/no/such/file.csv: there is no such file"),
+    ],
+)
+def test_what_is_wrong_is_one_line_and_status_2(wrong, said, tmp_path, capsys):
+    assert main([*wrong, "--output", str(tmp_path / "store")]) == 2
+    told = capsys.readouterr()
+    assert said in told.err
+    assert told.err.count("\n") == 1
+    assert told.out == ""
+    assert not (tmp_path / "store" / "forecasts").exists()
+
+
+@pytest.mark.parametrize("device", ["cuda", "mps"])
+def test_a_device_that_is_not_there_is_said_before_anything_starts(price_file, tmp_path, capsys, device):
+    import torch
+
+    if (torch.cuda if device == "cuda" else torch.backends.mps).is_available():
+        pytest.skip(f"this machine has {device}")
+    prices = price_file(tmp_path / "prices.csv", "AAA")
+    assert main(["--prices", str(prices), "--device", device, "--output", str(tmp_path / "store")]) == 2
+    assert f'this machine has no "{device}", only cpu' in capsys.readouterr().err
+
+
+def test_a_bad_cell_is_named_before_anything_starts(tmp_path, capsys):
+    bad = tmp_path / "AAA.csv"
+    bad.write_text("Date,Open,High,Low,Close\n2024-01-02,1,2,1,1\n2024-01-03,x,2,1,1\n")
+    assert main(["--prices", str(bad), "--output", str(tmp_path / "store")]) == 2
+    assert f"{bad}, line 3, column Open" in capsys.readouterr().err
+
+
+def test_a_place_that_cannot_be_written_to_is_said(price_file, tmp_path, capsys):
+    prices = price_file(tmp_path / "prices.csv", "AAA")
+    (tmp_path / "taken").write_text("")
+    assert main(["--prices", str(prices), "--output", str(tmp_path / "taken")]) == 2
+    assert "is a file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--epochs", "0"]])
+def test_prefect_and_torch_are_not_imported_to_answer(arguments):
+    code = "import sys; from flows.command import main; main(sys.argv[1:]); print(*sys.modules, file=sys.stderr)"
+    answer = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
+    assert not {"prefect", "torch", "pandas"} & set(answer.stderr.split())
+
+
+def start(tmp_path, *arguments: str) -> subprocess.Popen[str]:
+    """Start the command as a user does, with no server configured."""
+    environment = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
+    environment["PREFECT_HOME"] = str(tmp_path / "prefect")
+    environment["TMPDIR"] = str(tmp_path / "boards")
+    (tmp_path / "boards").mkdir(exist_ok=True)
+    command = [sys.executable, "flows/daily_forecast.py", "--output", str(tmp_path / "store"), *arguments]
+    return subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def servers(tmp_path) -> list[int]:
+    """Processes that have this test's PREFECT_HOME."""
+    mark = f"PREFECT_HOME={tmp_path / 'prefect'}".encode()
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if mark in entry.read_bytes():
+                found.append(int(entry.parent.name))
+        except OSError:
+            continue
+    return found
+
+
+needs_proc = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="there is no /proc on this machine")
+
+
+@needs_proc
+def test_a_run_without_a_server_brings_its_own_and_takes_it_down(price_file, tmp_path):
+    folder = tmp_path / "prices"
+    folder.mkdir()
+    price_file(folder / "AAA.csv", "AAA")
+    (folder / "BAD.csv").write_text("Date,Open\n2024-01-02,abc\n")
+    process = start(tmp_path, "--prices", str(folder), *QUICK)
+    out, err = process.communicate(timeout=240)
+    assert process.returncode == 3, err
+    assert err == ""
+    assert "withheld: BAD" in out
+    assert str(Store(tmp_path / "store").forecasts_path(date(2024, 6, 28))) in out
+    assert servers(tmp_path) == []
+
+
+@needs_proc
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("runner", ["threads", "processes"])
+def test_a_run_that_is_stopped_or_killed_leaves_nothing_behind_and_the_next_succeeds(
+    price_file, tmp_path, number, runner
+):
+    prices = price_file(tmp_path / "prices.csv", "AAA")
+    # The tutorial's training does not stop early.
+    endless = ["--preset", "tutorial", "--epochs", "100000"]
+    process = start(tmp_path, "--prices", str(prices), *endless, "--task-runner", runner)
+    boards = tmp_path / "boards"
+    give_up = time.monotonic() + 180
+    while not list(boards.glob("*/0.json")):
+        assert process.poll() is None
+        assert time.monotonic() < give_up
+        time.sleep(0.2)
+    process.send_signal(number)
+    process.communicate(timeout=60)
+    assert process.returncode == (-9 if number == signal.SIGKILL else 130)
+    give_up = time.monotonic() + 20
+    while servers(tmp_path) and time.monotonic() < give_up:
+        time.sleep(0.5)
+    assert servers(tmp_path) == []
+    assert Store(tmp_path / "store").dates() == ()
+    again = start(tmp_path, "--prices", str(prices), *QUICK)
+    again.communicate(timeout=240)
+    assert again.returncode == 0

@@ -1,0 +1,291 @@
+"""The deployments and automations, on a real server with its database and, where a run is made, a real worker."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from zoneinfo import ZoneInfo
+
+import httpx
+import pandas as pd
+import pytest
+import yaml
+
+from forecasting.calendars import newest_due_session
+from forecasting.store.store import Store
+
+ROOT = Path(__file__).resolve().parents[2]
+NEW_YORK = ZoneInfo("America/New_York")
+FINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+QUICK = {"epochs": 1, "members": 1, "horizon": 2}
+
+
+class Api:
+    """The server's API, as plain requests."""
+
+    def __init__(self, address: str) -> None:
+        self.client = httpx.Client(base_url=address, timeout=30)
+
+    def post(self, path: str, **body):
+        # As Prefect's own client does: SQLite may be busy for a moment.
+        for _ in range(5):
+            if (answer := self.client.post(path, json=body)).status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                break
+            time.sleep(1)
+        answer.raise_for_status()
+        return answer.json()
+
+    def get(self, path: str):
+        answer = self.client.get(path)
+        answer.raise_for_status()
+        return answer.json()
+
+    def start(self, deployment: str, parameters: dict, at: datetime | None = None) -> str:
+        state = {"type": "SCHEDULED", "state_details": {"scheduled_time": (at or datetime.now(UTC)).isoformat()}}
+        body = {"parameters": parameters, "state": state}
+        return self.post(f"/deployments/{deployment}/create_flow_run", **body)["id"]
+
+    def wait(self, run: str, *, until=FINAL, patience: float = 240.0) -> dict:
+        give_up = time.monotonic() + patience
+        while (found := self.get(f"/flow_runs/{run}"))["state_type"] not in until:
+            assert time.monotonic() < give_up, f"{run} is {found['state_name']}"
+            time.sleep(0.5)
+        return found
+
+    def tasks(self, run: str) -> dict[str, str]:
+        found = self.post("/task_runs/filter", flow_runs={"id": {"any_": [run]}})
+        return {one["name"].rsplit("-", 1)[0]: one["state_name"] for one in found}
+
+
+def prefect(*arguments: str, api: str) -> str:
+    command = [sys.executable, "-m", *arguments]
+    environment = {**os.environ, "PREFECT_API_URL": api}
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.fixture(scope="module")
+def deployed(prefect_server):
+    """The deployments of prefect.yaml, by their names."""
+    prefect("prefect", "--no-prompt", "work-pool", "create", "forecasts", "--type", "process", api=prefect_server)
+    prefect(
+        "prefect", "--no-prompt", "deploy", "--prefect-file", "deployments/prefect.yaml", "--all", api=prefect_server
+    )
+    api = Api(prefect_server)
+    return SimpleNamespace(api=api, **{one["name"].replace("-", "_"): one for one in api.post("/deployments/filter")})
+
+
+@pytest.fixture
+def worker(prefect_server, deployed):
+    """A worker, for as long as the test runs."""
+    from flows.lifeline import Child
+    from flows.ui import SETTINGS
+
+    command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "forecasts"]
+    environment = {**SETTINGS, "PREFECT_API_URL": prefect_server, "PREFECT_WORKER_QUERY_SECONDS": "1"}
+    with Child(["flows.lifeline", *command], environment, quiet=True) as child:
+        yield child
+
+
+def test_the_daily_deployment_is_one_at_a_time_and_held_to_its_parameters(deployed):
+    daily = deployed.daily_forecast
+    assert daily["global_concurrency_limit"]["limit"] == 1
+    assert daily["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"
+    assert daily["enforce_parameter_schema"]
+    assert daily["parameters"]["as_of"] == "scheduled"
+    properties = daily["parameter_openapi_schema"]["properties"]
+    assert properties["device"]["enum"] == ["auto", "cpu", "cuda", "mps"]
+    assert properties["horizon"]["description"].startswith("Sessions ahead")
+    assert deployed.demo["parameters"]["as_of"] == "latest"
+
+
+def test_the_scheduler_makes_the_next_runs_by_itself(deployed):
+    give_up = time.monotonic() + 90
+    chosen = {"deployments": {"id": {"any_": [deployed.daily_forecast["id"]]}}, "flow_runs": {"state": {}}}
+    while not (found := deployed.api.post("/flow_runs/filter", **chosen)) and time.monotonic() < give_up:
+        time.sleep(1)
+    assert {(one["auto_scheduled"], one["state_type"]) for one in found} == {(True, "SCHEDULED")}
+
+
+@pytest.mark.parametrize("change", [date(2027, 3, 14), date(2027, 11, 7)])
+def test_runs_are_scheduled_after_the_close_in_new_york_across_a_clock_change(deployed, change):
+    began, ended = (datetime.combine(change, datetime.min.time(), UTC) + timedelta(days=d) for d in (-7, 7))
+    daily = deployed.daily_forecast["id"]
+    window = {"start_time": began.isoformat(), "end_time": ended.isoformat(), "min_runs": 10, "max_runs": 50}
+    deployed.api.post(f"/deployments/{daily}/schedule", **window)
+    found = deployed.api.post(
+        "/flow_runs/filter",
+        deployments={"id": {"any_": [daily]}},
+        flow_runs={"expected_start_time": {"after_": began.isoformat(), "before_": ended.isoformat()}},
+    )
+    times = sorted(datetime.fromisoformat(one["expected_start_time"]) for one in found)
+    local = [one.astimezone(NEW_YORK) for one in times]
+    assert {(one.hour, one.minute) for one in local} == {(18, 30)}
+    assert [one.weekday() for one in local] == [0, 1, 2, 3, 4] * 2
+    assert len({one.hour for one in times}) == 2, "the clock does not change in these weeks"
+
+
+def test_serving_without_a_worker_makes_the_same_deployments():
+    from flows.serve import DEPLOYMENTS, deployments
+
+    served = {one.name: one for one in deployments()}
+    given = {one["name"]: one for one in yaml.safe_load(DEPLOYMENTS.read_text())["deployments"]}
+    assert list(served) == list(given)
+    for name, one in given.items():
+        assert served[name].concurrency_limit == one["concurrency_limit"]["limit"]
+        assert [each.schedule.cron for each in served[name].schedules] == [each["cron"] for each in one["schedules"]]
+        assert {key: served[name].parameters[key] for key in one["parameters"] if key not in ("prices", "output")} == {
+            key: value for key, value in one["parameters"].items() if key not in ("prices", "output")
+        }
+
+
+@pytest.mark.parametrize("wrong", [{"epochs": 0}, {"device": "abacus"}, {"as_of": "tomorrow"}])
+def test_wrong_parameters_are_refused_at_submission(deployed, wrong):
+    with pytest.raises(httpx.HTTPStatusError, match=r"409|422"):
+        deployed.api.start(deployed.daily_forecast["id"], wrong)
+
+
+def test_a_triggered_run_completes_on_a_worker_and_publishes(deployed, worker, price_file, tmp_path):
+    prices = price_file(tmp_path / "prices.csv", "AAA")
+    given = {"prices": str(prices), "output": str(tmp_path / "store"), **QUICK}
+    run = deployed.api.wait(deployed.api.start(deployed.demo["id"], given))
+    assert (run["state_type"], run["name"]) == ("COMPLETED", "2024-06-28, 1 ticker")
+    assert list(pd.read_parquet(tmp_path / "store" / "forecasts")["ticker"].unique()) == ["AAA"]
+
+
+@pytest.mark.slow
+def test_three_missed_ticks_end_in_one_publication_of_the_newest_session(
+    deployed, prefect_server, request, price_file, tmp_path
+):
+    session = newest_due_session("XNYS", datetime.now(UTC))
+    prices = price_file(tmp_path / "prices.csv", "AAA", end=str(session))
+    given = {"prices": str(prices), "output": str(tmp_path / "store"), "data_deadline": 0, **QUICK}
+    past = pd.bdate_range(end=session, periods=3).date
+    ticks = [datetime.combine(day, datetime.min.time(), NEW_YORK).replace(hour=18, minute=30) for day in past]
+    runs = [deployed.api.start(deployed.daily_forecast["id"], given, at=tick) for tick in ticks]
+    request.getfixturevalue("worker")
+
+    states = [deployed.api.wait(run) for run in runs]
+    # What comes while another is at work is cancelled by the deployment's limit; what comes after has nothing to do.
+    assert {one["state_type"] for one in states} <= {"COMPLETED", "CANCELLED"}
+    published = [one for one in states if "published" in (one["state"]["message"] or "") and "1 ticker" in one["name"]]
+    assert len(published) == 1
+    assert Store(tmp_path / "store").dates() == (session,)
+
+
+@pytest.mark.slow
+def test_a_cancelled_run_ends_within_seconds_with_its_tasks_and_the_next_succeeds(
+    deployed, worker, price_file, tmp_path
+):
+    prices = price_file(tmp_path / "prices.csv", "AAA")
+    given = {"prices": str(prices), "output": str(tmp_path / "store"), **QUICK}
+    run = deployed.api.start(deployed.demo["id"], {**given, "preset": "tutorial", "epochs": 100_000})
+    give_up = time.monotonic() + 120
+    while deployed.api.tasks(run).get("train") != "Running":
+        assert time.monotonic() < give_up
+        time.sleep(0.5)
+    asked = time.monotonic()
+    cancelling = {"type": "CANCELLING", "name": "Cancelling"}
+    deployed.api.post(f"/flow_runs/{run}/set_state", state=cancelling)
+    ended = deployed.api.wait(run)
+    assert (ended["state_type"], ended["state_name"]) == ("CANCELLED", "Cancelled")
+    assert time.monotonic() - asked < 25
+    time.sleep(2)
+    assert set(deployed.api.tasks(run).values()) <= {"Completed", "Cancelled"}
+    assert Store(tmp_path / "store").dates() == ()
+    assert deployed.api.wait(deployed.api.start(deployed.demo["id"], given))["state_type"] == "COMPLETED"
+
+
+class Receiver(http.server.BaseHTTPRequestHandler):
+    """Keeps what is posted to it."""
+
+    def do_POST(self):
+        self.server.received.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def webhook():
+    """A web server on loopback that notifications reach."""
+    server = http.server.HTTPServer(("127.0.0.1", 0), Receiver)
+    server.received = []
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.usefixtures("prefect_api")
+def test_automations_are_applied_once_however_often_and_reach_the_block(deployed, webhook, price_file, tmp_path):
+    from prefect.blocks.notifications import CustomWebhookNotificationBlock
+
+    from flows.automations import AUTOMATIONS, apply
+    from flows.daily_forecast import daily_forecast
+
+    block = CustomWebhookNotificationBlock(
+        name="alerts",
+        url=f"http://127.0.0.1:{webhook.server_port}/",
+        json_data={"subject": "{{subject}}", "body": "{{body}}"},
+    )
+    block.save("alerts", overwrite=True)
+    for _ in range(2):
+        apply(notify="custom-webhook/alerts")
+    names = [one["name"] for one in yaml.safe_load(AUTOMATIONS.read_text())["automations"]]
+    found = deployed.api.post("/automations/filter")
+    assert sorted(one["name"] for one in found) == sorted(names)
+    assert all(one["enabled"] for one in found)
+
+    time.sleep(3)  # the server takes new automations up a moment after they are written
+    folder = tmp_path / "prices"
+    folder.mkdir()
+    price_file(folder / "AAA.csv", "AAA")
+    (folder / "BAD.csv").write_text("Date,Open\n2024-01-02,abc\n")
+    daily_forecast(prices=str(folder), output=str(tmp_path / "partial"), **QUICK)
+    state = daily_forecast(prices="/no/such/folder", output=str(tmp_path / "failed"), return_state=True)
+    assert state.is_failed()
+
+    give_up = time.monotonic() + 60
+    while len(webhook.received) < 2 and time.monotonic() < give_up:
+        time.sleep(0.5)
+    by_subject = {one["subject"]: one["body"] for one in webhook.received}
+    assert "Withheld as of 2024-06-28: BAD" in by_subject["forecast.partial"]
+    assert "is Failed" in by_subject["daily-forecast: Failed"]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("prefect_api")
+def test_a_run_that_died_becomes_crashed(deployed, price_file, tmp_path):
+    from flows.automations import AUTOMATIONS, apply
+
+    quicker = tmp_path / "automations.yaml"
+    quicker.write_text(AUTOMATIONS.read_text().replace("within: 540", "within: 60"))
+    apply(quicker)
+    time.sleep(3)
+    prices = price_file(tmp_path / "prices.csv", "AAA")
+    command = [sys.executable, "flows/daily_forecast.py", "--prices", str(prices), "--output", str(tmp_path / "store")]
+    command += ["--preset", "tutorial", "--epochs", "100000"]
+    environment = {**os.environ, "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30"}
+    process = subprocess.Popen(command, cwd=ROOT, env=environment)
+    running = {"flow_runs": {"state": {"type": {"any_": ["RUNNING"]}}}}
+    give_up = time.monotonic() + 60
+    while not (found := deployed.api.post("/flow_runs/filter", **running)):
+        assert time.monotonic() < give_up
+        time.sleep(0.5)
+    time.sleep(5)
+    process.kill()
+    process.wait()
+    ended = deployed.api.wait(found[0]["id"], patience=200)
+    assert (ended["state_type"], ended["state"]["message"][:12]) == ("CRASHED", "Not heard of")
+    apply()

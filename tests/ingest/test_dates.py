@@ -1,0 +1,132 @@
+"""Dates: one format for a whole column, or a word on why not."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from forecasting.ingest.dates import NO_DATE, UndecidedDatesError, centuries, read_dates
+
+EPOCH = date(1970, 1, 1)
+
+
+def read(*texts: str, order: str = "auto", loose: bool = False) -> list[date | None]:
+    column = read_dates(texts, lambda: np.arange(len(texts)), order=order, loose=loose)
+    days = column.days
+    if column.short_years:
+        days = centuries(days)
+    return [None if day == NO_DATE else EPOCH + timedelta(days=int(day)) for day in days]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2024-01-31", "2024/01/31", "2024.01.31", "2024/1/31", "20240131", "20240131.0", "2024-01-31 00:00:00",
+        "2024-01-31T00:00:00Z", "2024-01-31T00:00:00.000Z", "2024-01-31 00:00:00-05:00", "2024-01-31 00:00:00+05:30",
+        "2024-01-31T16:00:00-0500", "2024-01-31 00:00:00 EST", "31/01/2024", "31.01.2024", "31-01-2024", "01/31/2024",
+        "1/31/2024", "1/31/2024 16:00:00", "1/31/2024 4:00:00 PM", "31-Jan-2024", "31-JAN-24", "Jan 31, 2024",
+        "January 31, 2024", "31 January 2024", "Wed, 31 Jan 2024", "Wed Jan 31 2024", "31. Januar 2024",
+        "31 janv. 2024",
+        "31 de jan. de 2024", "31 enero 2024", "31 stycznia 2024", "31 Oca 2024", "31 янв 2024",
+        "2024年1月31日", "2024年01月31日",
+        "2024년 1월 31일", "2024. 1. 31.", "2024- 01- 31", "2024/01/31(水)", "113/01/31", "45322", "45322.00",
+        "1706659200",
+        "1706659200000", "1706659200000000000", "2024-Jan-31", "01/31/24",
+    ],
+)  # fmt: skip
+def test_formats(text: str) -> None:
+    assert read(text) == [date(2024, 1, 31)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "x", "16:00", "2024", "2024-13-01", "2024-02-30", "31/13/2024", "2204-01-01", "1402/10/11",
+     "31/01/2567", "12.5",
+     "2024-01", "Q1 2024", "Monday", "1,2,3", "2024-01-31 foo", "0", "-1", "1e9", "31 Foo 2024", "2024--01-31"],
+)  # fmt: skip
+def test_what_is_no_date(text: str) -> None:
+    assert read(text) == [None]
+
+
+def test_order_is_decided_by_the_column_not_the_cell() -> None:
+    assert read("03-01-2017", "04-01-2017", "13-01-2017")[0] == date(2017, 1, 3)
+    assert read("03-01-2017", "04-01-2017", "01-13-2017")[0] == date(2017, 3, 1)
+
+
+def test_other_shapes_than_the_columns_are_no_dates() -> None:
+    assert read("2022-11-30", "2022-11-29", "09-11-2022") == [date(2022, 11, 30), date(2022, 11, 29), None]
+    assert read("2022-11-30", "2022-11-29", "2022/11/28")[2] is None
+
+
+def test_undecidable_order_names_the_option() -> None:
+    with pytest.raises(UndecidedDatesError) as caught:
+        read("01/02/2024", "01/03/2024")
+    assert caught.value.setting == "set --date-order dmy or mdy"
+    assert read("01/02/2024", order="dmy") == [date(2024, 2, 1)]
+    assert read("01/02/2024", order="mdy") == [date(2024, 1, 2)]
+
+
+def test_dates_that_are_the_same_either_way_need_no_order() -> None:
+    assert read("02/02/2024", "03/03/2024") == [date(2024, 2, 2), date(2024, 3, 3)]
+
+
+def test_two_orders_in_one_column_are_refused() -> None:
+    with pytest.raises(UndecidedDatesError, match="change places"):
+        read("13/01/2024", "14/01/2024", "01/15/2024")
+
+
+def test_two_digit_years_first_or_last_follow_from_the_run_of_days() -> None:
+    assert read("20/12/21", "21/12/21", "22/12/21")[0] == date(2021, 12, 20)
+    assert read("21/12/20", "21/12/21", "21/12/22")[0] == date(2021, 12, 20)
+    assert read("240130", "240131", "240201") == [date(2024, 1, 30), date(2024, 1, 31), date(2024, 2, 1)]
+
+
+def test_serial_numbers_are_no_dates_in_a_column_that_does_not_say_so() -> None:
+    assert read("42738", "42739", loose=True) == [None, None]
+    assert read("42738", "42739") == [date(2017, 1, 3), date(2017, 1, 4)]
+
+
+def test_century_follows_from_the_sequence() -> None:
+    years = [24, 23, 10, 1, 0, 99, 85, 75, 62]
+    assert [when.year for when in read(*(f"01/31/{year:02d}" for year in years))] == [
+        2024, 2023, 2010, 2001, 2000, 1999, 1985, 1975, 1962,
+    ]  # fmt: skip
+    assert [when.year for when in read("01/31/30", "01/31/49", "01/31/62")] == [1930, 1949, 1962]
+    assert [when.year for when in read("01/31/62", "01/31/68")] == [1962, 1968]
+
+
+FORMATS = [
+    "%Y-%m-%d",
+    "%d/%m/%Y",
+    "%m/%d/%Y",
+    "%d.%m.%Y",
+    "%Y%m%d",
+    "%d-%b-%Y",
+    "%b %d, %Y",
+    "%m/%d/%y",
+    "%d%m%y",
+    "%y/%m/%d",
+]
+
+
+@given(
+    start=st.dates(date(1951, 1, 1), date(2049, 1, 1)),
+    count=st.integers(1, 60),
+    form=st.sampled_from(FORMATS),
+    newest_first=st.booleans(),
+)
+def test_run_of_weekdays_is_read_right_or_undecided(start: date, count: int, form: str, newest_first: bool) -> None:
+    days = [day for step in range(count) if (day := start + timedelta(days=step)).weekday() < 5]
+    days = days[::-1] if newest_first else days
+    try:
+        found = read(*(day.strftime(form) for day in days))
+    except UndecidedDatesError as error:
+        undecided = error
+    else:
+        assert found == days
+        return
+    assert undecided.setting

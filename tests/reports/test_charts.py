@@ -1,0 +1,150 @@
+"""The pictures: real PNG, small, the same every time, drawn whatever the data are like."""
+
+from __future__ import annotations
+
+import base64
+import struct
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from forecasting.config import LEVELS, QUANTILE_COLUMNS
+from forecasting.reports.charts import (
+    calibration_chart,
+    calibration_shares,
+    data_uri,
+    fan_chart,
+    heldout_chart,
+    training_chart,
+    trend_chart,
+    tutorial_chart,
+)
+
+LIMIT = 60_000
+
+
+def some_prices(rows: int = 80, level: float = 100.0) -> pd.DataFrame:
+    opened = level * np.exp(np.cumsum(np.random.default_rng(3).normal(0, 0.02, rows)))
+    dates = pd.bdate_range("2020-01-01", periods=rows)
+    return pd.DataFrame({"date": dates, "open": opened, "high": opened * 1.01, "low": opened * 0.99})
+
+
+def some_forecast(steps: int = 5, anchor: float = 100.0) -> pd.DataFrame:
+    spread = np.linspace(-0.05, 0.05, 19)
+    rows = anchor * np.exp(np.sqrt(np.arange(1, steps + 1))[:, None] * spread)
+    return pd.DataFrame(rows, columns=list(QUANTILE_COLUMNS)).assign(
+        target_date=pd.bdate_range("2020-05-01", periods=steps).date,
+        step=np.arange(1, steps + 1),
+        anchor="close",
+        anchor_price=anchor,
+    )
+
+
+def some_heldout(rows: int = 200, steps: int = 5, seed: int = 0) -> pd.DataFrame:
+    """Held-out rows whose actuals are uniform in rank: a perfectly calibrated forecast of 0 to 1."""
+    stream = np.random.default_rng(seed)
+    parts = [
+        pd.DataFrame(np.tile(LEVELS, (rows, 1)), columns=list(QUANTILE_COLUMNS)).assign(
+            target_date=pd.bdate_range("2019-01-01", periods=rows).date, step=step, actual=stream.uniform(size=rows)
+        )
+        for step in range(1, steps + 1)
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def some_curves(members: int = 3, epochs: int = 15, validation: bool = True) -> pd.DataFrame:
+    epoch = np.arange(1, epochs + 1)
+    return pd.concat(
+        [
+            pd.DataFrame(
+                {
+                    "member": member,
+                    "phase": "fit",
+                    "epoch": epoch[: epochs - member],
+                    "train_loss": 1 / epoch[: epochs - member],
+                    "validation_loss": 1.1 / epoch[: epochs - member] if validation else np.nan,
+                    "best": epoch[: epochs - member] == 5,
+                }
+            )
+            for member in range(members)
+        ],
+        ignore_index=True,
+    )
+
+
+def some_trend(days: int = 60) -> bytes:
+    values = {"80 % band": np.linspace(0.7, 0.9, days), "50 % band": np.full(days, np.nan)}
+    return trend_chart(pd.bdate_range("2020-01-01", periods=days), values, target=0.8, band=(0.78, 0.82), scale=100)
+
+
+DRAWN = {
+    "fan": lambda: fan_chart(some_prices(), some_forecast()),
+    "heldout": lambda: heldout_chart(some_heldout(steps=1)),
+    "calibration": lambda: calibration_chart(some_heldout()),
+    "training": lambda: training_chart(some_curves()),
+    "tutorial": lambda: tutorial_chart(np.arange(375.0), {1000 * k: np.arange(375.0) + k for k in range(1, 8)}),
+    "trend": some_trend,
+}
+
+
+def is_png(picture: bytes) -> bool:
+    return picture.startswith(b"\x89PNG\r\n\x1a\n") and min(struct.unpack(">II", picture[16:24])) > 200
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_a_picture_is_a_small_png_and_the_same_again(name):
+    picture = DRAWN[name]()
+    assert is_png(picture)
+    assert len(picture) < LIMIT
+    assert picture == DRAWN[name]()
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        pytest.param(lambda: fan_chart(some_prices(1), some_forecast(1)), id="one price, one step"),
+        pytest.param(lambda: fan_chart(some_prices(16, 0.0004), some_forecast(5, 0.0004)), id="tiny prices"),
+        pytest.param(lambda: fan_chart(some_prices(80, 7e5), some_forecast(60, 7e5)), id="sixty steps, large prices"),
+        pytest.param(
+            lambda: fan_chart(some_prices().assign(open=5.0, high=5.0, low=5.0), some_forecast(5, 5.0)), id="constant"
+        ),
+        pytest.param(lambda: fan_chart(some_prices(), some_forecast().tail(1).assign(step=2)), id="only step two"),
+        pytest.param(lambda: heldout_chart(some_heldout(5, 1)), id="five held-out rows"),
+        pytest.param(lambda: heldout_chart(some_heldout(40, 1).assign(actual=2.0)), id="all missed"),
+        pytest.param(lambda: heldout_chart(some_heldout(40, 1).assign(actual=0.5)), id="none missed"),
+        pytest.param(lambda: calibration_chart(some_heldout(1, 1)), id="calibration of one row"),
+        pytest.param(lambda: calibration_chart(some_heldout(30, 20)), id="calibration of twenty steps"),
+        pytest.param(lambda: training_chart(some_curves(1, 1)), id="one epoch"),
+        pytest.param(lambda: training_chart(some_curves(1, 7000, validation=False)), id="7,000 epochs"),
+        pytest.param(lambda: training_chart(some_curves().assign(train_loss=np.nan)), id="diverged training"),
+        pytest.param(
+            lambda: training_chart(some_curves().assign(train_loss=np.inf, validation_loss=np.nan)), id="infinite loss"
+        ),
+        pytest.param(lambda: training_chart(some_curves().assign(phase="refit")), id="refit alone"),
+        pytest.param(lambda: tutorial_chart([1.0, 2.0], {}), id="no predictions"),
+        pytest.param(lambda: some_trend(1), id="one day"),
+        pytest.param(lambda: some_trend(2000), id="2,000 days"),
+    ],
+)
+def test_unusual_data_still_give_a_picture(draw):
+    assert is_png(draw())
+
+
+def test_calibration_counts_actuals_at_or_below_each_quantile():
+    shares = calibration_shares(some_heldout(4000, 2))
+    assert list(shares.index) == [1, 2]
+    assert np.allclose(shares.to_numpy(), LEVELS, atol=0.03)
+    assert (np.diff(shares.to_numpy(), axis=1) >= 0).all()
+
+
+def test_calibration_leaves_out_rows_without_actual():
+    rows = some_heldout(10, 1).assign(actual=[0.5] * 5 + [np.nan] * 5)
+    assert calibration_shares(rows).loc[1, 0.5] == 1.0
+
+
+def test_a_data_uri_carries_the_picture():
+    picture = DRAWN["training"]()
+    head, body = data_uri(picture).split(",", 1)
+    assert head == "data:image/png;base64"
+    assert base64.b64decode(body) == picture
