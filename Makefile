@@ -24,10 +24,11 @@ test: .venv/.test ## the test suite, without what takes long
 test-all: .venv/.test ## the test suite, all of it
 	$(BIN)/python -m pytest $(ARGS)
 
-lint: .venv/.test ## ruff, mypy --strict, and pip-audit over the pinned versions
+lint: .venv/.test ## ruff, mypy --strict, the import contract, and pip-audit over the pinned versions
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy --strict forecasting flows
+	$(BIN)/lint-imports
 	$(BIN)/python .ci/audit.py
 
 format: .venv/.test ## put the code into shape
