@@ -28,7 +28,7 @@ class BacktestOptions(RunOptions):
         str,
         Field(
             pattern=r"^(latest|\d{4}-\d{2}-\d{2})$",
-            description="latest (the last date in the data) or YYYY-MM-DD: the last day whose rows are used.",
+            description="latest (the last date the tickers share) or YYYY-MM-DD: the last day whose rows count.",
         ),
     ] = "latest"
     origins: Annotated[int, Field(ge=1, description="Sessions to forecast from, the newest whose targets came.")] = 60

@@ -114,7 +114,7 @@ class Options(RunOptions):
         str,
         Field(
             pattern=r"^(latest|scheduled|\d{4}-\d{2}-\d{2})$",
-            description="latest (the last date in the data), scheduled (the newest session due), or YYYY-MM-DD. "
+            description="latest (the last date the tickers share), scheduled (the newest session due), or YYYY-MM-DD. "
             "Rows after it are set aside.",
         ),
     ] = "latest"

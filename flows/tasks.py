@@ -76,10 +76,11 @@ RETRIES: Mapping[str, Any] = {
 
 @step("ingest", **RETRIES)
 def ingest(options: RunOptions, as_of: date | None) -> Ingested:
-    """Read and check the prices."""
+    """Read and check the prices, up to a date or, where none is named, to the last one that the tickers share."""
     return forecasting.ingest.prices.read_prices(
         options.prices,
         as_of=as_of,
+        shared=as_of is None,
         tickers=options.config().tickers,
         date_order=options.date_order,
         decimal=options.decimal,

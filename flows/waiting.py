@@ -13,6 +13,7 @@ from flows.stopping import result_of
 from flows.tasks import ingest
 from forecasting.errors import InputError
 from forecasting.ingest.files import find_files
+from forecasting.ingest.latest import shared_day
 from forecasting.ingest.prices import Ingested
 
 __all__ = ["ingest_session", "last_day"]
@@ -48,7 +49,9 @@ def ingest_session(options: Options, due: Due) -> tuple[Ingested, date, bool]:
             if time.monotonic() >= over:
                 raise
         else:
-            as_of, held = settle(due, last_day(ingested), options.calendar, options.stale_after)
+            as_of, held = settle(due, shared_day(ingested.prices), options.calendar, options.stale_after)
+            if held and as_of < last_day(ingested):
+                ingested = result_of(ingest(options, as_of))  # a few tickers are ahead of the others
             if held or time.monotonic() >= over:
                 return ingested, as_of, held
         if not told:

@@ -22,6 +22,7 @@ from forecasting.errors import InputError
 from forecasting.findings import Finding
 from forecasting.ingest.checks import check_rows
 from forecasting.ingest.files import find_files, ticker_of
+from forecasting.ingest.latest import FAR, last_dates, shared_day
 from forecasting.ingest.layout import Layout, find_layout
 from forecasting.ingest.names import PRICES
 from forecasting.ingest.raw import file_sha256, read_raw
@@ -80,6 +81,7 @@ def read_prices(
     source: str | Path | Sequence[str | Path],
     *,
     as_of: date | None = None,
+    shared: bool = False,
     tickers: Collection[str] | None = None,
     date_order: Literal["auto", "dmy", "mdy", "ymd"] = "auto",
     decimal: Literal["auto", "point", "comma"] = "auto",
@@ -93,6 +95,9 @@ def read_prices(
         or a pattern of such files.
     as_of
         Rows after this date are set aside before any other check; all are read when None.
+    shared
+        Set aside what comes after the last date that the tickers share (`forecasting.ingest.latest`), as ``as_of``
+        would; a ticker that runs far beyond it is refused, as its dates are the doubtful ones.
     tickers
         Only these; all when None.
     date_order
@@ -112,15 +117,40 @@ def read_prices(
         When nothing at all is usable: the first reason, in the order of the files.
     """
     options = Options(
-        last_day=None if as_of is None else as_of.toordinal() - _EPOCH.toordinal(),
+        last_day=None if as_of is None else _number(as_of),
         tickers=None if tickers is None else frozenset(tickers),
         date_order=date_order,
         decimal=decimal,
     )
-    read = _Reading(options)
-    for path in find_files(source):
-        read.add(path)
-    return read.result()
+    files = find_files(source)
+    reading = _read(files, options)
+    ingested = reading.result()
+    if not shared:
+        return ingested
+    day = shared_day(ingested.prices)
+    ahead = {ticker for ticker, last in last_dates(ingested.prices).items() if last > day}
+    if not ahead:
+        return ingested
+    doubted = reading.doubted(ahead, day)
+    ingested = _read(files, replace(options, last_day=_number(day))).result()
+    out = {refusal.ticker for refusal in doubted}
+    return replace(
+        ingested,
+        prices=ingested.prices[~ingested.prices["ticker"].isin(out)].reset_index(drop=True),
+        findings=tuple(finding for finding in ingested.findings if finding.ticker not in out),
+        refused=(*ingested.refused, *doubted),
+    )
+
+
+def _read(files: Iterable[Path], options: Options) -> _Reading:
+    reading = _Reading(options)
+    for path in files:
+        reading.add(path)
+    return reading
+
+
+def _number(day: date) -> int:
+    return day.toordinal() - _EPOCH.toordinal()
 
 
 class _Reading:
@@ -187,6 +217,27 @@ class _Reading:
         kept = set(prices["ticker"].unique())
         findings = tuple(finding for finding in self._findings if not finding.ticker or finding.ticker in kept)
         return Ingested(prices, findings, tuple(self._refused), tuple(self._inputs))
+
+    def doubted(self, tickers: Collection[str], day: date) -> list[Refusal]:
+        """Refuse those of the tickers whose last row is far beyond the last date that the tickers share."""
+        refused = []
+        for file, table in self._tables:
+            for code in np.unique(table.codes):
+                name, rows = table.tickers[code], np.flatnonzero(table.codes == code)
+                last = rows[-1]
+                if name not in tickers or table.days[last] <= _number(day) + FAR:
+                    continue
+                when = date.fromordinal(int(table.days[last]) + _EPOCH.toordinal())
+                what = f"the last date of {name}, {when}, is far beyond {day}, the last date that the tickers share"
+                error = InputError(
+                    what,
+                    file=file,
+                    line=int(table.lines()[last]),
+                    column=table.names["date"],
+                    setting=f"correct the date, or set --as-of {when} if it is the others that are old",
+                )
+                refused.append(Refusal(name, file, error))
+        return refused
 
     def _without_shared(self) -> list[Table]:
         """Leave out tickers that more than one file gives: it cannot be known which of them is right."""
