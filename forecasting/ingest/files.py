@@ -6,6 +6,7 @@ import glob
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from forecasting.buckets import refuse_address
 from forecasting.errors import InputError
 
 __all__ = ["find_files", "ticker_of"]
@@ -23,7 +24,7 @@ def find_files(source: str | Path | Sequence[str | Path]) -> list[Path]:
     Raises
     ------
     InputError
-        When a path does not exist, a folder holds no CSV, or a pattern matches nothing.
+        When a path does not exist or is an address (``s3://...``), a folder holds no CSV, or a pattern matches nothing.
     """
     sources: Sequence[str | Path] = [source] if isinstance(source, str | Path) else source
     if not sources:
@@ -50,6 +51,7 @@ def _expand(source: str | Path) -> Iterator[Path]:
     text = str(source)
     if not text or "\0" in text:
         raise InputError("a path is empty or holds a NUL character", setting="name a CSV, a folder or a pattern")
+    refuse_address(text)
     path = Path(text).expanduser()
     try:
         if path.is_dir():

@@ -25,6 +25,7 @@ from forecasting.errors import InputError
 from forecasting.findings import Finding
 from forecasting.formatting import count, printable
 from forecasting.monitoring.realised import SCORES, score
+from forecasting.monitoring.waiting import Waiting, WaitingDate, read_index, write_index
 from forecasting.schemas import FORECASTS, HELDOUT, as_table, parquet_bytes, read_parquet
 from forecasting.store.store import Store
 
@@ -36,7 +37,10 @@ _KEY = ["ticker", "target_date", "step", "cutoff"]
 """What is scored once; the model is not part of it, so that a restated forecast does not count beside the first."""
 
 _LATE, _LEFT = 5, 25
-"""A target session without a row is told when it is so many sessions past, and no more when it is that many."""
+"""A target session without a row is reported once it is so many sessions past, until it is that many."""
+
+_LEFT_DAYS = 3 * _LEFT
+"""No exchange is closed so often that there are not that many sessions in so many days."""
 
 _FEW_TICKERS = 3
 """Of more tickers than these, the same is said only once."""
@@ -121,13 +125,22 @@ def score_published(store: Store, prices: pd.DataFrame, calendar: str, as_of: da
     """
     with store.locked(wait):
         findings: list[Finding] = []
-        pending = _pending(store, as_of, findings)
-        known = lru_cache(maxsize=1)(partial(_known_opens, store))
-        added, waiting, noticed = score(prices[prices["date"] <= pd.Timestamp(as_of)], pending, known)
+        rows = prices[prices["date"] <= pd.Timestamp(as_of)]
+        index = read_index(store)
+        known = [day for day in store.dates() if day < as_of]
+        indexed = [day for day in known if _is_current(store, day, index)]
+        due = {*known} - {*indexed} | {*index.due(rows, indexed)}
+        pending = _pending(store, sorted(due), findings)
+        opens = lru_cache(maxsize=1)(partial(_known_opens, store))
+        added, waiting, noticed = score(rows, pd.concat(list(pending.values())) if pending else _nothing(), opens)
         findings += noticed
         for day in sorted(set(added["as_of"])):
             _add(store, day, added[added["as_of"] == day].drop(columns="as_of"))
-        findings += _tell_missing(waiting, set(prices["ticker"].unique()), calendar, as_of)
+        if pending:
+            index = index.replaced({day: _entry(store, day, waiting[waiting["as_of"] == day]) for day in pending})
+            write_index(store, index)
+        waiting = index.rows([*pending, *(day for day in indexed if day not in due)])
+        findings += _missing_sessions(waiting, set(prices["ticker"].unique()), calendar, as_of)
     scoring = Scoring(as_of, added, len(waiting), tuple(findings))
     _log.info("%s", scoring.message)
     for finding in findings[:_MOST_LOGGED]:
@@ -162,18 +175,40 @@ def read_scores(store: Store, *, dates: int | None = None) -> pd.DataFrame:
     return scores.drop_duplicates(_KEY, ignore_index=True)
 
 
-def _pending(store: Store, as_of: date, findings: list[Finding]) -> pd.DataFrame:
-    """Read what was published before a date and has no score yet, with the date of publication as ``as_of``."""
-    tables = [_with_day(FORECASTS.empty_table(), as_of)]
-    for day in store.dates():
-        if day >= as_of:
-            break
+def _pending(store: Store, days: list[date], findings: list[Finding]) -> dict[date, pd.DataFrame]:
+    """Read what was published on each of these dates and has no score yet, with the date as ``as_of``."""
+    pending: dict[date, pd.DataFrame] = {}
+    for day in days:
         try:
-            tables.append(_with_day(_unscored(store, day), day))
+            pending[day] = _with_day(_unscored(store, day), day).to_pandas()
         except InputError as error:
             findings.append(Finding("", "warning", f"the forecasts as of {day} are not scored: {error}"))
-    pending: pd.DataFrame = pa.concat_tables(tables).to_pandas()
     return pending
+
+
+def _nothing() -> pd.DataFrame:
+    empty: pd.DataFrame = _with_day(FORECASTS.empty_table(), date.min).to_pandas()
+    return empty
+
+
+def _is_current(store: Store, day: date, index: Waiting) -> bool:
+    """Whether the index has a date as its files are now."""
+    entry = index.dates.get(day)
+    return entry is not None and (entry.forecasts, entry.scores) == _versions(store, day)
+
+
+def _versions(store: Store, day: date) -> tuple[str | None, str | None]:
+    return store.version(store.forecasts_path(day)), store.version(scores_path(store, day))
+
+
+def _entry(store: Store, day: date, waiting: pd.DataFrame) -> WaitingDate:
+    forecasts, scores = _versions(store, day)
+    targets: dict[date, list[str]] = {}
+    for target, ticker in sorted(zip(waiting["target_date"], waiting["ticker"], strict=True)):
+        targets.setdefault(target, []).append(ticker)
+    return WaitingDate(
+        forecasts=forecasts, scores=scores, targets={target: tuple(names) for target, names in targets.items()}
+    )
 
 
 def _unscored(store: Store, day: date) -> pa.Table:
@@ -214,10 +249,12 @@ def _add(store: Store, day: date, rows: pd.DataFrame) -> None:
     store.write(store.name_of(path), parquet_bytes(table, SCORES))
 
 
-def _tell_missing(waiting: pd.DataFrame, tickers: set[str], calendar: str, as_of: date) -> Iterator[Finding]:
-    """Tell of target sessions that are past and without a row: halted, delisted, or no session after all."""
+def _missing_sessions(waiting: pd.DataFrame, tickers: set[str], calendar: str, as_of: date) -> Iterator[Finding]:
+    """Report target sessions that are past and without a row: halted, delisted, or not a session after all."""
     late = [
-        day for day in waiting["target_date"].unique() if _LATE <= _sessions_since(calendar, day, as_of, _LEFT) < _LEFT
+        day
+        for day in waiting["target_date"].unique()
+        if (as_of - day).days <= _LEFT_DAYS and _LATE <= _sessions_since(calendar, day, as_of, _LEFT) < _LEFT
     ]
     rows = waiting[waiting["target_date"].isin(late)]
     gone = sorted(set(rows["ticker"]) - tickers)

@@ -8,7 +8,6 @@ import fcntl
 import os
 import socket
 import time
-import weakref
 from pathlib import Path
 
 from forecasting.errors import InputError
@@ -37,9 +36,6 @@ class StoreLock:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._descriptor: int | None = None
-        # flock is inherited over fork: without this, a worker that outlives its killed parent would keep the lock.
-        forget = weakref.WeakMethod(self._forget)
-        os.register_at_fork(after_in_child=lambda: (method := forget()) and method())
 
     def __reduce__(self) -> tuple[type[StoreLock], tuple[Path]]:
         # Another process gets the place, never the lock.
@@ -71,6 +67,7 @@ class StoreLock:
                 )
             time.sleep(_POLL_SECONDS)
         self._descriptor = descriptor
+        _HELD.add(self)
         with contextlib.suppress(OSError):  # On a full disk the lock holds as well without its note.
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
@@ -82,6 +79,7 @@ class StoreLock:
                 os.ftruncate(self._descriptor, 0)
             os.close(self._descriptor)
             self._descriptor = None
+            _HELD.discard(self)
 
     def _try(self) -> int | None:
         """Return the locked file's descriptor, or None while another holds it."""
@@ -114,8 +112,21 @@ class StoreLock:
                 return note
         return "its process is not known"
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
         """Close a forked child's copy of the lock; the parent's stays."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+
+# flock is inherited over fork: without this, a worker that outlives its killed parent would keep the lock. Registered
+# once: what is registered can never be taken back.
+_HELD: set[StoreLock] = set()
+
+
+def _forget_all() -> None:
+    while _HELD:
+        _HELD.pop().forget()
+
+
+os.register_at_fork(after_in_child=_forget_all)

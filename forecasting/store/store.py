@@ -25,6 +25,7 @@ from pathlib import Path, PurePosixPath
 
 import pyarrow as pa
 
+from forecasting.buckets import refuse_address
 from forecasting.errors import InputError
 from forecasting.schemas import FORECASTS, read_parquet
 from forecasting.store.atomic import FileRecord, StagedFile, ensure_folder, remove_leftovers, sha256_of_file, write_file
@@ -36,6 +37,9 @@ __all__ = ["KINDS", "Store", "StoreLockedError"]
 
 KINDS = ("forecasts", "evaluation", "models", "reports", "runs", "scores", "backtests")
 """The folders of a store."""
+
+_OWN = (*KINDS, ".index")
+"""Where the store writes; what is in the hidden folder can be made again from the others."""
 
 _PARTITION = re.compile(r"as_of=(\d{4}-\d{2}-\d{2})")
 _SETTING = "set --output to a folder that can be written to"
@@ -54,11 +58,12 @@ class Store:
     Raises
     ------
     InputError
-        When the place cannot be a store: a file, not writable, below something that is no folder, or (without
-        `create`) not there.
+        When the place cannot be a store: an address (``s3://...``), a file, not writable, below something that
+        is not a folder, or (without `create`) not there.
     """
 
     def __init__(self, root: Path | str, *, create: bool = True) -> None:
+        refuse_address(root)
         # Taken once: a later change of the working directory must not move the store.
         self.root = Path(root).absolute()
         self._lock = StoreLock(self.root / ".lock")
@@ -158,6 +163,14 @@ class Store:
         except FileNotFoundError:
             raise InputError(f"nothing is published as of {as_of}", file=str(self.root)) from None
 
+    def version(self, path: Path) -> str | None:
+        """Return what changes whenever a file of the store is written; None where there is no such file."""
+        try:
+            status = path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return f"{status.st_size}-{status.st_mtime_ns}"
+
     # Writing ---------------------------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
@@ -254,7 +267,7 @@ class Store:
         if not self._lock.held:
             raise RuntimeError("a store is changed only under its lock")
         parts = name.split("/")
-        if len(parts) < 2 or parts[0] not in KINDS or any(part in ("", ".", "..") or "\0" in part for part in parts):
+        if len(parts) < 2 or parts[0] not in _OWN or any(part in ("", ".", "..") or "\0" in part for part in parts):
             raise ValueError(f"{name!r} is no path of the store")
         return self.root.joinpath(*parts)
 

@@ -428,3 +428,59 @@ def test_schemas_of_the_helpers_hold():
     history = prices()
     assert set(published(history, FIRST).columns) == set(FORECASTS.names)
     assert set(heldout(history, FIRST).columns) == set(HELDOUT.names)
+
+
+@pytest.fixture
+def reads(monkeypatch):
+    """The dates whose manifest or forecasts are read, one entry for each time."""
+    seen = []
+    for name in ("manifest", "forecasts"):
+        original = getattr(Store, name)
+        monkeypatch.setattr(
+            Store, name, lambda self, as_of, original=original: (seen.append(as_of), original(self, as_of))[1]
+        )
+    return seen
+
+
+def test_scoring_reads_what_is_due_and_not_what_is_stored(store, reads):
+    history = prices()
+    for row in range(FIRST, FIRST + 10):
+        publish(store, row, history)
+    score(store, history.head(FIRST + 10), FIRST + 10)
+    reads.clear()
+    assert score(store, history.head(FIRST + 10), FIRST + 10).waiting == 6
+    assert reads == []
+    # The next session is the target of the forecasts of three dates, and of no other.
+    assert len(score(store, history.head(FIRST + 11), FIRST + 11).added) == 3
+    assert set(reads) == {SESSIONS[row] for row in range(FIRST + 7, FIRST + 10)}
+
+
+def test_a_halted_ticker_does_not_keep_its_dates_under_reading(store, reads):
+    acme, beta = prices("ACME", 1), prices("BETA", 2).head(FIRST + 1)
+    publish(store, FIRST, acme, beta)
+    both = pd.concat([acme, beta], ignore_index=True)
+    score(store, both, FIRST + 5)
+    reads.clear()
+    assert score(store, both, FIRST + 6).waiting == 3
+    assert reads == []
+
+
+@pytest.mark.parametrize("change", ["restated", "scores removed", "index removed", "index damaged"])
+def test_what_changed_in_the_store_is_read_again(store, change):
+    history = prices()
+    publish(store, FIRST, history)
+    score(store, history, FIRST + 3)
+    before = read_scores(store)
+    if change == "restated":
+        publish(store, FIRST, history, prices("BETA", 2), restate=True)
+        both = pd.concat([history, prices("BETA", 2)], ignore_index=True)
+        assert score(store, both, FIRST + 3).added["ticker"].tolist() == ["BETA"] * 3
+        return
+    if change == "scores removed":
+        scores_path(store, SESSIONS[FIRST]).unlink()
+    elif change == "index removed":
+        (store.root / ".index" / "waiting.json").unlink()
+    else:
+        (store.root / ".index" / "waiting.json").write_bytes(b'{"dates": 3}')
+    assert len(score(store, history, FIRST + 3).added) == (3 if change == "scores removed" else 0)
+    pd.testing.assert_frame_equal(read_scores(store), before)

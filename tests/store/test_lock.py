@@ -132,3 +132,13 @@ def test_rubbish_in_the_lock_file_is_not_repeated(path):
     with pytest.raises(StoreLockedError, match="its process is not known"):
         StoreLock(path).acquire(0)
     lock.release()
+
+
+def test_a_store_leaves_nothing_registered_for_the_life_of_the_process(path, monkeypatch):
+    registered = []
+    monkeypatch.setattr(os, "register_at_fork", lambda **callbacks: registered.append(callbacks))
+    for _ in range(100):
+        lock = StoreLock(path)
+        lock.acquire(0)
+        lock.release()
+    assert registered == []
