@@ -13,10 +13,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from forecasting.config import QUANTILE_COLUMNS
@@ -28,7 +26,6 @@ __all__ = [
     "METRICS",
     "SCHEMA_VERSION",
     "as_table",
-    "check_forecasts",
     "parquet_bytes",
     "read_parquet",
     "versioned",
@@ -130,29 +127,6 @@ def as_table(data: pd.DataFrame | pa.Table, schema: pa.Schema) -> pa.Table:
         if not field.nullable and table[field.name].null_count:
             raise ValueError(f"{field.name} has missing values")
     return table.cast(schema).replace_schema_metadata(schema.metadata)
-
-
-def check_forecasts(table: pa.Table) -> None:
-    """Hold a forecasts table to what its readers rely on, as the last gate before it is published.
-
-    Raises
-    ------
-    ValueError
-        When a price is not finite, quantiles decrease, `forecast` is not the median, a target is not after its cutoff,
-        or a ticker has a step twice.
-    """
-    quantiles = np.stack([table[name].to_numpy() for name in QUANTILE_COLUMNS], axis=1)
-    forecast = table["forecast"].to_numpy()
-    if not (np.isfinite(quantiles).all() and np.isfinite(table["anchor_price"].to_numpy()).all()):
-        raise ValueError("a forecast is not finite")
-    if (np.diff(quantiles, axis=1) < 0).any():
-        raise ValueError("quantiles decrease")
-    if not np.array_equal(forecast, quantiles[:, QUANTILE_COLUMNS.index("q50")]):
-        raise ValueError("forecast is not the median")
-    if not pc.all(pc.greater(table["target_date"], table["cutoff"]), min_count=0).as_py():
-        raise ValueError("a target date is not after its cutoff")
-    if table.select(["ticker", "step"]).group_by(["ticker", "step"]).aggregate([]).num_rows != table.num_rows:
-        raise ValueError("a ticker has a step twice")
 
 
 def write_parquet(

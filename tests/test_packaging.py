@@ -42,6 +42,25 @@ def test_everything_imported_is_a_declared_dependency():
     assert not missing
 
 
+def test_every_declared_dependency_is_imported():
+    distributions = packages_distributions()
+    imported = {
+        canonicalize_name(name)
+        for package in ("forecasting", "flows")
+        for file in (ROOT / package).rglob("*.py")
+        for module in _imported(file)
+        for name in distributions.get(module, [])
+    }
+    # Bounded for Prefect's sake, which brings them; the reasons are beside them in pyproject.toml.
+    assert DEPENDENCIES.keys() - imported == {"fastapi", "sqlalchemy"}
+
+
+def test_types_are_shipped_as_the_classifiers_say():
+    assert "Typing :: Typed" in PROJECT["classifiers"]
+    for package in ("forecasting", "flows"):
+        assert (ROOT / package / "py.typed").is_file()
+
+
 def test_every_requirement_is_pinned_and_inside_its_bounds():
     extras = PROJECT["optional-dependencies"]
     todo = [*DEPENDENCIES.values(), *(Requirement(text) for names in extras.values() for text in names)]
@@ -64,6 +83,8 @@ def test_every_requirement_is_pinned_and_inside_its_bounds():
                 for found in further
                 if found.name != "pip" and (found.marker is None or found.marker.evaluate({"extra": extra}))
             ]
+    # And nothing is pinned that nothing needs any more, but for what other versions of Python need.
+    assert PINS.keys() - {name for name, _ in seen} <= {"whenever", "pendulum"}
 
 
 def test_constraints_name_versions_and_no_address():
@@ -110,7 +131,7 @@ def test_each_make_target_says_what_it_does():
     makefile = (ROOT / "Makefile").read_text()
     phony = re.search(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)[1].split()
     assert {"forecast", "test", "test-all", "lint", "bench", "ui", "clean", "help"} <= set(phony)
-    done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = _make("help", cwd=ROOT)
     assert {line.split()[1] for line in done.stdout.splitlines()} == set(phony)
 
 
@@ -118,10 +139,21 @@ def test_make_forecast_installs_no_test_tool(tmp_path):
     # On a machine that has nothing yet, so that every command is shown.
     for name in ("Makefile", "pyproject.toml", "constraints.txt"):
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
-    done = subprocess.run(["make", "-n", "forecast"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    done = _make("-n", "forecast", cwd=tmp_path)
     installs = [line for line in done.stdout.splitlines() if "pip install" in line]
     assert installs
     assert all("-c constraints.txt" in line and "[" not in line for line in installs)
+
+
+def test_ci_runs_what_a_newcomer_types():
+    commands = (ROOT / ".ci" / "run").read_text().splitlines()
+    assert {"make lint", "make test"} <= set(commands)
+
+
+def _make(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run make as from a shell, although `make test` may be what runs this: its flags are not for this one."""
+    clean = {name: value for name, value in os.environ.items() if not re.fullmatch(r"MAKE.*|MFLAGS|ARGS", name)}
+    return subprocess.run(["make", *arguments], cwd=cwd, env=clean, capture_output=True, text=True, check=True)
 
 
 def _imported(file: Path) -> set[str]:

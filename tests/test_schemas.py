@@ -19,7 +19,6 @@ from forecasting.schemas import (
     METRICS,
     SCHEMA_VERSION,
     as_table,
-    check_forecasts,
     parquet_bytes,
     write_parquet,
 )
@@ -113,30 +112,6 @@ def test_no_value_is_bent_to_fit():
         as_table(forecasts().assign(cutoff=pd.Timestamp("2016-12-30 09:30")), FORECASTS)
     with pytest.raises(ValueError, match=r"truncate|Float"):
         as_table(forecasts().assign(step=1.5), FORECASTS)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"q05": np.nan}, "finite"),
-        ({"q95": np.inf}, "finite"),
-        ({"anchor_price": np.inf}, "finite"),
-        ({"q05": 1e6}, "decrease"),
-        ({"forecast": 1.0}, "median"),
-        ({"target_date": pd.Timestamp("2016-12-30")}, "after its cutoff"),
-        ({"step": 1}, "twice"),
-    ],
-)
-def test_forecasts_that_would_mislead_are_stopped(change, message):
-    check_forecasts(as_table(forecasts(), FORECASTS))
-    frame = forecasts().assign(**change)
-    nullable = pa.schema([field.with_nullable(True) for field in FORECASTS])
-    with pytest.raises(ValueError, match=message):
-        check_forecasts(pa.Table.from_pandas(frame, schema=nullable, preserve_index=False))
-
-
-def test_no_forecasts_at_all_are_a_valid_table():
-    check_forecasts(as_table(forecasts().iloc[:0], FORECASTS))
 
 
 @pytest.mark.parametrize("pieces", [1, 7])

@@ -17,7 +17,8 @@ import pyarrow as pa
 
 from forecasting.errors import InputError
 from forecasting.formatting import count, printable
-from forecasting.schemas import FORECASTS, HELDOUT, METRICS, as_table, check_forecasts, parquet_bytes, write_parquet
+from forecasting.frame_checks import check_forecasts
+from forecasting.schemas import FORECASTS, HELDOUT, METRICS, as_table, parquet_bytes, write_parquet
 from forecasting.store.atomic import FileRecord, StagedFile, sha256_of_file
 from forecasting.store.manifest import Manifest
 from forecasting.store.model_file import file_name, model_bytes
