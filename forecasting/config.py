@@ -1,7 +1,6 @@
 """The configuration: one frozen, documented model that a run is made from, and the two presets.
 
-Everything that changes a number in the output stands here and is written into the run's manifest. What only changes
-how fast the same numbers come (number of workers, kind of task runner) is marked as such.
+Everything that changes a number in the output is here, and is written into the run's manifest.
 """
 
 from __future__ import annotations
@@ -131,7 +130,7 @@ def parse_as_of(text: str) -> date | Literal["latest", "scheduled"]:
     Raises
     ------
     InputError
-        When it is neither a word it knows nor an ISO date, or one that no calendar reaches.
+        When it is neither one of the two words nor an ISO date, or a date outside all calendars.
     """
     if text in ("latest", "scheduled"):
         return "latest" if text == "latest" else "scheduled"
@@ -139,7 +138,7 @@ def parse_as_of(text: str) -> date | Literal["latest", "scheduled"]:
     try:
         day = date.fromisoformat(text)
     except ValueError:
-        raise InputError(f'"{text}" is no date', setting=setting) from None
+        raise InputError(f'"{text}" is not a date', setting=setting) from None
     if not _FIRST_YEAR <= day.year <= _LAST_YEAR:
         raise InputError(f'"{text}" is not from {_FIRST_YEAR} to {_LAST_YEAR}', setting=setting)
     return day

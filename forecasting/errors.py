@@ -1,8 +1,7 @@
 """The one exception family for bad input.
 
-Whoever meets an ``InputError`` can mend it without reading code: its message names the file, the line, the column,
-what was found, what was expected and the option that settles it. Anything else that is raised is a bug or a broken
-machine, and is left to propagate.
+An ``InputError`` can be fixed without reading code: its message names the file, the line, the column, what was found,
+what was expected and the option that resolves it. Any other exception is a bug or a broken machine, and propagates.
 """
 
 from __future__ import annotations
@@ -11,20 +10,20 @@ __all__ = ["InputError"]
 
 
 class InputError(Exception):
-    """Input, an option or the output's place is wrong; the message is written for the person who must mend it.
+    """Input, an option or the output's place is wrong; the message is written for the person who must fix it.
 
     Parameters
     ----------
     what
         What was found and what was expected, as one sentence without its full stop.
     file
-        The file it stands in, as the user named it.
+        The file, as the user named it.
     line
         Line in the file, counted from 1 as an editor does.
     column
         The column's name, as the file spells it.
     setting
-        How to resolve it, where an option can: ``"set --date-order dmy or mdy"``.
+        The option that resolves it, where there is one: ``"set --date-order dmy or mdy"``.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What was noticed in the data and must be told: rows set aside, oddities, splits, misfits with the calendar."""
+"""What is reported about the data: rows set aside, oddities, splits, dates that do not fit the calendar."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Finding:
     Attributes
     ----------
     ticker
-        Whom it concerns; empty when it concerns a whole file.
+        The ticker concerned; empty when a whole file is.
     kind
-        ``set_aside`` when rows were left out, else what it is about.
+        ``set_aside`` when rows were left out, else the subject.
     message
         One plain sentence: what was seen, where (file, lines), and what was done about it.
     rows

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from forecasting.calendars import calendar_findings
+from forecasting.calendar_fit import calendar_findings
 from forecasting.config import ForecastConfig
 from forecasting.errors import InputError
 from forecasting.evaluation.evaluate import Evaluated

@@ -1,7 +1,7 @@
-"""The columns of the three Parquet files, and the one way in which they are written and read.
+"""The columns of the three Parquet files, and the only code that writes and reads them.
 
-The same table gives the same bytes on one build, in whatever pieces it comes: row groups have a fixed size, the
-writer's options are fixed, and nothing of the clock is written. Each file's metadata names its schema and the schema's
+The same table gives the same bytes on one build, however it is divided: row groups have a fixed size, the writer's
+options are fixed, and no time is written. Each file's metadata names its schema and the schema's
 version.
 """
 
@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 SCHEMA_VERSION = 1
-"""Raised when a column of any of the files changes its name, type or meaning."""
+"""Increased when a column of any of the files changes its name, type or meaning."""
 
 _ROW_GROUP = 1 << 17
 
@@ -92,7 +92,7 @@ METRICS = versioned(
         _required("chosen", pa.bool_()),
     ),
 )
-"""metrics.parquet: one row a ticker, model and step; a score that is not defined is null."""
+"""metrics.parquet: one row per ticker, model and step; a score that is not defined is null."""
 
 
 def as_table(data: pd.DataFrame | pa.Table, schema: pa.Schema) -> pa.Table:
@@ -101,7 +101,7 @@ def as_table(data: pd.DataFrame | pa.Table, schema: pa.Schema) -> pa.Table:
     Parameters
     ----------
     data
-        All the schema's columns and no other, in any order. A data frame's NaN becomes null where the column allows it.
+        Exactly the schema's columns, in any order. A data frame's NaN becomes null where the column allows it.
     schema
         One of the schemas of this module.
 
@@ -118,10 +118,10 @@ def as_table(data: pd.DataFrame | pa.Table, schema: pa.Schema) -> pa.Table:
     table = data if isinstance(data, pa.Table) else pa.Table.from_pandas(data, preserve_index=False)
     for name in table.column_names:
         kind = table[name].type
-        # pyarrow casts a time of day away in silence.
+        # pyarrow drops a time of day without an error.
         if pa.types.is_timestamp(kind) and table[name].cast(pa.date32()).cast(kind) != table[name]:
             raise ValueError(f"{name} would lose its time of day")
-    # Cast in two steps: a cast into a required column says nothing of the value that is missing.
+    # Cast in two steps: a cast into a required column does not name the column whose value is missing.
     table = table.select(schema.names).cast(pa.schema([field.with_nullable(True) for field in schema]))
     for field in schema:
         if not field.nullable and table[field.name].null_count:
@@ -134,7 +134,7 @@ def write_parquet(
 ) -> int:
     """Write `tables`, one after another, as one Parquet file, and return its number of rows.
 
-    No more than a row group (131,072 rows) is held beside the table that is being read.
+    At most one row group (131,072 rows) is held in memory beside the table that is being read.
 
     Raises
     ------
@@ -149,9 +149,9 @@ def write_parquet(
         compression="zstd",
         compression_level=1,
         use_dictionary=[name for name in schema.names if name not in prices],
-        # Neighbouring prices share their leading bytes; this is what lets compression see it (one seventh smaller).
+        # Neighbouring prices share their leading bytes; stored side by side they compress better (one seventh smaller).
         use_byte_stream_split=prices,
-        # A number that a disk has changed would still be a number.
+        # A number that a faulty disk has changed would still be a number.
         write_page_checksum=True,
     ) as writer:
         for group in _row_groups(as_table(table, schema) for table in tables):
@@ -166,7 +166,7 @@ def read_parquet(
     columns: Sequence[str] | None = None,
     filters: list[tuple[str, str, object]] | None = None,
 ) -> pa.Table:
-    """Read a Parquet file of a store, and hold it to its schema.
+    """Read a Parquet file of a store, and check it against its schema.
 
     Parameters
     ----------
@@ -177,34 +177,34 @@ def read_parquet(
     columns
         Only these; all when None.
     filters
-        Only the rows for which all of these hold, as `pyarrow.parquet.read_table` has them.
+        Only the rows that satisfy all of these, in the form of `pyarrow.parquet.read_table`.
 
     Raises
     ------
     FileNotFoundError
-        When it is not there.
+        When the file does not exist.
     InputError
-        When it is no Parquet file of this schema, or a damaged one.
+        When it is not a Parquet file of this schema, or a damaged one.
     """
     names = schema.names if columns is None else list(columns)
     try:
         if not stat.S_ISREG(path.stat().st_mode):
-            raise InputError("is no regular file", file=str(path))
+            raise InputError("is not a regular file", file=str(path))
         table = pq.read_table(
             path, columns=columns, filters=filters, partitioning=None, page_checksum_verification=True
         )
         table.validate(full=True)
         return as_table(table, pa.schema([schema.field(name) for name in names], metadata=schema.metadata))
     except (pa.ArrowException, ValueError, OSError) as error:
-        # Bytes that make no sense are told by errors of pyarrow's own and by OSError without a number; one with a
-        # number comes from the disk.
+        # pyarrow reports damaged bytes by its own errors and by an OSError without a number; an OSError with a number
+        # comes from the disk.
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise InputError(f"is damaged: {error}", file=str(path)) from error
 
 
 def parquet_bytes(data: pd.DataFrame | pa.Table, schema: pa.Schema) -> bytes:
-    """Return the Parquet file of one table, as it would stand in the store.
+    """Return the bytes of one table as a Parquet file of the store.
 
     Raises
     ------

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from forecasting.calendars import sessions_between
+from forecasting.calendars import count_sessions
 from forecasting.config import ForecastConfig
 from forecasting.features.splits import Split, adjustment, find_splits
 from forecasting.findings import Finding
@@ -130,7 +130,7 @@ def engineer(prices: pd.DataFrame, config: ForecastConfig, as_of: date) -> Engin
     findings: list[Finding] = []
     for ticker, rows in prices.groupby("ticker", sort=True):
         name = str(ticker)
-        lag = sessions_between(config.calendar, rows["date"].iloc[-1].date(), as_of)
+        lag = count_sessions(config.calendar, rows["date"].iloc[-1].date(), as_of)
         refusal = _why_not(name, rows, config, lag, as_of)
         if refusal is not None:
             withheld.append(refusal)

@@ -33,9 +33,9 @@ def test_help_shows_every_option_with_its_type_and_default(capsys):
         (["--horizon", "many"], "--horizon: input should be a valid integer"),
         (["--device", "tpu"], "--device: input should be 'auto', 'cpu', 'cuda' or 'mps'"),
         (["--nope"], "Unknown option: --nope; see --help"),
-        (["--as-of", "2024-02-30"], '"2024-02-30" is no date'),
+        (["--as-of", "2024-02-30"], '"2024-02-30" is not a date'),
         (["--as-of", "9999-12-31"], '"9999-12-31" is not from 1800 to 2199'),
-        (["--calendar", "NOWHERE"], '"NOWHERE" is no exchange calendar'),
+        (["--calendar", "NOWHERE"], '"NOWHERE" is not an exchange calendar'),
         (["--prices", "/no/such/file.csv"], "/no/such/file.csv: there is no such file"),
     ],
 )
