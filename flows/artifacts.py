@@ -12,7 +12,6 @@ import math
 import textwrap
 from collections.abc import Iterator
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -27,6 +26,7 @@ from forecasting.reports.run_page import verdict
 from forecasting.reports.summary import Headline, choose_shown, headline, overview, pooled_scores
 from forecasting.reports.ticker_section import Section, ticker_section
 from forecasting.reports.track_record import score_markdown
+from forecasting.store import paths
 
 __all__ = [
     "forecast_rows",
@@ -70,13 +70,14 @@ def leave_artifacts(outcome: Outcome) -> None:
     create_table_artifact(
         quality_rows(run), key="data-quality", description=f"What was noticed in the data, as of {run.as_of}"
     )
-    leave_path(outcome.store.report_path(run.as_of), "report-file", f"The report as of {run.as_of}, a page by itself")
+    report = outcome.store.where(paths.report(run.as_of))
+    leave_path(report, "report-file", f"The report as of {run.as_of}, a page by itself")
 
 
-def leave_path(path: Path, key: str, description: str) -> None:
+def leave_path(path: str, key: str, description: str) -> None:
     """Say where a file lies on the machine of the run; browsers follow no link from a server's page to a file."""
     create_markdown_artifact(
-        f"Open {as_code(path.absolute())} in a browser on the machine of this run.", key=key, description=description
+        f"Open {as_code(path)} in a browser on the machine of this run.", key=key, description=description
     )
 
 

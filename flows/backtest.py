@@ -18,7 +18,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -71,7 +70,7 @@ class Backtested:
     """
 
     backtest: Backtest
-    folder: Path
+    folder: str
 
     @property
     def partial(self) -> bool:
@@ -180,7 +179,7 @@ def score(tables: list[pa.Table], ingested: Ingested, study: Study, config: Fore
 @step("publish", **RETRIES)
 def publish(
     store: Store, backtest: Backtest, ingested: Ingested, options: BacktestOptions, timings: Mapping[str, Any]
-) -> Path:
+) -> str:
     """Write forecasts, scores, report and manifest into the store."""
     reading = {"date_order": options.date_order, "decimal": options.decimal}
     return publish_backtest(store, backtest, ingested, reading=reading, timings=timings)
@@ -192,7 +191,7 @@ def describe(done: Backtested) -> None:
     backtest = done.backtest
     create_markdown_artifact(backtest_markdown(backtest), key="backtest", description=verdict(backtest))
     create_table_artifact(score_rows(backtest), key="backtest-scores", description=f"Backtest as of {backtest.as_of}")
-    leave_path(done.folder / "report.html", "backtest-file", f"The backtest as of {backtest.as_of}, a page by itself")
+    leave_path(f"{done.folder}/report.html", "backtest-file", f"The backtest as of {backtest.as_of}, a page by itself")
 
 
 def score_rows(backtest: Backtest) -> list[dict[str, Any]]:

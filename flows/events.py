@@ -20,8 +20,8 @@ def emit_events(outcome: Outcome) -> None:
     if outcome.store is None or outcome.headline is None:
         return
     resource = {
-        "prefect.resource.id": f"forecast.store.{outcome.store.root.as_posix().strip('/').replace('/', '.')}",
-        "prefect.resource.name": str(outcome.store.root),
+        "prefect.resource.id": f"forecast.store.{outcome.store.address.strip('/').replace('/', '.')}",
+        "prefect.resource.name": outcome.store.address,
     }
     run = [{"prefect.resource.id": f"prefect.flow-run.{flow_run.id}", "prefect.resource.role": "flow-run"}]
     facts = _facts(outcome, outcome.headline)

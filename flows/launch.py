@@ -30,7 +30,7 @@ from flows.options import RunOptions
 from flows.outcome import Outcome
 from flows.screen import show
 from forecasting.errors import InputError
-from forecasting.store.lock import StoreLockedError
+from forecasting.store.store import StoreLockedError
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from forecasting.formatting import count, decimals_for, number, percent, printab
 from forecasting.model.tutorial_report import TutorialReport
 from forecasting.publish import Run
 from forecasting.reports.summary import overview, pooled_scores
+from forecasting.store import paths
 from forecasting.store.store import Store
 
 __all__ = ["show"]
@@ -84,9 +85,9 @@ def _losses(console: Console, tutorial: TutorialReport) -> None:
 
 def _places(store: Store, run: Run) -> list[tuple[str, str]]:
     return [
-        ("forecasts", str(store.forecasts_path(run.as_of))),
-        ("scores", str(store.metrics_path(run.as_of))),
-        ("report", str(store.report_path(run.as_of))),
+        ("forecasts", store.where(paths.forecasts(run.as_of))),
+        ("scores", store.where(paths.metrics(run.as_of))),
+        ("report", store.where(paths.report(run.as_of))),
     ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -175,7 +175,7 @@ def publish(
     )
     report = build_report(report_input(run))
     with store.publication(run.as_of, restate=restate, scored=scored, wait=wait) as publication:
-        publication.heldout(_in_order(run.heldout))
+        publication.heldout(0, pa.concat_tables(run.heldout.values()))
         publication.metrics(run.metrics)
         for model in run.models:
             publication.model(model.name, model.tensors, model.card)
@@ -198,7 +198,3 @@ def report_input(run: Run) -> ReportInput:
         scales=run.scales,
         tutorial=run.tutorial,
     )
-
-
-def _in_order(heldout: Mapping[str, pa.Table]) -> Iterator[pa.Table]:
-    yield from heldout.values()

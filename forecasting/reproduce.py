@@ -26,7 +26,7 @@ from forecasting.config import OUT_OF_TIME, ForecastConfig
 from forecasting.errors import InputError
 from forecasting.formatting import printable
 from forecasting.schemas import FORECASTS, parquet_bytes
-from forecasting.store.atomic import sha256_of_file
+from forecasting.store import paths
 from forecasting.store.fingerprints import first_change
 from forecasting.store.manifest import Manifest, versions_in_use
 from forecasting.store.store import Store
@@ -62,7 +62,8 @@ class FileDifference:
     @property
     def prunable(self) -> bool:
         """Whether it is only a file that retention removes in time."""
-        return self.kind == "missing" and self.name.endswith(("heldout.parquet", ".safetensors", "report.html"))
+        metrics = self.name.endswith("/metrics.parquet")
+        return self.kind == "missing" and paths.is_part_of_run(self.name) and not metrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +99,14 @@ def verify_files(store: Store, as_of: date) -> tuple[FileDifference, ...]:
     differences = []
     for name, entry in known.items():
         try:
-            if sha256_of_file(store.root / name).sha256 != entry.sha256:
+            if store.record(name).sha256 != entry.sha256:
                 differences.append(FileDifference(name, "changed"))
         except FileNotFoundError:
             differences.append(FileDifference(name, "missing"))
         except OSError:
             differences.append(FileDifference(name, "changed"))  # a folder in its place, say
     for kind in ("forecasts", "evaluation", "models", "reports"):
-        present = (store.name_of(path) for path in store.folder(kind, as_of).glob("*"))
+        present = (entry.name for entry in store.files(paths.folder(kind, as_of)))
         differences += [FileDifference(name, "unlisted") for name in present if name not in known]
     return tuple(sorted(differences, key=lambda difference: difference.name))
 
@@ -139,7 +140,7 @@ def verify(store: Store, as_of: date, prices: Source | None, *, read: Reader, re
     except ValidationError as error:
         raise InputError(
             f"its configuration is not one that this version can run: {error.errors()[0]['msg']}",
-            file=str(store.manifest_path(as_of)),
+            file=store.where(paths.manifest(as_of)),
         ) from error
     files = verify_files(store, as_of)
     differences = [f"{file.name} is {_WORDS[file.kind]}" for file in files if not file.prunable]
@@ -190,7 +191,7 @@ _WORDS = {"missing": "missing", "changed": "not as it was written", "unlisted": 
 
 def _published_bytes(store: Store, as_of: date) -> bytes:
     store.forecasts(as_of)  # which says so when there are none, or they are damaged
-    return store.forecasts_path(as_of).read_bytes()
+    return store.read(paths.forecasts(as_of))
 
 
 def _untrained(published: bytes) -> list[str]:

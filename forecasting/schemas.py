@@ -8,10 +8,8 @@ version.
 from __future__ import annotations
 
 import io
-import stat
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
-from typing import IO
+from typing import IO, BinaryIO
 
 import pandas as pd
 import pyarrow as pa
@@ -77,7 +75,7 @@ HELDOUT = versioned(
         *(_required(name, pa.float32()) for name in QUANTILE_COLUMNS),
     ),
 )
-"""heldout.parquet: every held-out forecast of every model, with the actual."""
+"""heldout/*.parquet: every held-out forecast of every model, with the actual."""
 
 _SCORES = ("mae", "rmse", "mape", "mase", "crps", "coverage_50", "coverage_80", "coverage_90", "dm_p_value")
 
@@ -161,37 +159,37 @@ def write_parquet(
 
 
 def read_parquet(
-    path: Path,
+    file: BinaryIO,
     schema: pa.Schema,
     columns: Sequence[str] | None = None,
     filters: list[tuple[str, str, object]] | None = None,
+    *,
+    name: str,
 ) -> pa.Table:
     """Read a Parquet file of a store, and check it against its schema.
 
     Parameters
     ----------
-    path
-        The file.
+    file
+        The open file.
     schema
         One of this module's, or of `forecasting.monitoring.realised`.
     columns
         Only these; all when None.
     filters
         Only the rows that satisfy all of these, in the form of `pyarrow.parquet.read_table`.
+    name
+        The file's path or address, for messages.
 
     Raises
     ------
-    FileNotFoundError
-        When the file does not exist.
     InputError
         When it is not a Parquet file of this schema, or a damaged one.
     """
     names = schema.names if columns is None else list(columns)
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise InputError("is not a regular file", file=str(path))
         table = pq.read_table(
-            path, columns=columns, filters=filters, partitioning=None, page_checksum_verification=True
+            file, columns=columns, filters=filters, partitioning=None, page_checksum_verification=True
         )
         table.validate(full=True)
         return as_table(table, pa.schema([schema.field(name) for name in names], metadata=schema.metadata))
@@ -200,7 +198,7 @@ def read_parquet(
         # comes from the disk.
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        raise InputError(f"is damaged: {error}", file=str(path)) from error
+        raise InputError(f"is damaged: {error}", file=name) from error
 
 
 def parquet_bytes(data: pd.DataFrame | pa.Table, schema: pa.Schema) -> bytes:

@@ -15,6 +15,7 @@ from forecasting.ingest.prices import read_prices
 from forecasting.pipeline import forecast
 from forecasting.publish import publish
 from forecasting.schemas import FORECASTS, HELDOUT, METRICS, SCHEMA_VERSION
+from forecasting.store import paths
 from forecasting.store.store import Store
 
 AS_OF = date(2024, 6, 28)
@@ -52,7 +53,7 @@ def test_everything_that_readers_are_promised_is_written(store) -> None:
     written = set(files_of(store))
     assert {
         f"forecasts/{day}/forecasts.parquet",
-        f"evaluation/{day}/heldout.parquet",
+        f"evaluation/{day}/heldout/shard-000.parquet",
         f"evaluation/{day}/metrics.parquet",
         f"reports/{day}/report.html",
         f"runs/{day}/manifest.json",
@@ -60,9 +61,9 @@ def test_everything_that_readers_are_promised_is_written(store) -> None:
     assert len([name for name in written if name.startswith(f"models/{day}/") and name.endswith(".safetensors")]) == 2
     assert len(written) == 7
     for path, schema in (
-        (store.forecasts_path(AS_OF), FORECASTS),
-        (store.heldout_path(AS_OF), HELDOUT),
-        (store.metrics_path(AS_OF), METRICS),
+        ((store.root / paths.forecasts(AS_OF)), FORECASTS),
+        ((store.root / paths.heldout_part(AS_OF, 0)), HELDOUT),
+        ((store.root / paths.metrics(AS_OF)), METRICS),
     ):
         found = pq.read_schema(path)
         assert found.equals(schema)
@@ -74,7 +75,7 @@ def test_what_is_read_back_is_what_was_forecast(run, store) -> None:
     assert frame["ticker"].tolist() == ["AAA", "AAA", "ZZZ", "ZZZ"]
     np.testing.assert_array_equal(frame["forecast"], run.forecasts["forecast"])
     assert set(frame["as_of"].astype(str)) == {"2024-06-28"}
-    heldout = pd.read_parquet(store.heldout_path(AS_OF))
+    heldout = pd.read_parquet(store.root / paths.heldout_part(AS_OF, 0))
     assert heldout["ticker"].is_monotonic_increasing
     assert len(heldout) == sum(table.num_rows for table in run.heldout.values())
 
@@ -105,7 +106,7 @@ def test_run_again_everything_is_the_same_bytes(run, store, tmp_path) -> None:
 
 
 def test_the_report_names_every_ticker_and_every_reason(store) -> None:
-    html = store.report_path(AS_OF).read_text()
+    html = (store.root / paths.report(AS_OF)).read_text()
     for word in ("AAA", "ZZZ", "NEW", "BAD", "5 rows"):
         assert word in html
 

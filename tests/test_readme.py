@@ -28,7 +28,7 @@ def test_the_options_table_is_the_list_of_options():
 
 
 def test_the_columns_of_forecasts_are_all_named():
-    section = README.split("**forecasts.parquet**")[1].split("**heldout.parquet**")[0]
+    section = README.split("**forecasts.parquet**")[1].split("**heldout/*.parquet**")[0]
     named = set(re.findall(r"`([a-z_0-9]+)`", section))
     assert {name for name in FORECASTS.names if name not in QUANTILE_COLUMNS} <= named
     assert {"q05", "q10", "q95"} <= named

@@ -14,6 +14,7 @@ from forecasting.config import QUANTILE_COLUMNS, ForecastConfig
 from forecasting.errors import InputError
 from forecasting.reproduce import compare_forecasts, verify, verify_files
 from forecasting.schemas import FORECASTS, METRICS, parquet_bytes
+from forecasting.store import paths
 from forecasting.store.fingerprints import describe_rows
 from forecasting.store.manifest import InputRecord, Manifest, config_record, versions_in_use
 from forecasting.store.store import Store
@@ -128,9 +129,9 @@ def test_a_ticker_that_is_gone_is_named_and_a_new_one_left_out(store):
 
 
 def test_damage_to_the_store_is_named(store):
-    store.report_path(AS_OF).write_text("edited")
-    (store.folder("models", AS_OF) / "strange.safetensors").write_bytes(b"")
-    store.metrics_path(AS_OF).unlink()
+    (store.root / paths.report(AS_OF)).write_text("edited")
+    ((store.root / paths.folder("models", AS_OF)) / "strange.safetensors").write_bytes(b"")
+    (store.root / paths.metrics(AS_OF)).unlink()
     assert ask(store, both()).differences == (
         "evaluation/as_of=2017-02-19/metrics.parquet is missing",
         "models/as_of=2017-02-19/strange.safetensors is not part of the run",
@@ -139,7 +140,7 @@ def test_damage_to_the_store_is_named(store):
 
 
 def test_what_retention_removes_is_only_noted(store):
-    store.report_path(AS_OF).unlink()
+    (store.root / paths.report(AS_OF)).unlink()
     result = ask(store, both())
     assert result.identical
     assert result.notes == ("reports/as_of=2017-02-19/report.html is gone (removed as old, or lost)",)
@@ -157,17 +158,17 @@ def test_who_had_no_time_to_be_trained_is_told_and_the_others_are_compared(store
 
 
 def test_a_pipe_or_a_folder_in_a_files_place_is_named_at_once(store):
-    store.report_path(AS_OF).unlink()
-    os.mkfifo(store.report_path(AS_OF))
-    store.metrics_path(AS_OF).unlink()
-    store.metrics_path(AS_OF).mkdir()
+    (store.root / paths.report(AS_OF)).unlink()
+    os.mkfifo(store.root / paths.report(AS_OF))
+    (store.root / paths.metrics(AS_OF)).unlink()
+    (store.root / paths.metrics(AS_OF)).mkdir()
     assert {difference.kind for difference in verify_files(store, AS_OF)} == {"changed"}
 
 
 def test_forecasts_edited_by_hand_are_found(store):
     edited = forecast(both())
     edited.loc[0, ["q50", "forecast"]] *= 1.001
-    store.forecasts_path(AS_OF).write_bytes(parquet_bytes(edited, FORECASTS))
+    (store.root / paths.forecasts(AS_OF)).write_bytes(parquet_bytes(edited, FORECASTS))
     assert [difference.kind for difference in verify_files(store, AS_OF)] == ["changed"]
     differences = ask(store, both()).differences
     assert differences[0] == "forecasts/as_of=2017-02-19/forecasts.parquet is not as it was written"
@@ -177,7 +178,7 @@ def test_forecasts_edited_by_hand_are_found(store):
 def test_another_version_is_noted(store):
     manifest = store.manifest(AS_OF)
     older = manifest.model_copy(update={"versions": {**manifest.versions, "torch": "1.0"}})
-    store.manifest_path(AS_OF).write_bytes(older.to_json())
+    (store.root / paths.manifest(AS_OF)).write_bytes(older.to_json())
     assert ask(store, both()).notes[0].startswith("computed with torch 1.0, now ")
 
 
@@ -185,10 +186,10 @@ def test_what_cannot_be_verified_is_an_input_error(store):
     with pytest.raises(InputError, match="no manifest"):
         verify(store, date(2001, 1, 1), None, read=reader(both()), rerun=rerun)
     manifest = store.manifest(AS_OF)
-    store.manifest_path(AS_OF).write_bytes(manifest.model_copy(update={"config": {"horizon": 0}}).to_json())
+    (store.root / paths.manifest(AS_OF)).write_bytes(manifest.model_copy(update={"config": {"horizon": 0}}).to_json())
     with pytest.raises(InputError, match="configuration"):
         ask(store, both())
-    store.forecasts_path(AS_OF).unlink()
+    (store.root / paths.forecasts(AS_OF)).unlink()
     with pytest.raises(InputError, match="nothing is published"):
         ask(store, both())
 

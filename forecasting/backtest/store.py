@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from pydantic import JsonValue
@@ -22,8 +21,8 @@ from forecasting.backtest.page import Backtest, build_backtest_page
 from forecasting.backtest.study import BACKTEST
 from forecasting.ingest.prices import Ingested
 from forecasting.model.device import choose_device
-from forecasting.schemas import write_parquet
-from forecasting.store.atomic import FileRecord
+from forecasting.schemas import parquet_bytes
+from forecasting.store import paths
 from forecasting.store.fingerprints import describe_rows
 from forecasting.store.manifest import (
     FindingRecord,
@@ -33,6 +32,7 @@ from forecasting.store.manifest import (
     config_record,
     versions_in_use,
 )
+from forecasting.store.places import FileRecord, record_of
 from forecasting.store.store import Store
 
 __all__ = ["BacktestManifest", "publish_backtest"]
@@ -52,8 +52,8 @@ def publish_backtest(
     reading: Mapping[str, Any] | None = None,
     timings: Mapping[str, Any] | None = None,
     wait: float = 60.0,
-) -> Path:
-    """Write a backtest; returns its folder.
+) -> str:
+    """Write a backtest; returns where its folder is.
 
     Parameters
     ----------
@@ -75,26 +75,17 @@ def publish_backtest(
     OSError
         When the disk is full, broken or read-only; nothing has changed then, but for a break between two renames.
     """
-    folder = store.folder("backtests", backtest.as_of)
-    page = build_backtest_page(backtest).encode("utf-8", "backslashreplace")
+    folder = paths.folder("backtests", backtest.as_of)
+    files = {
+        f"{folder}/forecasts.parquet": parquet_bytes(backtest.judged.rows, BACKTEST),
+        f"{folder}/metrics.parquet": parquet_bytes(backtest.metrics, BACKTEST_METRICS),
+        f"{folder}/report.html": build_backtest_page(backtest).encode("utf-8", "backslashreplace"),
+    }
+    records = {name: record_of(data) for name, data in files.items()}
+    manifest = _manifest(backtest, ingested, reading or {}, timings or {}, records)
     with store.locked(wait):
-        staged = {name: store.stage(folder / name) for name in ("forecasts.parquet", "metrics.parquet", "report.html")}
-        try:
-            write_parquet(staged["forecasts.parquet"], [backtest.judged.rows], BACKTEST)
-            write_parquet(staged["metrics.parquet"], [backtest.metrics], BACKTEST_METRICS)
-            staged["report.html"].write(page)
-            records = {store.name_of(folder / name): file.seal() for name, file in staged.items()}
-            manifest = _manifest(backtest, ingested, reading or {}, timings or {}, records)
-            staged["manifest.json"] = store.stage(folder / "manifest.json")
-            staged["manifest.json"].write(manifest.to_json())
-            staged["manifest.json"].seal()
-            for file in staged.values():
-                store.prepare(file)
-                file.place()
-        finally:
-            for file in staged.values():
-                file.discard()
-    return folder
+        store.write_all({**files, f"{folder}/manifest.json": manifest.to_json()})
+    return store.where(folder)
 
 
 def _manifest(

@@ -37,6 +37,6 @@ def run_prune(store: Path, *, keep_runs: int = 60, keep_heldout: int = 10, dry_r
     """
     opened = Store(store, create=False)
     removed = prune(opened, keep_runs=keep_runs, keep_heldout=keep_heldout, dry_run=dry_run)
-    sys.stdout.writelines(f"{path.relative_to(opened.root)}\n" for path in removed)
+    sys.stdout.writelines(f"{name}\n" for name in removed)
     sys.stdout.write(f"{len(removed)} files {'would be ' if dry_run else ''}removed\n")
     return 0

@@ -21,7 +21,8 @@ from forecasting.errors import InputError
 from forecasting.evaluation.metrics import REFERENCE
 from forecasting.formatting import count, day, decimals_for, number, p_value, percent, printable, signed_percent
 from forecasting.reproduce import verify_files
-from forecasting.schemas import METRICS, read_parquet
+from forecasting.schemas import METRICS
+from forecasting.store import paths
 from forecasting.store.manifest import Manifest
 from forecasting.store.store import Store
 
@@ -86,9 +87,9 @@ def show(store: Store, console: Console, ticker: str | None = None, *, as_of: da
     """
     chosen = as_of or store.latest()
     if chosen is None:
-        raise InputError("nothing is published here yet", file=str(store.root))
+        raise InputError("nothing is published here yet", file=store.address)
     forecasts = _rows(store.forecasts(chosen).sort_by([("ticker", "ascending"), ("step", "ascending")]))
-    manifest = store.manifest(chosen) if store.manifest_path(chosen).exists() else None
+    manifest = store.manifest(chosen) if store.exists(paths.manifest(chosen)) else None
     _print_header(console, store, chosen, forecasts, manifest)
     if ticker is None:
         _print_all(console, forecasts, manifest)
@@ -99,7 +100,7 @@ def show(store: Store, console: Console, ticker: str | None = None, *, as_of: da
             console.print(Text(f"{printable(name)} was withheld: {printable(withheld[name], 500)}"))
         else:
             _print_ticker(console, name, [row for row in forecasts if row["ticker"] == name])
-            _print_scores(console, store.metrics_path(chosen), name)
+            _print_scores(console, store, chosen, name)
         _print_findings(console, manifest, name)
 
 
@@ -180,10 +181,10 @@ def _print_ticker(console: Console, name: str, rows: Rows) -> None:
     console.print(Text(f"Bands from {ends}: · 90 %, ─ 80 %, ▒ 50 %, ┃ median", style="dim"))
 
 
-def _print_scores(console: Console, path: Path, name: str) -> None:
-    if not path.exists():
+def _print_scores(console: Console, store: Store, as_of: date, name: str) -> None:
+    if not store.exists(paths.metrics(as_of)):
         return
-    scores = _rows(read_parquet(path, METRICS, filters=[("ticker", "==", name)]))
+    scores = _rows(store.table(paths.metrics(as_of), METRICS, filters=[("ticker", "==", name)]))
     if not scores:
         console.print(Text("\nNo held-out scores: too little history.", style="yellow"))
         return

@@ -10,11 +10,10 @@ forecast is scored depends on nothing after its target, so that scoring late giv
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache, partial
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -25,11 +24,12 @@ from forecasting.errors import InputError
 from forecasting.findings import Finding
 from forecasting.formatting import count, printable
 from forecasting.monitoring.realised import SCORES, score
-from forecasting.monitoring.waiting import Waiting, WaitingDate, read_index, write_index
-from forecasting.schemas import FORECASTS, HELDOUT, as_table, parquet_bytes, read_parquet
+from forecasting.monitoring.waiting import WaitingDate, read_index, write_index
+from forecasting.schemas import FORECASTS, as_table, parquet_bytes
+from forecasting.store import paths
 from forecasting.store.store import Store
 
-__all__ = ["Scoring", "read_scores", "score_published", "scored", "scores_path"]
+__all__ = ["Scoring", "read_scores", "score_published", "scored"]
 
 _log = logging.getLogger(__name__)
 
@@ -84,15 +84,10 @@ class Scoring:
         )
 
 
-def scores_path(store: Store, as_of: date) -> Path:
-    """Return where the scores of a date's forecasts stand."""
-    return store.folder("scores", as_of) / "scores.parquet"
-
-
 def scored(store: Store, as_of: date) -> bool:
     """Tell whether any forecast published as of a date has been scored, and may no longer be replaced in silence."""
     try:
-        return bool(read_parquet(scores_path(store, as_of), SCORES, ["step"]).num_rows)
+        return bool(store.table(paths.scores(as_of), SCORES, ["step"]).num_rows)
     except FileNotFoundError:
         return False
     except InputError:
@@ -128,7 +123,8 @@ def score_published(store: Store, prices: pd.DataFrame, calendar: str, as_of: da
         rows = prices[prices["date"] <= pd.Timestamp(as_of)]
         index = read_index(store)
         known = [day for day in store.dates() if day < as_of]
-        indexed = [day for day in known if _is_current(store, day, index)]
+        versions = _versions(store)
+        indexed = [day for day in known if index.is_current(day, versions)]
         due = {*known} - {*indexed} | {*index.due(rows, indexed)}
         pending = _pending(store, sorted(due), findings)
         opens = lru_cache(maxsize=1)(partial(_known_opens, store))
@@ -137,7 +133,8 @@ def score_published(store: Store, prices: pd.DataFrame, calendar: str, as_of: da
         for day in sorted(set(added["as_of"])):
             _add(store, day, added[added["as_of"] == day].drop(columns="as_of"))
         if pending:
-            index = index.replaced({day: _entry(store, day, waiting[waiting["as_of"] == day]) for day in pending})
+            versions = _versions(store)
+            index = index.replaced({day: _entry(versions, day, waiting[waiting["as_of"] == day]) for day in pending})
             write_index(store, index)
         waiting = index.rows([*pending, *(day for day in indexed if day not in due)])
         findings += _missing_sessions(waiting, set(prices["ticker"].unique()), calendar, as_of)
@@ -162,12 +159,12 @@ def read_scores(store: Store, *, dates: int | None = None) -> pd.DataFrame:
         Columns of `realised.SCORES` and ``as_of``, by date of publication, ticker and step; ``ticker`` and
         ``model`` are categorical.
     """
-    days = [day for day in store.dates("scores") if scores_path(store, day).is_file()]
+    days = store.dates("scores")
     newest = days if dates is None else days[-dates:]
     tables = [_with_day(SCORES.empty_table(), date.min)]
     for day in newest:
         try:
-            tables.append(_with_day(read_parquet(scores_path(store, day), SCORES), day))
+            tables.append(_with_day(store.table(paths.scores(day), SCORES), day))
         except InputError as error:
             _log.warning("the scores of %s are left out: %s", day, error)
     scores: pd.DataFrame = pa.concat_tables(tables).to_pandas(date_as_object=False, categories=["ticker", "model"])
@@ -191,33 +188,28 @@ def _nothing() -> pd.DataFrame:
     return empty
 
 
-def _is_current(store: Store, day: date, index: Waiting) -> bool:
-    """Whether the index has a date as its files are now."""
-    entry = index.dates.get(day)
-    return entry is not None and (entry.forecasts, entry.scores) == _versions(store, day)
+def _versions(store: Store) -> dict[str, str]:
+    return {entry.name: entry.version for kind in ("forecasts", "scores") for entry in store.files(kind)}
 
 
-def _versions(store: Store, day: date) -> tuple[str | None, str | None]:
-    return store.version(store.forecasts_path(day)), store.version(scores_path(store, day))
-
-
-def _entry(store: Store, day: date, waiting: pd.DataFrame) -> WaitingDate:
-    forecasts, scores = _versions(store, day)
+def _entry(versions: Mapping[str, str], day: date, waiting: pd.DataFrame) -> WaitingDate:
     targets: dict[date, list[str]] = {}
     for target, ticker in sorted(zip(waiting["target_date"], waiting["ticker"], strict=True)):
         targets.setdefault(target, []).append(ticker)
     return WaitingDate(
-        forecasts=forecasts, scores=scores, targets={target: tuple(names) for target, names in targets.items()}
+        forecasts=versions.get(paths.forecasts(day)),
+        scores=versions.get(paths.scores(day)),
+        targets={target: tuple(names) for target, names in targets.items()},
     )
 
 
 def _unscored(store: Store, day: date) -> pa.Table:
-    if store.manifest_path(day).exists() and not store.published(day):
+    if store.exists(paths.manifest(day)) and not store.published(day):
         # A score is for ever: it is given to what was published, not to what has become of it on the disk.
-        raise InputError("is not the file that its manifest names", file=str(store.forecasts_path(day)))
-    rows, path = store.forecasts(day), scores_path(store, day)
-    if path.exists():
-        rows = rows.join(read_parquet(path, SCORES, _KEY), keys=_KEY, join_type="left anti")
+        raise InputError("is not the file that its manifest names", file=store.where(paths.forecasts(day)))
+    rows, name = store.forecasts(day), paths.scores(day)
+    if store.exists(name):
+        rows = rows.join(store.table(name, SCORES, _KEY), keys=_KEY, join_type="left anti")
     return as_table(rows, FORECASTS)
 
 
@@ -228,25 +220,24 @@ def _with_day(table: pa.Table, day: date) -> pa.Table:
 def _known_opens(store: Store, day: date, ticker: str) -> dict[date, float]:
     """Read from a publication's held-out rows what the last Opens before it were then."""
     try:
-        rows = read_parquet(
-            store.heldout_path(day),
-            HELDOUT,
+        rows = store.heldout(
+            day,
             ["target_date", "actual"],
             filters=[("ticker", "==", ticker), ("step", "==", 1), ("model", "==", "persistence")],
         )
-    except (FileNotFoundError, InputError):
+    except InputError:
         return {}
     known = sorted(zip(rows["target_date"].to_pylist(), rows["actual"].to_pylist(), strict=True))
     return dict(known[-_KNOWN_OPENS:])
 
 
 def _add(store: Store, day: date, rows: pd.DataFrame) -> None:
-    path = scores_path(store, day)
+    name = paths.scores(day)
     new = as_table(rows, SCORES)
-    table = pa.concat_tables([read_parquet(path, SCORES), new]) if path.exists() else new
+    table = pa.concat_tables([store.table(name, SCORES), new]) if store.exists(name) else new
     # The order follows from the rows, not from when they came.
     table = table.sort_by([(name, "ascending") for name in ("ticker", "step", "cutoff", "target_date")])
-    store.write(store.name_of(path), parquet_bytes(table, SCORES))
+    store.write(name, parquet_bytes(table, SCORES))
 
 
 def _missing_sessions(waiting: pd.DataFrame, tickers: set[str], calendar: str, as_of: date) -> Iterator[Finding]:

@@ -6,12 +6,13 @@ files that it was made from is read again, and an index that is missing or damag
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from forecasting.store import paths
 from forecasting.store.store import Store
 
 __all__ = ["INDEX", "Waiting", "WaitingDate", "read_index", "write_index"]
@@ -26,7 +27,7 @@ class WaitingDate(BaseModel):
     Attributes
     ----------
     forecasts, scores
-        Versions of the files that this was made from (`Store.version`); ``scores`` is None where there are none.
+        Versions of the files that this was made from (`places.Entry`); ``scores`` is None where there are none.
     targets
         Each target session that has no score yet, with its tickers.
     """
@@ -48,6 +49,12 @@ class Waiting(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     dates: dict[date, WaitingDate] = {}
+
+    def is_current(self, day: date, versions: Mapping[str, str]) -> bool:
+        """Whether what it holds of a date was made from these files: names to versions (`places.Entry`)."""
+        entry = self.dates.get(day)
+        now = versions.get(paths.forecasts(day)), versions.get(paths.scores(day))
+        return entry is not None and (entry.forecasts, entry.scores) == now
 
     def due(self, prices: pd.DataFrame, dates: Iterable[date]) -> list[date]:
         """Return those of ``dates`` that have a forecast whose target session is in the prices."""
@@ -77,7 +84,7 @@ class Waiting(BaseModel):
 def read_index(store: Store) -> Waiting:
     """Read a store's index; an empty one where there is none that can be read."""
     try:
-        return Waiting.model_validate_json((store.root / INDEX).read_bytes())
+        return Waiting.model_validate_json(store.read(INDEX))
     except (OSError, ValidationError):
         return Waiting()
 

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,14 +22,17 @@ from forecasting.reports.html import markdown_table, render_page
 from forecasting.store.store import Store
 
 __all__ = [
+    "SCORE_PAGE",
     "TrackRecord",
     "build_score_page",
     "publish_score_page",
     "score_markdown",
-    "score_page_path",
     "track_record",
     "verdict",
 ]
+
+SCORE_PAGE = "reports/scores.html"
+"""The page's name in the store."""
 
 HISTORY = 250
 """Target sessions that the page looks back on: about a year."""
@@ -136,11 +138,6 @@ def track_record(scores: pd.DataFrame, sessions: int = SESSIONS) -> TrackRecord 
     return TrackRecord(kept, sessions, judge(kept, sessions), trend(kept, sessions))
 
 
-def score_page_path(store: Store) -> Path:
-    """Return where the page stands."""
-    return store.root / "reports" / "scores.html"
-
-
 def publish_score_page(store: Store, sessions: int = SESSIONS, *, wait: float = 60.0) -> TrackRecord | None:
     """Write the page on all scores of a store, and give what it says; nothing and None where there are none.
 
@@ -157,7 +154,7 @@ def publish_score_page(store: Store, sessions: int = SESSIONS, *, wait: float = 
         # Targets lie within the horizon of their publication: so many dates hold all that is looked at.
         record = track_record(read_scores(store, dates=HISTORY + 60), sessions)
         if record is not None:
-            store.write(store.name_of(score_page_path(store)), build_score_page(record).encode())
+            store.write(SCORE_PAGE, build_score_page(record).encode())
     return record
 
 

@@ -11,17 +11,14 @@ import time
 from pathlib import Path
 
 from forecasting.errors import InputError
+from forecasting.store.places import StoreLockedError
 
-__all__ = ["StoreLock", "StoreLockedError"]
+__all__ = ["FolderLock"]
 
 _POLL_SECONDS = 0.1
 
 
-class StoreLockedError(Exception):
-    """Another run holds the store, and still held it after the wait; its message says who."""
-
-
-class StoreLock:
+class FolderLock:
     """An exclusive ``flock`` on a file.
 
     The lock is the kernel's: it ends with the process, also after SIGKILL, and a file left behind locks nobody out.
@@ -37,9 +34,9 @@ class StoreLock:
         self.path = path
         self._descriptor: int | None = None
 
-    def __reduce__(self) -> tuple[type[StoreLock], tuple[Path]]:
+    def __reduce__(self) -> tuple[type[FolderLock], tuple[Path]]:
         # Another process gets the place, never the lock.
-        return StoreLock, (self.path,)
+        return FolderLock, (self.path,)
 
     @property
     def held(self) -> bool:
@@ -89,7 +86,7 @@ class StoreLock:
         except OSError as error:
             if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
                 raise InputError(
-                    "is no plain file", file=str(self.path), setting="remove it or set --output to another folder"
+                    "is not a plain file", file=str(self.path), setting="remove it or set --output to another folder"
                 ) from error
             raise
         try:
@@ -121,7 +118,7 @@ class StoreLock:
 
 # flock is inherited over fork: without this, a worker that outlives its killed parent would keep the lock. Registered
 # once: what is registered can never be taken back.
-_HELD: set[StoreLock] = set()
+_HELD: set[FolderLock] = set()
 
 
 def _forget_all() -> None:

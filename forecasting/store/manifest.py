@@ -11,15 +11,14 @@ import platform
 from collections.abc import Mapping
 from datetime import date
 from importlib import metadata
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, BinaryIO
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, JsonValue, ValidationError
 
 from forecasting.config import ForecastConfig
 from forecasting.errors import InputError
-from forecasting.store.atomic import FileRecord
 from forecasting.store.fingerprints import TickerRows
+from forecasting.store.places import FileRecord
 
 __all__ = [
     "FindingRecord",
@@ -27,7 +26,7 @@ __all__ = [
     "Manifest",
     "WithheldRecord",
     "config_record",
-    "load_manifest",
+    "read_manifest",
     "versions_in_use",
 ]
 
@@ -162,29 +161,33 @@ def versions_in_use() -> dict[str, str]:
     return versions
 
 
-def load_manifest(path: Path) -> Manifest:
+def read_manifest(file: BinaryIO, name: str) -> Manifest:
     """Read a manifest.
+
+    Parameters
+    ----------
+    file
+        The open file.
+    name
+        Its path or address, for messages.
 
     Raises
     ------
     InputError
-        When there is none, or it is damaged, or a later version of this project wrote it.
+        When it is damaged, or a later version of this project wrote it.
     """
+    data = file.read(_SIZE_LIMIT + 1)
+    if len(data) > _SIZE_LIMIT:
+        raise InputError("is larger than any manifest", file=name)
     try:
-        if path.exists() and not path.is_file():
-            raise InputError("is no regular file", file=str(path))
-        if path.stat().st_size > _SIZE_LIMIT:
-            raise InputError("is larger than any manifest", file=str(path))
-        manifest = Manifest.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise InputError(f"there is no manifest that can be read: {error.strerror}", file=str(path)) from error
+        manifest = Manifest.model_validate_json(data)
     except ValidationError as error:
         detail = error.errors(include_url=False)[0]
         place = ".".join(str(part) for part in detail["loc"])
-        raise InputError(f"is no manifest, or a damaged one: {place}: {detail['msg']}", file=str(path)) from error
+        raise InputError(f"is not a manifest, or a damaged one: {place}: {detail['msg']}", file=name) from error
     if manifest.schema_version > MANIFEST_VERSION:
         raise InputError(
             f"was written by a later version (manifest {manifest.schema_version}; this one reads {MANIFEST_VERSION})",
-            file=str(path),
+            file=name,
         )
     return manifest

@@ -7,11 +7,10 @@ metrics and manifests always stay: they are small, and later scoring, comparison
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
-from pathlib import Path
 
 from forecasting.errors import InputError
+from forecasting.store import paths
 from forecasting.store.store import Store
 
 __all__ = ["prune"]
@@ -24,7 +23,7 @@ def prune(
     keep_heldout: int | None = None,
     wait: float = 0.0,
     dry_run: bool = False,
-) -> tuple[Path, ...]:
+) -> tuple[str, ...]:
     """Remove what the rule no longer keeps, under the store's lock.
 
     Parameters
@@ -34,16 +33,16 @@ def prune(
     keep_runs
         Published dates, the newest ones, that keep their models and report; all when None.
     keep_heldout
-        Published dates, the newest ones, that keep their heldout.parquet; all when None.
+        Published dates, the newest ones, that keep their held-out rows; all when None.
     wait
         Seconds to wait for the lock.
     dry_run
-        Only tell what would be removed.
+        Only report what would be removed.
 
     Returns
     -------
-    tuple of Path
-        The files removed, in the order of removal. One opened by a reader stays readable to that reader.
+    tuple of str
+        The names of the files removed, in the order of removal. One opened by a reader stays readable to that reader.
 
     Raises
     ------
@@ -58,29 +57,23 @@ def prune(
                 f"{name} is {number}; the newest date always keeps its files", setting="set it to 1 or more"
             )
     with store.locked(wait):
-        removed = []
-        for path in (
+        removed = [
             *_old(store, "evaluation", keep=keep_heldout),
             *_old(store, "models", "reports", keep=keep_runs),
-        ):
-            removed.append(path)
-            if not dry_run:
-                path.unlink()
-                with contextlib.suppress(OSError):  # other files are in it
-                    path.parent.rmdir()
+        ]
+        if not dry_run:
+            for name in removed:
+                store.place.delete(name)
     return tuple(removed)
 
 
-_PATTERNS = {"evaluation": "heldout.parquet", "models": "*.safetensors", "reports": "report.html"}
-
-
-def _old(store: Store, *kinds: str, keep: int | None) -> Iterator[Path]:
+def _old(store: Store, *kinds: str, keep: int | None) -> Iterator[str]:
     """Yield the files of these kinds that are older than the newest `keep` published dates, oldest first."""
     published = store.dates()
     if keep is None or keep >= len(published):
         return
-    oldest_kept = published[-keep]
-    dates = {as_of for kind in kinds for as_of in store.dates(kind) if as_of < oldest_kept}
-    for as_of in sorted(dates):
-        for kind in kinds:
-            yield from sorted(store.folder(kind, as_of).glob(_PATTERNS[kind]))
+    files = [(paths.date_of(entry.name), entry.name) for kind in kinds for entry in store.files(kind)]
+    for as_of, name in sorted((as_of, name) for as_of, name in files if as_of is not None):
+        # Metrics stay with the forecasts: they are small.
+        if as_of < published[-keep] and paths.is_part_of_run(name) and name != paths.metrics(as_of):
+            yield name

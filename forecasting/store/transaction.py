@@ -1,15 +1,13 @@
-"""One run's way into the store: everything is staged first, then renamed into place, the forecasts last."""
+"""One run's way into the store: everything is written as drafts first, then gets its name, the forecasts last."""
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy.typing as npt
 import pandas as pd
@@ -18,15 +16,20 @@ import pyarrow as pa
 from forecasting.errors import InputError
 from forecasting.formatting import count, printable
 from forecasting.frame_checks import check_forecasts
-from forecasting.schemas import FORECASTS, HELDOUT, METRICS, as_table, parquet_bytes, write_parquet
-from forecasting.store.atomic import FileRecord, StagedFile, sha256_of_file
+from forecasting.schemas import (
+    FORECASTS,
+    HELDOUT,
+    METRICS,
+    as_table,
+    parquet_bytes,
+    read_parquet,
+)
+from forecasting.store import paths
 from forecasting.store.manifest import Manifest
 from forecasting.store.model_file import file_name, model_bytes
+from forecasting.store.places import FileRecord, Place, file_record, record_of
 
-if TYPE_CHECKING:
-    from forecasting.store.store import Store
-
-__all__ = ["Publication", "Published"]
+__all__ = ["Draft", "Drafts", "Publication", "Published"]
 
 _log = logging.getLogger(__name__)
 
@@ -42,68 +45,116 @@ class Published:
     ----------
     status
         ``new``: the date's first. ``same``: the forecasts there already were these, byte for byte. ``replaced``: others
-        stood there and had not been scored, or `restate` was asked for. ``kept``: others stand there that have been
-        scored, or have tickers that this run lacks; nothing was written.
-    path
-        The date's forecasts.parquet.
+        were there and had not been scored, or `restate` was asked for. ``kept``: others are there that have been
+        scored, or have tickers that this run does not have; nothing was written.
+    name
+        The date's forecasts.parquet, as the store names it.
     message
         The same as one plain sentence.
     """
 
     status: Literal["new", "same", "replaced", "kept"]
-    path: Path
+    name: str
     message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A file that is written but not published.
+
+    Attributes
+    ----------
+    name
+        Where it is in the place.
+    record
+        What identifies its content.
+    """
+
+    name: str
+    record: FileRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Drafts:
+    """What the shards of a run write while it works, each wherever it runs: large tables need not come back from there.
+
+    Parameters
+    ----------
+    place
+        Where the store is. A worker on another machine must reach the same.
+    group
+        The run's own name.
+    """
+
+    place: Place
+    group: str
+
+    def heldout(self, rows: pa.Table) -> Draft:
+        """Write a shard's held-out rows.
+
+        Raises
+        ------
+        ValueError
+            When they have other columns than `schemas.HELDOUT`, or missing values.
+        """
+        data = parquet_bytes(rows, HELDOUT)
+        return Draft(self.place.draft(data, self.group), record_of(data))
+
+    def discard(self) -> None:
+        """Remove what has not been published; never raises, so that it hides no other error."""
+        with contextlib.suppress(OSError, InputError):
+            for entry in self.place.list(f"{paths.STAGING}/{self.group}"):
+                self.place.delete(entry.name)
 
 
 class Publication:
     """The files of one date on their way into the store; made by `Store.publication`.
 
-    Each method but `commit` stages a file, which no reader sees. What is staged is on the disk, whole, before the first
-    rename, so that a full disk is met while nothing has changed.
+    Each method but `commit` writes a draft, which no reader sees. All drafts last before the first gets its name, so
+    that a full disk is met while nothing has changed.
     """
 
-    def __init__(self, store: Store, as_of: date, *, restate: bool, scored: bool | Callable[[], bool]) -> None:
-        self.store = store
+    def __init__(self, place: Place, as_of: date, *, restate: bool, scored: bool | Callable[[], bool]) -> None:
         self.as_of = as_of
+        self._place = place
         self._restate = restate
         self._scored = scored
-        self._staged: dict[str, tuple[StagedFile, FileRecord]] = {}
+        self._drafts: dict[str, Draft] = {}
 
-    def heldout(self, tables: Iterable[pd.DataFrame | pa.Table]) -> int:
-        """Stage heldout.parquet from its pieces, read one at a time; returns the number of rows.
+    def heldout(self, shard: int, rows: Draft | pd.DataFrame | pa.Table) -> None:
+        """Take one shard's held-out rows, which a `Drafts` has written already, or write them.
 
         Raises
         ------
         ValueError
-            When a piece has other columns than `schemas.HELDOUT`, or missing values.
+            When they have other columns than `schemas.HELDOUT`, or missing values.
         """
-        with self._stage(self.store.heldout_path(self.as_of)) as sink:
-            return write_parquet(sink, tables, HELDOUT)
+        name = paths.heldout_part(self.as_of, shard)
+        if isinstance(rows, Draft):
+            self._take(name, rows)
+        else:
+            self._write(name, parquet_bytes(rows, HELDOUT))
 
     def metrics(self, data: pd.DataFrame | pa.Table) -> None:
-        """Stage metrics.parquet.
+        """Write metrics.parquet.
 
         Raises
         ------
         ValueError
             When it has other columns than `schemas.METRICS`.
         """
-        with self._stage(self.store.metrics_path(self.as_of)) as sink:
-            write_parquet(sink, [data], METRICS)
+        self._write(paths.metrics(self.as_of), parquet_bytes(data, METRICS))
 
     def model(self, name: str, tensors: Mapping[str, npt.NDArray[Any]], card: Mapping[str, Any]) -> None:
-        """Stage a model file; any `name` will do, and is no part of a path (`modelfile.file_name`)."""
-        path = self.store.folder("models", self.as_of) / f"{file_name(name)}.safetensors"
-        with self._stage(path) as sink:
-            sink.write(model_bytes(tensors, card))
+        """Write a model file; any `name` will do, and is not part of a path (`model_file.file_name`)."""
+        self._write(paths.model(self.as_of, file_name(name)), model_bytes(tensors, card))
 
     def report(self, html: str) -> None:
-        """Stage report.html."""
-        with self._stage(self.store.report_path(self.as_of)) as sink:
-            sink.write(html.encode("utf-8", "backslashreplace"))
+        """Write report.html."""
+        self._write(paths.report(self.as_of), html.encode("utf-8", "backslashreplace"))
 
     def commit(self, forecasts: pd.DataFrame | pa.Table, manifest: Manifest) -> Published:
-        """Publish what was staged, the manifest and, last, the forecasts; then remove what an older run left.
+        """Publish the drafts, the manifest and, last, the forecasts; then remove what an older run left.
 
         Parameters
         ----------
@@ -117,96 +168,88 @@ class Publication:
         ValueError
             When the forecasts are not what their readers rely on, or the manifest is another date's.
         OSError
-            When a file cannot be written or renamed; the forecasts published before stand.
+            When a file cannot be written or named; the forecasts published before stay.
         """
         if manifest.as_of != self.as_of:
             raise ValueError(f"the manifest of {manifest.as_of} does not belong to {self.as_of}")
         table = as_table(forecasts, FORECASTS)
         check_forecasts(table)
         data = parquet_bytes(table, FORECASTS)
-        outcome = self._outcome(hashlib.sha256(data).hexdigest(), set(table["ticker"].to_pylist()))
+        outcome = self._outcome(record_of(data), set(table["ticker"].to_pylist()))
         if outcome.status == "kept":
             _log.warning("%s", outcome.message)
             self.discard()
             return outcome
-        path = self.store.forecasts_path(self.as_of)
-        with self._stage(path) as sink:
-            sink.write(data)
-        product = self._staged.pop(self.store.name_of(path))
-        files = {name: record for name, (_, record) in self._staged.items()}
-        files[self.store.name_of(path)] = product[1]
-        with self._stage(self.store.manifest_path(self.as_of)) as sink:
-            sink.write(manifest.with_files(files).to_json())
-        self._staged[self.store.name_of(path)] = product
-        for staged, _ in self._staged.values():
-            self.store.prepare(staged)
-        for staged, _ in self._staged.values():
-            staged.place()
+        self._write(outcome.name, data)
+        product = self._drafts.pop(outcome.name)
+        files = {name: draft.record for name, draft in self._drafts.items()} | {outcome.name: product.record}
+        self._write(paths.manifest(self.as_of), manifest.with_files(files).to_json())
+        self._drafts[outcome.name] = product
+        self._place.publish([(draft.name, name) for name, draft in self._drafts.items()])
         self._remove_obsolete()
-        self._staged.clear()
+        self._drafts.clear()
         return outcome
 
     def discard(self) -> None:
-        """Drop what is staged and not yet in place."""
-        for staged, _ in self._staged.values():
-            staged.discard()
-        self._staged.clear()
+        """Remove the drafts that are not published; never raises, so that it hides no other error."""
+        for draft in self._drafts.values():
+            with contextlib.suppress(OSError):
+                self._place.delete(draft.name)
+        self._drafts.clear()
 
-    @contextlib.contextmanager
-    def _stage(self, path: Path) -> Iterator[StagedFile]:
-        name = self.store.name_of(path)
-        if name in self._staged:
+    def _write(self, name: str, data: bytes) -> None:
+        self._take(name, None)
+        self._drafts[name] = Draft(self._place.draft(data), record_of(data))
+
+    def _take(self, name: str, draft: Draft | None) -> None:
+        paths.check_name(name)
+        if name in self._drafts:
             raise ValueError(f"{name} is already part of this publication")
-        staged = self.store.stage(path)
-        try:
-            yield staged
-            self._staged[name] = staged, staged.seal()
-        except BaseException:
-            staged.discard()
-            raise
+        if draft is not None:
+            self._drafts[name] = draft
 
-    def _outcome(self, sha256: str, tickers: set[str]) -> Published:
-        path = self.store.forecasts_path(self.as_of)
+    def _outcome(self, record: FileRecord, tickers: set[str]) -> Published:
+        name = paths.forecasts(self.as_of)
         try:
-            there = sha256_of_file(path).sha256
+            there = file_record(self._place, name)
         except FileNotFoundError:
-            return Published("new", path, f"the forecasts as of {self.as_of} are published")
-        if there == sha256:
-            return Published("same", path, f"the forecasts as of {self.as_of} are what they were, byte for byte")
+            return Published("new", name, f"the forecasts as of {self.as_of} are published")
+        if there == record:
+            return Published("same", name, f"the forecasts as of {self.as_of} are what they were, byte for byte")
         if self._restate:
-            return Published("replaced", path, f"the forecasts as of {self.as_of} are restated")
+            return Published("replaced", name, f"the forecasts as of {self.as_of} are restated")
         if self._scored() if callable(self._scored) else self._scored:
             return Published(
                 "kept",
-                path,
+                name,
                 f"the forecasts as of {self.as_of} have been scored already and are kept; this run's differ from them "
                 "and are not published (set --restate to replace them)",
             )
-        # A run that was told of fewer tickers, or whose vendor had fewer that hour, must not take the others away.
-        lost = sorted(self._published_tickers() - tickers)
+        # A run of fewer tickers, or whose vendor had fewer at that hour, must not take the others away.
+        lost = sorted(self._published_tickers(name) - tickers)
         if lost:
             names = ", ".join(printable(name, 24) for name in lost[:_NAMED]) + (" ..." if len(lost) > _NAMED else "")
             return Published(
                 "kept",
-                path,
-                f"the forecasts as of {self.as_of} have {count(len(lost), 'ticker')} that this run lacks ({names}) and "
-                "are kept; this run's are not published (set --restate to replace them)",
+                name,
+                f"the forecasts as of {self.as_of} have {count(len(lost), 'ticker')} that this run does not have "
+                f"({names}) and are kept; this run's are not published (set --restate to replace them)",
             )
-        return Published("replaced", path, f"the forecasts as of {self.as_of} replace earlier ones, not scored yet")
+        return Published("replaced", name, f"the forecasts as of {self.as_of} replace earlier ones, not scored yet")
 
-    def _published_tickers(self) -> set[str]:
+    def _published_tickers(self, name: str) -> set[str]:
         try:
-            return set(self.store.forecasts(self.as_of).column("ticker").to_pylist())
+            with self._place.open(name) as file:
+                return set(read_parquet(file, FORECASTS, ["ticker"], name=name)["ticker"].to_pylist())
         except InputError:
             return set()  # damaged: nothing is lost by replacing it
 
     def _remove_obsolete(self) -> None:
-        """Remove the date's files that are not part of this run; what is published stands, whatever comes of it."""
-        models = self.store.folder("models", self.as_of)
-        optional = (self.store.heldout_path, self.store.metrics_path, self.store.report_path)
-        for path in (*sorted(models.glob("*.safetensors")), *(place(self.as_of) for place in optional)):
-            if self.store.name_of(path) not in self._staged:
-                try:
-                    path.unlink(missing_ok=True)
-                except OSError as error:
-                    _log.warning("%s of an earlier run could not be removed: %s", path, error.strerror)
+        """Remove the date's files that are not part of this run; it is published, whatever comes of this."""
+        for kind in ("models", "evaluation", "reports"):
+            for entry in self._place.list(paths.folder(kind, self.as_of)):
+                if paths.is_part_of_run(entry.name) and entry.name not in self._drafts:
+                    try:
+                        self._place.delete(entry.name)
+                    except OSError as error:
+                        _log.warning("%s of an earlier run could not be removed: %s", entry.name, error.strerror)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,7 +16,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forecasting.backtest import rolling
-from forecasting.backtest import store as storing
 from forecasting.backtest.metrics import (
     BACKTEST_METRICS,
     PUBLISHED,
@@ -428,9 +429,13 @@ def test_ages_of_weights_are_told_where_there_are_several(backtest):
     assert ages(replace(backtest, study=Study(6, 1))) == []
 
 
+def publish(*args, **given):
+    return Path(publish_backtest(*args, **given))
+
+
 def test_a_backtest_is_written_whole_and_found_again(backtest, prices, tmp_path):
     store = Store(tmp_path / "store")
-    folder = publish_backtest(store, backtest, Ingested(prices, (), (), ()), reading={"decimal": "auto"})
+    folder = publish(store, backtest, Ingested(prices, (), (), ()), reading={"decimal": "auto"})
     assert store.dates("backtests") == (backtest.as_of,)
     assert store.dates() == ()
     assert sorted(path.name for path in folder.iterdir()) == [
@@ -451,7 +456,7 @@ def test_a_backtest_is_written_whole_and_found_again(backtest, prices, tmp_path)
 
 def test_the_same_backtest_gives_the_same_bytes_and_a_new_one_takes_its_place(backtest, prices, tmp_path):
     store, read = Store(tmp_path / "store"), Ingested(prices, (), (), ())
-    folder = publish_backtest(store, backtest, read)
+    folder = publish(store, backtest, read)
     first = {path.name: path.read_bytes() for path in folder.iterdir()}
     again = judge(run(prices), prices)
     same = replace(backtest, judged=again, metrics=score_backtest(again.rows, again.scales))
@@ -463,16 +468,17 @@ def test_the_same_backtest_gives_the_same_bytes_and_a_new_one_takes_its_place(ba
 
 def test_a_full_disk_leaves_the_backtest_that_was(backtest, prices, tmp_path, monkeypatch):
     store, read = Store(tmp_path / "store"), Ingested(prices, (), (), ())
-    folder = publish_backtest(store, backtest, read)
+    folder = publish(store, backtest, read)
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    real = storing.write_parquet
+    real, flushed = os.fsync, []
 
-    def full(sink, tables, schema):
-        if schema is BACKTEST_METRICS:
+    def full(descriptor):
+        flushed.append(descriptor)
+        if len(flushed) == 3:
             raise OSError(28, "No space left on device")
-        return real(sink, tables, schema)
+        real(descriptor)
 
-    monkeypatch.setattr(storing, "write_parquet", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space"):
         publish_backtest(store, replace(backtest, withheld=(("X", "why"),)), read)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before

@@ -15,6 +15,7 @@ from forecasting.__main__ import main
 from forecasting.commands.show import quantile_bar, run_show, show
 from forecasting.config import QUANTILE_COLUMNS
 from forecasting.errors import InputError
+from forecasting.store import paths
 from forecasting.store.manifest import Manifest
 from forecasting.store.store import Store
 
@@ -138,7 +139,7 @@ def test_a_withheld_ticker_is_answered_with_the_reason(tmp_path):
 def test_files_are_held_to_the_manifest(tmp_path):
     store = publish(tmp_path)
     assert "files verified" in shown(tmp_path)
-    path = store.metrics_path(AS_OF)
+    path = store.root / paths.metrics(AS_OF)
     path.write_bytes(path.read_bytes() + b"x")
     text = shown(tmp_path)
     assert "metrics.parquet: changed" in text
@@ -147,8 +148,8 @@ def test_files_are_held_to_the_manifest(tmp_path):
 
 def test_forecasts_alone_can_be_shown(tmp_path):
     store = publish(tmp_path)
-    store.manifest_path(AS_OF).unlink()
-    store.metrics_path(AS_OF).unlink()
+    (store.root / paths.manifest(AS_OF)).unlink()
+    (store.root / paths.metrics(AS_OF)).unlink()
     assert "not verified" in shown(tmp_path)
     assert "AAPL: after" in shown(tmp_path, "AAPL")
 

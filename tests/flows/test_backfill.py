@@ -26,6 +26,7 @@ from flows.daily_forecast import daily_forecast
 from flows.launch import conclude
 from flows.options import PROJECT
 from forecasting.errors import InputError
+from forecasting.store import paths
 from forecasting.store.store import Store
 
 QUICK = {"epochs": 1, "members": 1, "horizon": 1}
@@ -102,7 +103,7 @@ def test_a_killed_backfill_goes_on_and_leaves_the_store_as_live_runs_do(
         os.killpg(killed.pid, signal.SIGKILL)
     there = store.dates()
     assert 1 <= len(there) < len(DAYS)
-    before = store.forecasts_path(DAYS[0]).stat().st_mtime_ns
+    before = (store.root / paths.forecasts(DAYS[0])).stat().st_mtime_ns
     runs, alive = [], []
 
     def watched(**run):
@@ -117,7 +118,7 @@ def test_a_killed_backfill_goes_on_and_leaves_the_store_as_live_runs_do(
 
     done = state.result()
     assert (done.there, done.published, done.failed) == (len(there), DAYS[len(there) :], {})
-    assert store.forecasts_path(DAYS[0]).stat().st_mtime_ns == before
+    assert (store.root / paths.forecasts(DAYS[0])).stat().st_mtime_ns == before
     assert content(store) == content(live)
     assert len(live.dates("scores")) == 2
     assert not list((store.root / ".staging").iterdir())

@@ -21,6 +21,7 @@ from flows.events import news
 from flows.launch import conclude
 from forecasting.calendars import newest_due_session
 from forecasting.errors import InputError
+from forecasting.store import paths
 from forecasting.store.store import Store
 
 QUICK = {"epochs": 1, "members": 1, "horizon": 2}
@@ -131,11 +132,11 @@ def test_old_bulk_is_removed_when_that_is_asked_for(price_file, tmp_path):
     given = {"prices": str(price_file(tmp_path / "prices.csv", "AAA")), "output": str(tmp_path / "store")}
     store, older = Store(given["output"]), date(2024, 6, 27)
     run(**given, as_of=str(older))
-    assert store.heldout_path(older).exists()
+    assert (store.root / paths.heldout_part(older, 0)).exists()
     run(**given, keep_heldout=1)
-    assert not store.heldout_path(older).exists()
-    assert store.heldout_path(END).exists()
-    assert all(path.exists() for path in (store.report_path(older), store.metrics_path(older)))
+    assert not (store.root / paths.heldout_part(older, 0)).exists()
+    assert (store.root / paths.heldout_part(END, 0)).exists()
+    assert all(path.exists() for path in ((store.root / paths.report(older)), (store.root / paths.metrics(older))))
     assert store.published(older)
 
 
@@ -256,4 +257,4 @@ def test_threads_and_processes_give_the_same_bytes(price_file, tmp_path):
     stores = {kind: Store(tmp_path / kind) for kind in ("threads", "processes")}
     for kind, store in stores.items():
         assert run(prices=str(prices), output=str(store.root), task_runner=kind).is_completed()
-    assert len({store.forecasts_path(END).read_bytes() for store in stores.values()}) == 1
+    assert len({(store.root / paths.forecasts(END)).read_bytes() for store in stores.values()}) == 1

@@ -15,10 +15,11 @@ from forecasting.config import LEVELS, QUANTILE_COLUMNS, ForecastConfig
 from forecasting.evaluation.baselines import baseline_quantiles
 from forecasting.features.series import engineer
 from forecasting.features.windows import window
-from forecasting.monitoring.ledger import read_scores, score_published, scored, scores_path
+from forecasting.monitoring.ledger import read_scores, score_published, scored
 from forecasting.monitoring.realised import SCORES, reference_quantiles
 from forecasting.monitoring.rebasing import histories
 from forecasting.schemas import FORECASTS, HELDOUT, parquet_bytes
+from forecasting.store import paths
 from forecasting.store.manifest import Manifest
 from forecasting.store.store import Store
 
@@ -79,7 +80,7 @@ def heldout(history, row, last=15):
 def publish(store, row, *histories, scored=False, restate=False, **given):
     frame = pd.concat([published(history, row, **given) for history in histories], ignore_index=True)
     with store.publication(SESSIONS[row], scored=scored, restate=restate) as publication:
-        publication.heldout([heldout(history, row) for history in histories])
+        publication.heldout(0, pd.concat([heldout(history, row) for history in histories]))
         return publication.commit(frame, Manifest(as_of=SESSIONS[row], config={}))
 
 
@@ -138,19 +139,20 @@ def test_late_scoring_gives_the_same_files_as_daily_scoring(tmp_path):
     score(daily, frame, FIRST + 8)
     score(late, frame, FIRST + 8)
     for row in range(FIRST, FIRST + 8):
-        assert scores_path(daily, SESSIONS[row]).read_bytes() == scores_path(late, SESSIONS[row]).read_bytes()
+        name = paths.scores(SESSIONS[row])
+        assert daily.read(name) == late.read(name)
 
 
 def test_rows_after_the_date_change_nothing(tmp_path):
     history = prices()
     later = history.assign(open=history["open"].where(history.index <= FIRST + 2, 1.0))
-    paths = []
+    files = []
     for name, frame in (("one", history), ("other", later)):
         store = Store(tmp_path / name)
         publish(store, FIRST, history)
         score(store, frame, FIRST + 2)
-        paths.append(scores_path(store, SESSIONS[FIRST]))
-    assert paths[0].read_bytes() == paths[1].read_bytes()
+        files.append(store.root / paths.scores(SESSIONS[FIRST]))
+    assert files[0].read_bytes() == files[1].read_bytes()
 
 
 def test_forecasts_of_the_same_date_or_later_are_left_alone(store):
@@ -335,13 +337,13 @@ def test_a_damaged_file_is_told_and_holds_up_no_other(store):
     for row in (FIRST, FIRST + 1, FIRST + 2):
         publish(store, row, history)
     score(store, history, FIRST + 2)
-    store.forecasts_path(SESSIONS[FIRST + 1]).write_bytes(b"PAR1 and no more")
-    scores_path(store, SESSIONS[FIRST]).write_bytes(b"PAR1 and no more")
+    (store.root / paths.forecasts(SESSIONS[FIRST + 1])).write_bytes(b"PAR1 and no more")
+    (store.root / paths.scores(SESSIONS[FIRST])).write_bytes(b"PAR1 and no more")
     scoring = score(store, history, FIRST + 3)
     assert set(scoring.added["cutoff"]) == {SESSIONS[FIRST + 2]}
     assert len(scoring.findings) == 2
     assert scored(store, SESSIONS[FIRST])
-    assert scores_path(store, SESSIONS[FIRST]).read_bytes() == b"PAR1 and no more"
+    assert (store.root / paths.scores(SESSIONS[FIRST])).read_bytes() == b"PAR1 and no more"
 
 
 def flipped(data, at):
@@ -352,11 +354,11 @@ def test_wherever_a_byte_of_an_old_file_has_changed_it_is_told_and_no_other_is_h
     history = prices()
     publish(store, FIRST, history)
     publish(store, FIRST + 1, history)
-    path = store.forecasts_path(SESSIONS[FIRST])
+    path = store.root / paths.forecasts(SESSIONS[FIRST])
     whole = path.read_bytes()
     for at in range(0, len(whole), 97):
         path.write_bytes(flipped(whole, at))
-        scores_path(store, SESSIONS[FIRST + 1]).unlink(missing_ok=True)
+        (store.root / paths.scores(SESSIONS[FIRST + 1])).unlink(missing_ok=True)
         scoring = score(store, history, FIRST + 3)
         # What stands there now is not what was published, even where it can still be read.
         assert set(scoring.added["cutoff"]) == {SESSIONS[FIRST + 1]}
@@ -370,7 +372,7 @@ def test_damaged_scores_are_left_out_of_the_record_and_never_written_over(store,
     for row in (FIRST, FIRST + 1):
         publish(store, row, history)
     score(store, history, FIRST + 5)
-    path = scores_path(store, SESSIONS[FIRST])
+    path = store.root / paths.scores(SESSIONS[FIRST])
     complete = read_scores(store)
     whole = path.read_bytes()
     foreign = parquet_bytes(published(history, FIRST), FORECASTS)
@@ -411,7 +413,7 @@ def test_readers_take_the_folder_as_one_table_with_its_schema_named(store):
     place = store.root / "scores" / "*" / "*.parquet"
     assert len(duckdb.read_parquet(str(place), hive_partitioning=True).fetchall()) == 6
     assert SCORES.metadata[b"schema_version"] == b"1"
-    written = scores_path(store, SESSIONS[FIRST]).read_bytes()
+    written = (store.root / paths.scores(SESSIONS[FIRST])).read_bytes()
     again = read_scores(store).query("as_of == @SESSIONS[@FIRST]").drop(columns="as_of")
     assert parquet_bytes(again, SCORES) == written
 
@@ -477,7 +479,7 @@ def test_what_changed_in_the_store_is_read_again(store, change):
         assert score(store, both, FIRST + 3).added["ticker"].tolist() == ["BETA"] * 3
         return
     if change == "scores removed":
-        scores_path(store, SESSIONS[FIRST]).unlink()
+        (store.root / paths.scores(SESSIONS[FIRST])).unlink()
     elif change == "index removed":
         (store.root / ".index" / "waiting.json").unlink()
     else:

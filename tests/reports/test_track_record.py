@@ -8,17 +8,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from forecasting.monitoring.ledger import scores_path
 from forecasting.monitoring.realised import SCORES
 from forecasting.reports.track_record import (
+    SCORE_PAGE,
     build_score_page,
     publish_score_page,
     score_markdown,
-    score_page_path,
     track_record,
     verdict,
 )
 from forecasting.schemas import parquet_bytes
+from forecasting.store import paths
 from forecasting.store.store import Store
 
 
@@ -131,26 +131,26 @@ def store(tmp_path):
     with store.lock():
         for day, rows in scores().groupby("as_of"):
             data = parquet_bytes(rows.drop(columns="as_of"), SCORES)
-            store.write(store.name_of(scores_path(store, day.date())), data)
+            store.write(paths.scores(day.date()), data)
     return store
 
 
 def test_it_is_written_beside_the_reports_and_no_reader_of_the_scores_meets_it(store):
     record = publish_score_page(store)
     assert record.health.forecasts == 60
-    assert score_page_path(store).read_text("utf-8") == build_score_page(record)
+    assert (store.root / SCORE_PAGE).read_text("utf-8") == build_score_page(record)
     assert len(pd.read_parquet(store.root / "scores")) == 60
     assert store.dates("reports") == ()
 
 
 def test_the_same_scores_give_the_same_page(store):
     publish_score_page(store)
-    before = score_page_path(store).read_bytes()
+    before = (store.root / SCORE_PAGE).read_bytes()
     publish_score_page(store)
-    assert score_page_path(store).read_bytes() == before
+    assert (store.root / SCORE_PAGE).read_bytes() == before
 
 
 def test_without_scores_there_is_no_page(tmp_path):
     store = Store(tmp_path / "store")
     assert publish_score_page(store) is None
-    assert not score_page_path(store).exists()
+    assert not (store.root / SCORE_PAGE).exists()

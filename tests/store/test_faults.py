@@ -31,13 +31,14 @@ from forecasting.config import QUANTILE_COLUMNS, ForecastConfig
 from forecasting.errors import InputError
 from forecasting.reproduce import verify_files
 from forecasting.schemas import METRICS
+from forecasting.store import paths
 from forecasting.store.manifest import Manifest, config_record
 from forecasting.store.store import Store
 
 AS_OF = date(2017, 1, 31)
 EARLIER = date(2017, 1, 30)
 FAILED, REFUSED = 11, 12
-PUBLISHED = ("forecasts.parquet", "heldout.parquet", "metrics.parquet", "report.html", "manifest.json")
+PUBLISHED = ("forecasts.parquet", "shard-000.parquet", "metrics.parquet", "report.html", "manifest.json")
 
 
 def forecasts(level):
@@ -63,7 +64,7 @@ def publish(root, level, as_of=AS_OF, models=("shard-0",)):
     held = forecasts(level).drop(columns=["reason", "anchor", "anchor_price"]).assign(actual=level)
     scores = dict.fromkeys(METRICS.names, level) | {"ticker": "A", "model": "lstm", "step": 1, "n": 2, "chosen": True}
     with Store(root).publication(as_of) as publication:
-        publication.heldout([held, held])
+        publication.heldout(0, pd.concat([held, held]))
         publication.metrics(pd.DataFrame([scores]))
         for name in models:
             publication.model(name, {"w": np.full(4, level)}, {})
@@ -222,7 +223,7 @@ def scene(request, inject, tmp_path_factory):
 
 
 def forecasts_in(folder):
-    path = Store(folder, create=False).forecasts_path(AS_OF)
+    path = folder / paths.forecasts(AS_OF)
     return path.read_bytes() if path.exists() else None
 
 

@@ -12,13 +12,14 @@ import threading
 import pytest
 
 from forecasting.errors import InputError
-from forecasting.store.lock import StoreLock, StoreLockedError
+from forecasting.store.lock import FolderLock
+from forecasting.store.places import StoreLockedError
 
 HOLD = """
 import sys, os, time
 from pathlib import Path
-from forecasting.store.lock import StoreLock
-lock = StoreLock(Path(sys.argv[1]))
+from forecasting.store.lock import FolderLock
+lock = FolderLock(Path(sys.argv[1]))
 lock.acquire(0)
 if sys.argv[2] == "fork" and os.fork() == 0:
     print(os.getpid(), flush=True)
@@ -49,7 +50,7 @@ def stop(process):
 
 
 def test_a_second_holder_is_told_who_the_first_is(path):
-    first, second = StoreLock(path), StoreLock(path)
+    first, second = FolderLock(path), FolderLock(path)
     first.acquire(0)
     with pytest.raises(StoreLockedError, match=f"process {os.getpid()} on"):
         second.acquire(0)
@@ -61,7 +62,7 @@ def test_a_second_holder_is_told_who_the_first_is(path):
 
 
 def test_waiting_ends_when_the_lock_is_given_back(path):
-    first, second = StoreLock(path), StoreLock(path)
+    first, second = FolderLock(path), FolderLock(path)
     first.acquire(0)
     threading.Timer(0.3, first.release).start()
     second.acquire(30)
@@ -71,7 +72,7 @@ def test_waiting_ends_when_the_lock_is_given_back(path):
 
 def test_a_killed_holder_leaves_no_lock(path, root):
     process, _ = holder(path, root)
-    lock = StoreLock(path)
+    lock = FolderLock(path)
     with pytest.raises(StoreLockedError, match=f"process {process.pid} on"):
         lock.acquire(0.2)
     stop(process)
@@ -83,7 +84,7 @@ def test_a_worker_that_outlives_its_killed_parent_does_not_keep_the_lock(path, r
     process, child = holder(path, root, "fork")
     try:
         stop(process)
-        lock = StoreLock(path)
+        lock = FolderLock(path)
         lock.acquire(0)
         assert lock.held
         lock.release()
@@ -92,7 +93,7 @@ def test_a_worker_that_outlives_its_killed_parent_does_not_keep_the_lock(path, r
 
 
 def test_removing_the_lock_file_lets_nobody_in_unseen(path):
-    first, second, third = (StoreLock(path) for _ in range(3))
+    first, second, third = (FolderLock(path) for _ in range(3))
     first.acquire(0)
     path.unlink()
     second.acquire(0)  # on a file of the same name: the first's has none any more
@@ -105,7 +106,7 @@ def test_removing_the_lock_file_lets_nobody_in_unseen(path):
 
 
 def test_a_copy_sent_to_another_process_holds_no_lock(path):
-    lock = StoreLock(path)
+    lock = FolderLock(path)
     lock.acquire(0)
     copy = pickle.loads(pickle.dumps(lock))  # noqa: S301 (made the line before)
     assert not copy.held
@@ -116,21 +117,21 @@ def test_a_copy_sent_to_another_process_holds_no_lock(path):
 
 def test_what_is_no_file_is_refused(path, tmp_path):
     path.symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(InputError, match="no plain file"):
-        StoreLock(path).acquire(0)
+    with pytest.raises(InputError, match="not a plain file"):
+        FolderLock(path).acquire(0)
     assert not (tmp_path / "elsewhere").exists()
     path.unlink()
     path.mkdir()
-    with pytest.raises(InputError, match="no plain file"):
-        StoreLock(path).acquire(0)
+    with pytest.raises(InputError, match="not a plain file"):
+        FolderLock(path).acquire(0)
 
 
 def test_rubbish_in_the_lock_file_is_not_repeated(path):
-    lock = StoreLock(path)
+    lock = FolderLock(path)
     lock.acquire(0)
     path.write_bytes(b"\x1b[31mowned\x00\xff")
     with pytest.raises(StoreLockedError, match="its process is not known"):
-        StoreLock(path).acquire(0)
+        FolderLock(path).acquire(0)
     lock.release()
 
 
@@ -138,7 +139,7 @@ def test_a_store_leaves_nothing_registered_for_the_life_of_the_process(path, mon
     registered = []
     monkeypatch.setattr(os, "register_at_fork", lambda **callbacks: registered.append(callbacks))
     for _ in range(100):
-        lock = StoreLock(path)
+        lock = FolderLock(path)
         lock.acquire(0)
         lock.release()
     assert registered == []

@@ -11,16 +11,18 @@ import pytest
 from forecasting.config import ForecastConfig
 from forecasting.errors import InputError
 from forecasting.findings import Finding
-from forecasting.store.atomic import FileRecord
+from forecasting.store import paths
 from forecasting.store.manifest import (
     FindingRecord,
     InputRecord,
     Manifest,
     WithheldRecord,
     config_record,
-    load_manifest,
+    read_manifest,
     versions_in_use,
 )
+from forecasting.store.places import FileRecord
+from forecasting.store.store import Store
 
 
 def manifest(**changes):
@@ -39,10 +41,15 @@ def manifest(**changes):
     )
 
 
+def load(path):
+    with path.open("rb") as file:
+        return read_manifest(file, str(path))
+
+
 def test_it_comes_back(tmp_path):
     written = manifest().with_files({"forecasts/x": FileRecord("ab", 3)})
     (tmp_path / "manifest.json").write_bytes(written.to_json())
-    assert load_manifest(tmp_path / "manifest.json") == written
+    assert load(tmp_path / "manifest.json") == written
     assert written.files["forecasts/x"].sha256 == "ab"
 
 
@@ -68,7 +75,7 @@ def test_file_names_that_are_no_text_are_held_all_the_same(tmp_path):
     name = b"prices\xff.csv".decode("utf-8", "surrogateescape")
     written = manifest(inputs=(InputRecord(path=name, sha256="00", bytes=2),), withheld=(WithheldRecord(reason="\0"),))
     (tmp_path / "m.json").write_bytes(written.to_json())
-    assert load_manifest(tmp_path / "m.json").inputs[0].path == "prices\\udcff.csv"
+    assert load(tmp_path / "m.json").inputs[0].path == "prices\\udcff.csv"
 
 
 @pytest.mark.parametrize(
@@ -77,8 +84,8 @@ def test_file_names_that_are_no_text_are_held_all_the_same(tmp_path):
 )
 def test_a_damaged_one_is_refused_by_name(tmp_path, data):
     (tmp_path / "manifest.json").write_bytes(data)
-    with pytest.raises(InputError, match=r"manifest\.json: is no manifest"):
-        load_manifest(tmp_path / "manifest.json")
+    with pytest.raises(InputError, match=r"manifest\.json: is not a manifest"):
+        load(tmp_path / "manifest.json")
 
 
 @pytest.mark.parametrize(
@@ -94,22 +101,25 @@ def test_a_damaged_one_is_refused_by_name(tmp_path, data):
 def test_one_that_would_lead_astray_is_refused(tmp_path, changes, said):
     (tmp_path / "manifest.json").write_text(json.dumps(json.loads(manifest().to_json()) | changes))
     with pytest.raises(InputError, match=said):
-        load_manifest(tmp_path / "manifest.json")
+        load(tmp_path / "manifest.json")
 
 
-def test_a_pipe_in_its_place_is_refused_at_once(tmp_path):
-    os.mkfifo(tmp_path / "manifest.json")
-    with pytest.raises(InputError, match="no regular file"):
-        load_manifest(tmp_path / "manifest.json")
-
-
-def test_an_absent_one_and_a_later_one_are_told_apart(tmp_path):
+def test_a_pipe_in_its_place_and_an_absent_one_are_refused_at_once(tmp_path):
+    store = Store(tmp_path)
     with pytest.raises(InputError, match="there is no manifest"):
-        load_manifest(tmp_path / "manifest.json")
+        store.manifest(date(2017, 1, 31))
+    path = store.root / paths.manifest(date(2017, 1, 31))
+    path.parent.mkdir(parents=True)
+    os.mkfifo(path)
+    with pytest.raises(InputError, match="not a regular file"):
+        store.manifest(date(2017, 1, 31))
+
+
+def test_a_later_one_is_not_taken_for_a_damaged_one(tmp_path):
     later = json.loads(manifest().to_json()) | {"schema_version": 99}
     (tmp_path / "manifest.json").write_text(json.dumps(later))
     with pytest.raises(InputError, match="later version"):
-        load_manifest(tmp_path / "manifest.json")
+        load(tmp_path / "manifest.json")
 
 
 def test_versions_name_what_numbers_depend_on():

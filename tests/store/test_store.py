@@ -15,6 +15,7 @@ import pytest
 from forecasting.config import QUANTILE_COLUMNS, ForecastConfig
 from forecasting.errors import InputError
 from forecasting.schemas import METRICS
+from forecasting.store import paths
 from forecasting.store.manifest import Manifest, config_record
 from forecasting.store.store import Store, StoreLockedError
 
@@ -53,7 +54,8 @@ def manifest(as_of=AS_OF, **timings):
 
 def publish(store, level=100.0, as_of=AS_OF, models=("shard-0",), **options):
     with store.publication(as_of, **options) as publication:
-        publication.heldout([heldout(), heldout().assign(step=[3, 4] * 2)])
+        publication.heldout(0, heldout())
+        publication.heldout(1, heldout().assign(step=[3, 4] * 2))
         publication.metrics(metrics())
         for name in models:
             publication.model(name, {"w": np.full((2, 3), level)}, {"tickers": [name]})
@@ -80,13 +82,14 @@ def test_everything_stands_where_its_readers_look(store):
     assert outcome.status == "new"
     assert set(content(store.root)) == {
         "forecasts/as_of=2017-01-31/forecasts.parquet",
-        "evaluation/as_of=2017-01-31/heldout.parquet",
+        "evaluation/as_of=2017-01-31/heldout/shard-000.parquet",
+        "evaluation/as_of=2017-01-31/heldout/shard-001.parquet",
         "evaluation/as_of=2017-01-31/metrics.parquet",
         "models/as_of=2017-01-31/shard-0.safetensors",
         "reports/as_of=2017-01-31/report.html",
         "runs/as_of=2017-01-31/manifest.json",
     }
-    assert outcome.path == store.forecasts_path(AS_OF)
+    assert outcome.name == paths.forecasts(AS_OF)
     assert store.published(AS_OF)
     assert store.latest() == AS_OF
 
@@ -107,7 +110,7 @@ def test_pandas_reads_the_folder_as_one_table(store):
     assert sorted(frame["as_of"].astype(str).unique()) == ["2017-01-31", "2017-02-01"]
     assert frame.query("as_of == '2017-02-01'")["q05"].eq(200).all()
     assert list(store.forecasts(AS_OF).column_names) == list(forecasts().columns)
-    assert len(pd.read_parquet(store.root / "evaluation" / "as_of=2017-01-31" / "heldout.parquet")) == 8
+    assert len(pd.read_parquet(store.root / "evaluation" / "as_of=2017-01-31" / "heldout")) == 8
 
 
 def test_a_dataset_reads_one_date_alone(store):
@@ -133,7 +136,7 @@ def test_polars_reads_the_folder_as_one_table(store, pattern):
     polars = pytest.importorskip("polars")
     publish(store)
     with store.publication(date(2017, 2, 1)) as unfinished:  # readers are not kept from reading meanwhile
-        unfinished.heldout([heldout()])
+        unfinished.heldout(0, heldout())
         frame = polars.read_parquet(store.root / pattern, hive_partitioning=True)
     assert frame.height == 4
     assert frame["as_of"].unique().to_list() == [date(2017, 1, 31)]
@@ -196,7 +199,7 @@ def test_a_run_that_lacks_published_tickers_does_not_take_them_away(store):
             outcome = publication.commit(fewer, manifest())
         assert outcome.status == status
         if not restate:
-            assert "1 ticker that this run lacks (IBM)" in outcome.message
+            assert "1 ticker that this run does not have (IBM)" in outcome.message
             assert content(store.root) == before
 
 
@@ -207,9 +210,9 @@ def test_a_folder_among_the_temporary_files_stops_no_run(store):
 
 def test_a_manifest_of_another_date_is_not_taken_for_this_ones(store):
     publish(store)
-    other = store.manifest_path(date(2017, 2, 1))
+    other = store.root / paths.manifest(date(2017, 2, 1))
     other.parent.mkdir()
-    other.write_bytes(store.manifest_path(AS_OF).read_bytes())
+    other.write_bytes((store.root / paths.manifest(AS_OF)).read_bytes())
     with pytest.raises(InputError, match="the manifest of 2017-01-31, in the folder of 2017-02-01"):
         store.manifest(date(2017, 2, 1))
 
@@ -223,14 +226,11 @@ def test_a_run_that_fails_changes_nothing(store, error):
     publish(store)
     before = content(store.root)
 
-    def failing():
-        yield heldout()
-        raise error
-
     def run():
         with store.publication(AS_OF) as publication:
             publication.model("shard-0", {"w": np.ones(1)}, {})
-            publication.heldout(failing())
+            publication.heldout(0, heldout())
+            raise error
 
     with pytest.raises(error):
         run()
@@ -275,7 +275,7 @@ def test_hostile_names_stay_inside_and_apart(store):
             publication.model(name, {"w": np.ones(1)}, {"ticker": name})
         publication.commit(forecasts(tickers=HOSTILE), manifest())
     assert {path for path in store.root.parent.rglob("*") if store.root not in path.parents} == around
-    assert len(list(store.folder("models", AS_OF).iterdir())) == len(HOSTILE)
+    assert len(list((store.root / paths.folder("models", AS_OF)).iterdir())) == len(HOSTILE)
     assert pd.read_parquet(store.root / "forecasts")["ticker"].unique().tolist() == HOSTILE
 
 
@@ -283,7 +283,7 @@ def test_hostile_names_stay_inside_and_apart(store):
     "name", ["../x", "scores/../../x", "/etc/x", "scores", "other/x", "scores//x", "scores/\0", ""]
 )
 def test_no_name_leads_out_of_the_store(store, name):
-    with store.lock(), pytest.raises(ValueError, match="no path of the store"):
+    with store.lock(), pytest.raises(ValueError, match="not a path of the store"):
         store.write(name, b"")
 
 
@@ -358,7 +358,7 @@ def test_reading_needs_a_store_and_makes_none(tmp_path):
 
 def test_damaged_forecasts_are_said_to_be(store):
     publish(store)
-    path = store.forecasts_path(AS_OF)
+    path = store.root / paths.forecasts(AS_OF)
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(InputError, match="damaged"):
         store.forecasts(AS_OF)
@@ -376,7 +376,7 @@ def test_the_store_stays_where_it_was_opened(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("as_of", [AS_OF, datetime(2017, 1, 31, 9, 30, tzinfo=UTC), pd.Timestamp("2017-01-31 09:30")])
 def test_a_date_with_a_time_is_its_date(store, as_of):
-    assert store.folder("runs", as_of).name == "as_of=2017-01-31"
+    assert paths.folder("runs", as_of) == "runs/as_of=2017-01-31"
 
 
 def test_strange_folders_are_no_dates(store):
