@@ -272,7 +272,8 @@ class Store:
             raise RuntimeError("a store is changed only under its lock")
         drafts: list[tuple[str, str]] = []
         try:
-            drafts += [(self.place.draft(data), name) for name, data in files.items()]
+            for name, data in files.items():
+                drafts.append((self.place.draft(data), name))
             self.place.publish(drafts)
         except BaseException:
             for draft, _ in drafts:
