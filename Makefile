@@ -1,28 +1,35 @@
-# Everything a day with this project needs. Only Python >= 3.11 and make are asked for; the rest goes into .venv.
-#   make forecast ARGS="--prices my.csv --horizon 3"      PYTHON=python3.12 make test
+# The commands of this project. Python >= 3.11 and make are all that must be installed; the rest goes into .venv.
+#   make forecast ARGS="--prices my.csv --horizon 3"
+#   make test ARGS=tests/ingest/test_dates.py
+#   PYTHON=python3.12 make test
 
 PYTHON ?= python3
 ARGS ?=
 BIN := .venv/bin
+# One process per core, at most four: each may start a Prefect server. ARGS="-n 0" runs the tests in one process.
+PARALLEL := -n auto --maxprocesses 4 --dist worksteal
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt
 
 .DEFAULT_GOAL := help
 .PHONY: help forecast ui test test-all lint format bench clean
 
-help: ## this list
+help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-forecast: .venv/.job ## forecast the sample in data/, and say where it wrote
+forecast: .venv/.job ## forecast the sample in data/, and print where it wrote
 	$(BIN)/python flows/daily_forecast.py $(ARGS)
 
-ui: .venv/.job ## bring up a server, its deployments and a worker on this machine; Ctrl-C takes all down
+ui: .venv/.job ## start a server, its deployments and a worker on this machine; Ctrl-C stops them all
 	$(BIN)/python -m flows.ui $(ARGS)
 
-test: .venv/.test ## the test suite, without what takes long
-	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+test: .venv/.test ## run the tests, without the slow ones; ARGS=tests/ingest/test_dates.py runs one file
+	$(BIN)/python -m pytest $(PARALLEL) -m "not slow" $(ARGS)
 
-test-all: .venv/.test ## the test suite, all of it
-	$(BIN)/python -m pytest $(ARGS)
+test-all: .venv/.test ## run all tests, and report which lines they did not reach
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest $(PARALLEL) $(ARGS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
 
 lint: .venv/.test ## ruff, mypy --strict, the import contract, and pip-audit over the pinned versions
 	$(BIN)/ruff check
@@ -31,21 +38,21 @@ lint: .venv/.test ## ruff, mypy --strict, the import contract, and pip-audit ove
 	$(BIN)/lint-imports
 	$(BIN)/python .ci/audit.py
 
-format: .venv/.test ## put the code into shape
+format: .venv/.test ## format the code, with ruff's fixes
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: .venv/.bench ## measure; the first run makes the peers' own environments under .cache/bench
+bench: .venv/.bench ## run the benchmarks; the first run installs the other libraries under .cache/bench
 	for script in tests/benchmarks/bench_*.py; do $(BIN)/python $$script || exit 1; done
 
-clean: ## remove the environments and caches; data/output stays
-	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks build dist *.egg-info
+clean: ## remove the environments and caches, but not data/output
+	rm -rf .venv .cache .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks build dist *.egg-info
 
 .venv/bin/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, PYTHON=... says which; this is " + sys.version)'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed (choose one with PYTHON=...); this is " + sys.version)'
 	$(PYTHON) -m venv .venv
 
-# A stamp for each set of packages: the job installs no test tool.
+# One stamp per set of packages: the job itself installs no test tool.
 .venv/.job: pyproject.toml constraints.txt | .venv/bin/python
 	$(INSTALL) -e .
 	@touch $@

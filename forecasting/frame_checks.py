@@ -1,4 +1,4 @@
-"""What readers of a table rely on, declared once and checked at the door where the table passes."""
+"""What is relied on in a table, declared once and checked where the table comes in or goes out."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import numpy as np
 import pandas as pd
 import pandera.pandas as pandera
 import pyarrow as pa
+from pandas.api.types import is_datetime64_dtype
 from pandera.errors import SchemaErrors
 
 from forecasting.config import QUANTILE_COLUMNS
+from forecasting.errors import InputError
 
-__all__ = ["PUBLISHED", "check_forecasts"]
+__all__ = ["PRICES", "PUBLISHED", "check_forecasts", "check_prices"]
 
 _QUANTILES = list(QUANTILE_COLUMNS)
 
@@ -22,6 +24,33 @@ def _not_decreasing(rows: pd.DataFrame) -> pd.Series:
 def _finite() -> pandera.Check:
     return pandera.Check(np.isfinite, ignore_na=False, error="a forecast is not finite")
 
+
+def _price() -> pandera.Check:
+    return pandera.Check(lambda prices: (prices > 0) & np.isfinite(prices), error="is not a positive number")
+
+
+def _midnight() -> pandera.Check:
+    return pandera.Check(lambda dates: dates == dates.dt.normalize(), error="has a time of day")
+
+
+PRICES = pandera.DataFrameSchema(
+    {
+        "ticker": pandera.Column(str, pandera.Check.str_length(min_value=1, error="is empty"), coerce=True),
+        # Text is not converted: 01/02/2024 would have to be guessed.
+        "date": pandera.Column(
+            None, [pandera.Check(is_datetime64_dtype, error="is not datetime64 without a zone"), _midnight()]
+        ),
+        **{name: pandera.Column(float, _price(), coerce=True) for name in ("open", "high", "low")},
+        "close": pandera.Column(float, _price(), coerce=True, nullable=True),
+        "volume": pandera.Column(float, coerce=True, nullable=True),
+    },
+    checks=[
+        pandera.Check(lambda rows: rows["high"] >= rows["low"], error="high is below low"),
+        pandera.Check(lambda rows: ~rows.duplicated(["ticker", "date"]), error="a ticker has two rows of this date"),
+    ],
+    strict=True,
+)
+"""The long frame that every later stage takes: one row per ticker and date, prices positive, High not below Low."""
 
 PUBLISHED = pandera.DataFrameSchema(
     {name: pandera.Column(float, _finite(), nullable=True) for name in ("anchor_price", *_QUANTILES)},
@@ -51,3 +80,36 @@ def check_forecasts(table: pa.Table) -> None:
         first = error.failure_cases.drop_duplicates("check")
         broken = [f"{check} ({rows['ticker'][row]})" for check, row in zip(first["check"], first["index"], strict=True)]
         raise ValueError("; ".join(broken)) from None
+
+
+_RULES = {
+    "column_in_dataframe": "a column is missing",
+    "column_in_schema": "there is a column too many",
+    "not_nullable": "is missing",
+    "coerce_dtype": "is not of the right type",
+}
+"""pandera's names of its own checks, in words."""
+
+
+def check_prices(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a sorted copy of a price frame in the form that `PRICES` declares; close and volume are NaN where absent.
+
+    Raises
+    ------
+    InputError
+        When the frame is not of that form; the message names the first row that is not.
+    """
+    absent = {name: np.nan for name in ("close", "volume") if name not in frame.columns}
+    try:
+        checked = PRICES.validate(frame.assign(**absent).reset_index(drop=True), lazy=True)
+    except SchemaErrors as error:
+        first = error.failure_cases.iloc[0]
+        rule = _RULES.get(str(first["check"]).split("(")[0], first["check"])
+        what = f"{first['column']}: {rule}" if first["schema_context"] == "Column" else rule
+        row = "" if pd.isna(first["index"]) else f" in row {first['index']}"
+        raise InputError(
+            f"the price frame is not usable: {what} ({first['failure_case']}{row})",
+            setting="see forecasting.frame_checks.PRICES",
+        ) from None
+    ordered = checked[list(PRICES.columns)].sort_values(["ticker", "date"], ignore_index=True)
+    return ordered.astype({"ticker": "str", "date": "datetime64[s]"})

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
+
+import pandas as pd
 
 from forecasting.config import ForecastConfig
 from forecasting.evaluation.evaluate import Evaluated, evaluate
 from forecasting.features.series import TickerSeries, engineer
 from forecasting.features.windows import group, window
+from forecasting.ingest.latest import shared_day
 from forecasting.ingest.prices import Ingested
 from forecasting.model.training import Progress, train
 from forecasting.publish import Run, collect
@@ -20,13 +24,26 @@ __all__ = ["forecast", "forecast_bytes", "forecast_shard"]
 
 def forecast(
     ingested: Ingested,
-    config: ForecastConfig,
-    as_of: date,
+    config: ForecastConfig | None = None,
+    as_of: date | None = None,
     *,
     progress: Callable[[Progress], None] = lambda _: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Run:
     """Engineer, train and evaluate everything that was read, one shard after the other.
+
+    Parameters
+    ----------
+    ingested
+        The prices, from `read_prices` or `prices_from_frame`.
+    config
+        What to do; the default preset when None.
+    as_of
+        The date of the forecasts; the last date that the tickers share when None. Later rows are not used.
+    progress
+        Called after every epoch.
+    stop
+        Asked after every epoch: True ends the training.
 
     Raises
     ------
@@ -35,6 +52,9 @@ def forecast(
     TrainingStoppedError
         When ``stop`` answers True.
     """
+    config = config or ForecastConfig()
+    as_of = as_of or shared_day(ingested.prices)
+    ingested = replace(ingested, prices=ingested.prices[ingested.prices["date"] <= pd.Timestamp(as_of)])
     engineered = engineer(ingested.prices, config, as_of)
     shards = group(engineered.series, config)
     done = [

@@ -83,8 +83,8 @@ def test_every_requirement_is_pinned_and_inside_its_bounds():
                 for found in further
                 if found.name != "pip" and (found.marker is None or found.marker.evaluate({"extra": extra}))
             ]
-    # And nothing is pinned that nothing needs any more, but for what other versions of Python need.
-    assert PINS.keys() - {name for name, _ in seen} <= {"whenever", "pendulum"}
+    # Nothing is pinned that nothing needs, except for other versions of Python.
+    assert PINS.keys() - {name for name, _ in seen} <= {"async-timeout", "pendulum", "whenever"}
 
 
 def test_constraints_name_versions_and_no_address():
@@ -114,15 +114,16 @@ def test_both_packages_are_importable_from_anywhere(tmp_path):
     assert Path(done.stdout.strip()).parent.name == "forecasting"
 
 
-def test_prefect_reads_the_projects_settings():
+def test_prefect_reads_the_projects_settings(tmp_path):
     code = (
         "from prefect.settings import get_current_settings as get; s = get(); import json;"
         "print(json.dumps([s.server.analytics_enabled, s.server.ephemeral.startup_timeout_seconds,"
         "s.server.services.task_run_recorder.batch_size, s.tasks.default_no_cache,"
         "s.tasks.runner.thread_pool_max_workers, s.results.default_serializer, s.logging.extra_loggers]))"
     )
-    # What stands in the file is meant, not what other tests or the user's shell have put into the environment.
+    # What the file says, not what the user's shell and profile say.
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    clean["PREFECT_HOME"] = str(tmp_path)
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=clean, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == [False, 120, 100, True, 8, "json", ["forecasting", "flows"]]
 

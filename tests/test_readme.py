@@ -14,11 +14,11 @@ import pytest
 
 from flows.options import Options
 from forecasting.config import QUANTILE_COLUMNS
-from forecasting.schemas import FORECASTS, METRICS, parquet_bytes
+from forecasting.schemas import FORECASTS, METRICS, parquet_bytes, read_parquet
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
-SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+NOTEBOOK, *SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
 def test_the_options_table_is_the_list_of_options():
@@ -39,12 +39,20 @@ def test_the_columns_of_metrics_are_all_named():
     assert all(re.search(rf"\b{name}\b", section) for name in METRICS.names)
 
 
-def test_every_file_that_the_tree_names_is_there():
+def test_every_folder_that_the_tree_names_is_there():
     tree = README.split("## The walk of the data")[1].split("\n## ")[0]
-    named = [part for line in tree.splitlines() for part in re.findall(r"[a-z_/]+\.py", line)]
-    assert named
-    places = [ROOT, ROOT / "forecasting", ROOT / "flows"]
-    assert [name for name in named if not any((place / name).is_file() for place in places)] == []
+    named = re.findall(r"^    ([a-z]+/) ", tree, re.MULTILINE)
+    assert {"forecasting/", "flows/", "tests/"} <= set(named)
+    assert [name for name in named if not (ROOT / name).is_dir()] == []
+
+
+def test_the_notebook_example_works(tmp_path):
+    (tmp_path / "data").symlink_to(ROOT / "data")
+    done = _run(NOTEBOOK, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"GOOG\s+2013-03-04", done.stdout)
+    published = read_parquet(tmp_path / "my-store/forecasts/as_of=2013-03-01/forecasts.parquet", FORECASTS)
+    assert published.num_rows == 3
 
 
 def test_pictures_and_linked_files_are_there():
@@ -60,12 +68,15 @@ def test_make_targets_named_are_there():
 @pytest.mark.parametrize("snippet", SNIPPETS, ids=["pandas", "duckdb", "polars"])
 def test_each_way_to_read_the_store_works(snippet, tmp_path):
     _write_two_days(tmp_path / "data" / "output")
-    # In a process of its own, as a reader has it.
-    done = subprocess.run(
-        [sys.executable, "-c", snippet], cwd=tmp_path, env=os.environ, capture_output=True, text=True, check=False
-    )
+    done = _run(snippet, tmp_path)
     assert done.returncode == 0, done.stderr
     assert "GOOG" in done.stdout
+
+
+def _run(snippet: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """In a process of its own, as a reader has it."""
+    command = [sys.executable, "-c", snippet]
+    return subprocess.run(command, cwd=folder, env=os.environ, capture_output=True, text=True, check=False)
 
 
 def _write_two_days(store: Path) -> None:
