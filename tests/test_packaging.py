@@ -119,7 +119,7 @@ def test_prefect_reads_the_projects_settings(tmp_path):
         "from prefect.settings import get_current_settings as get; s = get(); import json;"
         "print(json.dumps([s.server.analytics_enabled, s.server.ephemeral.startup_timeout_seconds,"
         "s.server.services.task_run_recorder.batch_size, s.tasks.default_no_cache,"
-        "s.tasks.runner.thread_pool_max_workers, s.results.default_serializer, s.logging.extra_loggers]))"
+        "s.tasks.runner.thread_pool_max_workers, s.results.default_serializer, sorted(s.logging.extra_loggers)]))"
     )
     # What the file says, not what the user's shell and profile say.
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
