@@ -125,7 +125,7 @@ def test_prefect_reads_the_projects_settings(tmp_path):
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     clean["PREFECT_HOME"] = str(tmp_path)
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=clean, capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout) == [False, 120, 100, True, 8, "json", ["forecasting", "flows"]]
+    assert json.loads(done.stdout) == [False, 120, 100, True, 8, "json", ["flows", "forecasting"]]
 
 
 def test_each_make_target_says_what_it_does():
