@@ -14,7 +14,8 @@ import pytest
 
 from flows.options import Options
 from forecasting.config import QUANTILE_COLUMNS
-from forecasting.schemas import FORECASTS, METRICS, parquet_bytes, read_parquet
+from forecasting.schemas import FORECASTS, METRICS, parquet_bytes
+from forecasting.store.store import Store
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
@@ -51,8 +52,7 @@ def test_the_notebook_example_works(tmp_path):
     done = _run(NOTEBOOK, tmp_path)
     assert done.returncode == 0, done.stderr
     assert re.search(r"GOOG\s+2013-03-04", done.stdout)
-    published = read_parquet(tmp_path / "my-store/forecasts/as_of=2013-03-01/forecasts.parquet", FORECASTS)
-    assert published.num_rows == 3
+    assert Store(tmp_path / "my-store").forecasts(date(2013, 3, 1)).num_rows == 3
 
 
 def test_pictures_and_linked_files_are_there():
