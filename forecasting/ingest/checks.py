@@ -13,6 +13,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from forecasting.ingest.doubts import DOUBTS
 from forecasting.ingest.names import PRICES, Role
 from forecasting.ingest.order import check_days, check_order
 from forecasting.ingest.table import BoolArray, FloatArray, IntArray, Table
@@ -51,6 +52,7 @@ def check_rows(table: Table) -> Verdict:
         _sort,
         _in_scale,
         _snapshot,
+        *DOUBTS,
     )
     for step in steps:
         if len(verdict.table):

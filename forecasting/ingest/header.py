@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 
 from forecasting.errors import InputError
 from forecasting.findings import Finding
+from forecasting.ingest.format import PriceFormat
 from forecasting.ingest.names import PRICES, REQUIRED, Role, is_unit, normalise, rank, split_affix, unmangled
 from forecasting.ingest.numbers import MISSING
 
-__all__ = ["DELIMITERS", "Block", "Header", "ticker_row"]
+__all__ = ["DELIMITERS", "Block", "Header", "is_units_row", "ticker_row"]
 
 DELIMITERS = (",", ";", "\t", "|")
 _NEEDED: frozenset[Role] = frozenset({"open", "high", "low"})
@@ -23,18 +24,34 @@ class Block:
     ticker: str | None
     columns: Mapping[Role, int]
 
+    @property
+    def needed(self) -> list[int]:
+        """The columns of Open, High and Low."""
+        return [at for role, at in self.columns.items() if role in _NEEDED]
+
 
 @dataclass(slots=True)
 class Header:
-    """The cells of a line that may be a header.
+    """The cells of a line that may be a header, and what the format declares of them.
 
-    ``findings`` fills with what is left out for being unclear.
+    ``findings`` fills with what is left out for being unclear, ``rivals`` with the columns that could be a role's, too.
     """
 
     cells: Sequence[str]
     file: str
     line: int
+    format: PriceFormat
     findings: list[Finding] = field(default_factory=list)
+    rivals: dict[Role, list[int]] = field(default_factory=dict)
+
+    def rank(self, role: Role, index: int) -> int | None:
+        """How sure a column bears a role's name; what is declared is surest, and every other column is none then."""
+        cell, declared = self.cells[index], self.format.columns
+        if role in declared:
+            return 0 if cell.strip() == declared[role].strip() else None
+        if cell.strip() in self.format.ignore or cell.strip() in declared.values():
+            return None
+        return rank(role, cell)
 
     def blocks(self, tickers: Sequence[str] | None) -> list[Block]:
         """Group the price columns by ticker; nothing when Open, High and Low are not all there.
@@ -66,19 +83,20 @@ class Header:
         Close and Volume, which can be done without, a finding.
         """
         out = set(taken)
-        ranks = {
-            i: place for i, cell in enumerate(self.cells) if i not in out and (place := rank(role, cell)) is not None
-        }
+        ranks = {i: place for i in range(len(self.cells)) if i not in out and (place := self.rank(role, i)) is not None}
         surest = [index for index, place in ranks.items() if place == min(ranks.values())]
         exact = [index for index in surest if unmangled(self.cells[index]).casefold() == role]
         if len(surest) < 2 or len(exact) == 1:
-            return next(iter(exact or surest), None)
+            picked = next(iter(exact or surest), None)
+            self.rivals[role] = [index for index in ranks if index != picked]
+            return picked
         named = " and ".join(f"{index + 1} ({self.cells[index]!r})" for index in surest)
         if role in {"close", "volume"}:
             what = f"line {self.line}: columns {named} could both be {role.capitalize()}; neither is used"
             self.findings.append(Finding("", "warning", what))
             return None
-        raise InputError(f"columns {named} could both be {role.capitalize()}", file=self.file, line=self.line)
+        what = f"columns {named} could both be {role.capitalize()}"
+        raise InputError(what, file=self.file, line=self.line, setting=f"set columns.{role} in a format file")
 
     def refuse_split_again(self, delimiter: str) -> None:
         """Refuse a whole header inside one cell: the file was split a second time, by another delimiter."""
@@ -91,7 +109,7 @@ class Header:
 
     def _block(self, ticker: str | None, among: Iterable[int]) -> Block | None:
         taken = set(range(len(self.cells))) - set(among)
-        if not all(any(rank(role, self.cells[i]) is not None for i in among) for role in _NEEDED):
+        if not all(any(self.rank(role, i) is not None for i in among) for role in _NEEDED):
             return None
         columns: dict[Role, int] = {}
         for role in PRICES:
@@ -123,6 +141,14 @@ def ticker_row(cells: Sequence[str], above: Sequence[str], below: Sequence[str])
         if named and all(_is_word(row[index]) for index in columns):
             return [cell if index in columns else "" for index, cell in enumerate(row)], under
     return None
+
+
+def is_units_row(row: Sequence[str], width: int) -> bool:
+    """Whether a row under the header says in which units the columns are: no digit, no date, mostly units."""
+    said = [cell for cell in row if cell]
+    if not said or len(row) > width or any(c.isdigit() for cell in said for c in cell):
+        return False
+    return sum(map(is_unit, said)) * 2 > len(said)
 
 
 def _is_word(cell: str) -> bool:

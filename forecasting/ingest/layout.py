@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from forecasting.errors import InputError
 from forecasting.findings import Finding
-from forecasting.ingest.header import DELIMITERS, Block, Header, ticker_row
-from forecasting.ingest.names import REQUIRED, normalise, rank
+from forecasting.ingest.format import PriceFormat
+from forecasting.ingest.header import DELIMITERS, Block, Header, is_units_row, ticker_row
+from forecasting.ingest.names import REQUIRED, Role, normalise, rank
+from forecasting.ingest.table import where
 from forecasting.ingest.text import Text
 
 __all__ = ["MERGE_MARKERS", "Block", "Layout", "find_layout", "split_line"]
@@ -23,6 +25,10 @@ _PREAMBLE = 30
 """A header is looked for in so many first lines; titles and notes before it are left out and told."""
 _EASTERN = re.compile("[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7a3]")
 """Japanese, Chinese and Korean."""
+_OTHER_EPOCHS = re.compile("[\u0600-\u06ff\u0e00-\u0e7f\u4e00-\u9fff]")
+"""Arabic, Thai and Chinese: years may be counted from the Hijra, from Buddha, or from the founding of a republic."""
+_OUR_EPOCH = re.compile("[\u5024\u76d8\u3040-\u30ff\uac00-\ud7a3]")
+"""What only Japanese, Korean and the mainland's Chinese write, where two digits are those of our own years."""
 _UNNAMED = frozenset({"", "index", "unnamed 0"})
 """What the first column is called when it is a data frame's index."""
 
@@ -49,6 +55,8 @@ class Layout:
         The price columns; several only in files that put tickers side by side.
     width
         Fields up to the last that has a name.
+    rivals
+        Other columns that could be a role's, by role.
     findings
         What was left out before the header, or for being unclear.
     """
@@ -62,7 +70,8 @@ class Layout:
     loose_date: bool
     blocks: tuple[Block, ...]
     width: int
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[Finding, ...]
+    rivals: Mapping[Role, Sequence[int]]
 
     @property
     def plain_points(self) -> bool:
@@ -70,6 +79,12 @@ class Layout:
         columns = self.blocks[0].columns
         english = all(role in self.header[columns[role]].casefold() for role in ("open", "high", "low"))
         return english or any(_EASTERN.search(name) for name in self.header)
+
+    @property
+    def foreign_years(self) -> bool:
+        """Whether years of two digits may, under such a header, be counted from another epoch."""
+        header = "".join(self.header)
+        return _OTHER_EPOCHS.search(header) is not None and not _OUR_EPOCH.search(header)
 
     @property
     def usual_marks(self) -> str:
@@ -88,10 +103,11 @@ class Layout:
 
 
 class _Line(NamedTuple):
-    """A line of the file's beginning; ``end`` is the byte after it."""
+    """A line of the file's beginning, from byte ``start`` to before byte ``end``."""
 
     number: int
     text: str
+    start: int
     end: int
 
 
@@ -110,7 +126,7 @@ def split_line(line: str, delimiter: str) -> list[str] | None:
     return [field.strip() for field in fields]
 
 
-def find_layout(text: Text) -> Layout:
+def find_layout(text: Text, format_: PriceFormat) -> Layout:
     """Find the header and what its columns are.
 
     Raises
@@ -118,25 +134,40 @@ def find_layout(text: Text) -> Layout:
     InputError
         When no line can be the header, a needed column is missing, or two columns could be the same thing.
     """
-    lines = list(_head(text))
-    delimiters: Sequence[str] = DELIMITERS
+    lines = [line for line in _head(text, format_.skip_lines) if line.number > format_.skip_lines]
+    if not lines:
+        raise InputError("no rows of data", file=text.file)
+    delimiters: Sequence[str] = DELIMITERS if format_.delimiter is None else (format_.delimiter,)
     first = lines[0].text.strip().casefold()
     if first.startswith("sep=") and len(first) == len("sep=") + 1:
         delimiters = (first[-1],)
         lines = lines[1:]
+    if format_.header is not None:
+        return _declared_header(text, lines, format_, delimiters)
     for place, line in enumerate(lines):
         for delimiter in delimiters:
             cells = split_line(line.text, delimiter)
             if cells is not None and len(cells) >= len(REQUIRED):
-                layout = _read_header(text, lines, place, cells, delimiter)
+                layout = _read_header(text, lines, place, cells, delimiter, format_)
                 if layout is not None:
                     return layout
     raise _no_header(text, lines, delimiters)
 
 
-def _head(text: Text) -> Iterator[_Line]:
+def _declared_header(text: Text, lines: Sequence[_Line], format_: PriceFormat, delimiters: Sequence[str]) -> Layout:
+    """Give the layout of a file whose columns' names the format declares; a line of names there may be is a row."""
+    names = list(format_.header or ())
+    delimiter = max(delimiters, key=lines[0].text.count)
+    above = _Line(lines[0].number - 1, "", lines[0].start, lines[0].start)
+    layout = _read_header(text, [above, *lines], 0, names, delimiter, format_)
+    if layout is None:
+        raise InputError(f"the declared header {', '.join(names)} has no Open, High and Low", file=text.file)
+    return layout
+
+
+def _head(text: Text, skip: int) -> Iterator[_Line]:
     start = number = found = 0
-    while start < len(text.data) and found < _PREAMBLE:
+    while start < len(text.data) and found < _PREAMBLE + skip:
         end = text.data.find(b"\n", start)
         end = len(text.data) if end < 0 else end + 1
         number += 1
@@ -145,61 +176,71 @@ def _head(text: Text) -> Iterator[_Line]:
             raise InputError("a merge conflict's marker", file=text.file, line=number)
         if line.strip():
             found += 1
-            yield _Line(number, line, end)
+            yield _Line(number, line, start, end)
         start = end
 
 
-def _read_header(text: Text, lines: Sequence[_Line], place: int, cells: list[str], delimiter: str) -> Layout | None:
+def _read_header(  # noqa: PLR0917 - a line, and what is around it
+    text: Text, lines: Sequence[_Line], place: int, cells: list[str], delimiter: str, format_: PriceFormat
+) -> Layout | None:
     """Give the layout, if this line is a header and its columns suffice; None when it is no header."""
     line = lines[place]
     under = [split_line(one.text, delimiter) or [] for one in lines[place + 1 : place + 3]]
     above = (split_line(lines[place - 1].text, delimiter) or []) if place else []
     tickers, below = ticker_row(cells, above, under[0] if under else []) or (None, False)
-    header = Header(cells, text.file, line.number)
+    header = Header(cells, text.file, line.number, format_)
     blocks = header.blocks(tickers)
     if not blocks:
         return None
     header.refuse_split_again(delimiter)
-    # Under the header there may be a row of tickers, and one that only names the index.
+    # Under the header there may be a row of tickers, one that only names the index, and one of units.
     names = int(below)
     index_name = under[names] if len(under) > names else []
     if index_name and rank("date", index_name[0]) is not None and not any(index_name[1:]):
         names += 1
+    units = len(under) > names and is_units_row(under[names], len(cells))
     taken = {column for block in blocks for column in block.columns.values()}
     date = header.pick("date", taken)
     ticker = header.pick("ticker", taken if date is None else taken | {date})
     by_place = names > int(below) or normalise(cells[0]) in _UNNAMED
-    loose = date is None and by_place and ticker != 0 and 0 not in taken
+    loose = date is None and by_place and ticker != 0 and 0 not in taken and "date" not in format_.columns
     if loose:
         date = 0
+    found = ", ".join(cell for cell in cells if cell)
+    for role, name in format_.columns.items():
+        if (ticker if role == "ticker" else date if role == "date" else blocks[0].columns.get(role)) is None:
+            what = f"there is no column {name}, which the format declares as {role.capitalize()} (found {found})"
+            raise InputError(what, file=text.file, line=line.number)
     if date is None:
-        found = ", ".join(cell for cell in cells if cell)
-        raise InputError(f"Date is missing (found {found})", file=text.file, line=line.number)
-    preamble = lines[: place - 1] if tickers and not below else lines[:place]
+        setting = "set columns.date in a format file"
+        raise InputError(f"Date is missing (found {found})", file=text.file, line=line.number, setting=setting)
+    left_out = [*(lines[: place - 1] if tickers and not below else lines[:place])]
+    left_out += [lines[place + names + 1]] if units else []
     return Layout(
         delimiter=delimiter,
         header=tuple(cells),
         line=line.number,
-        start=lines[place + names].end,
+        start=lines[place + names + units].end,
         date=date,
         ticker=ticker,
         loose_date=loose,
         blocks=tuple(blocks),
         width=max(index for index, cell in enumerate(cells) if cell or index == date) + 1,
-        findings=(*_told_preamble(preamble), *header.findings),
+        findings=(*_told_preamble(left_out), *header.findings),
+        rivals=header.rivals,
     )
 
 
 def _told_preamble(lines: Sequence[_Line]) -> tuple[Finding, ...]:
     if not lines:
         return ()
-    where = f"line {lines[0].number}" if len(lines) == 1 else f"lines {lines[0].number}-{lines[-1].number}"
-    return (Finding("", "set_aside", f"{where}: text before the header was left out"),)
+    what = f"{where([line.number for line in lines])}: text above the rows was left out"
+    return (Finding("", "set_aside", what),)
 
 
 def _no_header(text: Text, lines: Sequence[_Line], delimiters: Sequence[str]) -> InputError:
     """Say what is missing on the line that looks most like a header, or that there is no header at all."""
-    best, hits = (lines[0], list[str]()) if lines else (_Line(1, "", 0), list[str]()), 0
+    best, hits = (lines[0], list[str]()) if lines else (_Line(1, "", 0, 0), list[str]()), 0
     for line in lines:
         for delimiter in delimiters:
             cells = split_line(line.text, delimiter) or []
@@ -210,9 +251,10 @@ def _no_header(text: Text, lines: Sequence[_Line], delimiters: Sequence[str]) ->
     if not hits:
         shown = line.text if len(line.text) <= 60 else line.text[:57] + "..."
         what = f"no header: expected names such as Date, Open, High, Low, found {shown!r}"
-        return InputError(what, file=text.file, line=line.number)
+        return InputError(what, file=text.file, line=line.number, setting="set header in a format file")
     missing = [role.capitalize() for role in REQUIRED if not any(rank(role, cell) is not None for cell in cells)]
     found = ", ".join(cell for cell in cells if cell)
     columns = " and ".join([", ".join(missing[:-1]), missing[-1]]) if len(missing) > 1 else "".join(missing)
     what = f"{columns} {'are' if len(missing) > 1 else 'is'} missing" if missing else "not every ticker has all columns"
-    return InputError(f"{what} (found {found})", file=text.file, line=line.number)
+    setting = "set columns in a format file" if len(missing) < len(REQUIRED) else None
+    return InputError(f"{what} (found {found})", file=text.file, line=line.number, setting=setting)

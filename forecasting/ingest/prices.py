@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,7 @@ from forecasting.errors import InputError
 from forecasting.findings import Finding
 from forecasting.ingest.checks import check_rows
 from forecasting.ingest.files import find_files, ticker_of
+from forecasting.ingest.format import DateOrder, DecimalMark, PriceFormat
 from forecasting.ingest.latest import FAR, last_dates, shared_day
 from forecasting.ingest.layout import Layout, find_layout
 from forecasting.ingest.names import PRICES
@@ -83,8 +84,9 @@ def read_prices(
     as_of: date | None = None,
     shared: bool = False,
     tickers: Collection[str] | None = None,
-    date_order: Literal["auto", "dmy", "mdy", "ymd"] = "auto",
-    decimal: Literal["auto", "point", "comma"] = "auto",
+    date_order: DateOrder = "auto",
+    decimal: DecimalMark = "auto",
+    format: PriceFormat | Mapping[str, Any] | None = None,  # noqa: A002 - as the option is called
 ) -> Ingested:
     """Read daily prices from one CSV, a folder of them, a glob, or several of these.
 
@@ -104,6 +106,8 @@ def read_prices(
         The order of day, month and year where they are numbers; ``auto`` lets each file's column decide.
     decimal
         The decimal mark; ``auto`` lets each file decide.
+    format
+        What is declared about the files; the rest each file decides.
 
     Returns
     -------
@@ -119,8 +123,7 @@ def read_prices(
     options = Options(
         last_day=None if as_of is None else _number(as_of),
         tickers=None if tickers is None else frozenset(tickers),
-        date_order=date_order,
-        decimal=decimal,
+        format=PriceFormat.model_validate(format or {}).with_options(date_order, decimal),
     )
     files = find_files(source)
     reading = _read(files, options)
@@ -169,7 +172,7 @@ class _Reading:
         try:
             raw = read_raw(path)
             self._inputs.append(InputFile(file, raw.sha256, raw.size))
-            text, layout = _understand(raw.data, file)
+            text, layout = _understand(raw.data, file, self._options.format)
             found = read_table(text, layout, ticker_of(path), self._options)
         except InputError as error:
             if not self._inputs or self._inputs[-1].path != file:
@@ -274,12 +277,13 @@ class _Reading:
         return InputError(f"there are no rows{until}", file=files[0].path if len(files) == 1 else None)
 
 
-def _understand(data: bytes, file: str) -> tuple[Text, Layout]:
+def _understand(data: bytes, file: str, format_: PriceFormat) -> tuple[Text, Layout]:
     """Find the text and its layout, in the first encoding under which the header can be read."""
     first: InputError | None = None
-    for text in decode(data, file):
+    for text in decode(data, file, format_.encoding):
         try:
-            return text, find_layout(text)
+            text = text.without_footer(format_.skip_footer)  # noqa: PLW2901 - the same text, without its footer
+            return text, find_layout(text, format_)
         except InputError as error:
             first = first or error
     if first is None:

@@ -5,24 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from forecasting.errors import InputError
 from forecasting.findings import Finding
+from forecasting.ingest.format import PriceFormat
 from forecasting.ingest.names import Role
 
 __all__ = [
     "BoolArray",
-    "Broken",
     "FloatArray",
     "IntArray",
     "Options",
     "Problem",
     "ReadFile",
-    "Source",
     "Table",
     "spans",
     "where",
@@ -35,7 +33,7 @@ IntArray = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the reader was told.
+    """What the reader is asked for.
 
     Attributes
     ----------
@@ -43,49 +41,13 @@ class Options:
         Rows after it (days since 1970-01-01) are set aside before any other check.
     tickers
         Only these; all when None.
-    date_order, decimal
-        How dates and numbers are to be read; ``auto`` lets the file decide.
+    format
+        What is declared about the files.
     """
 
     last_day: int | None = None
     tickers: frozenset[str] | None = None
-    date_order: Literal["auto", "dmy", "mdy", "ymd"] = "auto"
-    decimal: Literal["auto", "point", "comma"] = "auto"
-
-
-class Broken(NamedTuple):
-    """A row that is not whole: its line, its fields as far as they go, and what is wrong."""
-
-    line: int
-    cells: Sequence[str]
-    what: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Source:
-    """Rows of a file, split into fields, their prices not yet looked at.
-
-    Attributes
-    ----------
-    tickers, ticker_codes
-        The distinct texts of the ticker column, and each row's index into them.
-    dates, date_codes
-        The same of the date column.
-    lines
-        Gives the rows' line numbers; asked only when there is something to tell.
-    broken
-        Rows that could not be split; they are in none of the above.
-    findings
-        What was left out.
-    """
-
-    tickers: Sequence[str]
-    ticker_codes: IntArray
-    dates: Sequence[str]
-    date_codes: IntArray
-    lines: Callable[[], IntArray]
-    broken: Sequence[Broken] = ()
-    findings: Sequence[Finding] = ()
+    format: PriceFormat = field(default_factory=PriceFormat)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +93,10 @@ class Table:
         The columns' names in the file, by role.
     numeric_dates
         Day and month are numbers whose order had to be decided.
+    unsure
+        Why the dates may be of other days than they seem; empty where they are plainly dates.
+    weekdays
+        The weekdays on which the market trades, 0 for Monday, where that is declared.
     """
 
     tickers: Sequence[str]
@@ -140,6 +106,8 @@ class Table:
     lines: Callable[[], IntArray]
     names: Mapping[Role, str]
     numeric_dates: bool = False
+    unsure: str = ""
+    weekdays: frozenset[int] | None = None
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -162,6 +130,33 @@ class Table:
         return self.take(np.flatnonzero(~out[self.codes])) if out.any() else self
 
 
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """How a file was read.
+
+    Attributes
+    ----------
+    columns
+        The columns that were read, by role (those of the first ticker, where tickers are side by side).
+    ignored
+        The columns that were not.
+    dates
+        The dates' format in words.
+    clock
+        Whether times of day were dropped.
+    decimal, delimiter, encoding
+        How numbers, fields and characters are written.
+    """
+
+    columns: Mapping[str, str]
+    ignored: Sequence[str]
+    dates: str
+    clock: bool
+    decimal: str
+    delimiter: str
+    encoding: str
+
+
 @dataclass
 class ReadFile:
     """What was read of one file: a table for each block of columns, what is wrong, and what must be told."""
@@ -169,6 +164,7 @@ class ReadFile:
     tables: list[Table] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
+    decided: Decided | None = None
 
 
 def spans(lines: Iterable[int], most: int = 6) -> str:

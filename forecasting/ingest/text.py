@@ -5,8 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,14 +13,10 @@ from numpy.typing import NDArray
 from forecasting.errors import InputError
 from forecasting.ingest.raw import looks_utf16
 
-__all__ = ["LATIN_ENCODINGS", "LEGACY_ENCODINGS", "Text", "decode"]
+__all__ = ["Text", "decode"]
 
-LEGACY_ENCODINGS = (
-    "cp1252", "cp932", "euc_jp", "cp949", "gb18030", "big5", "cp1251", "cp1250", "cp1254", "mac_roman", "cp850",
-)  # fmt: skip
-"""Tried, in this order, when a file is no UTF-8: the first under which the header can be read is taken."""
-LATIN_ENCODINGS = frozenset({"cp1252", "cp1250", "cp1254", "mac_roman", "cp850"})
-"""Of these, the ones that a header can hardly tell apart."""
+_LEGACY = ("cp1252", "cp932", "cp949", "gb18030", "cp1251")
+"""Tried, in this order, when a file is not UTF-8: the first under which the header can be read is taken."""
 
 _JSON = re.compile(rb"\s*[\[{]")
 _MARKUP = re.compile(
@@ -49,20 +44,12 @@ class Text:
     file: str
     encoding: str
 
-    def lines(self, start: int = 0) -> Iterator[tuple[int, str]]:
-        """Line numbers, from 1, with their text, from byte ``start`` (which must begin a line) on."""
-        number = self.data.count(b"\n", 0, start) + 1
-        while start < len(self.data):
-            end = self.data.find(b"\n", start)
-            end = len(self.data) if end < 0 else end
-            yield number, self.data[start:end].decode()
-            number += 1
-            start = end + 1
-
-    @cached_property
-    def quoted(self) -> bool:
-        """Whether there is a quotation mark anywhere."""
-        return b'"' in self.data
+    def without_footer(self, lines: int) -> Text:
+        """Leave out so many lines at the end."""
+        if not lines:
+            return self
+        kept = self.data.rstrip(b"\n").split(b"\n")[:-lines]
+        return replace(self, data=b"\n".join([*kept, b""]))
 
     def line_numbers(self, start: int) -> NDArray[np.int64]:
         """Give the numbers of the non-empty lines from byte ``start`` on."""
@@ -75,7 +62,7 @@ class Text:
         return np.flatnonzero(widths > 1).astype(np.int64) + first
 
 
-def decode(data: bytes, file: str) -> Iterator[Text]:
+def decode(data: bytes, file: str, declared: str | None = None) -> Iterator[Text]:
     """Give the texts that the bytes may be, the most likely first; UTF-8 and UTF-16 leave no other choice.
 
     Raises
@@ -83,20 +70,21 @@ def decode(data: bytes, file: str) -> Iterator[Text]:
     InputError
         When the bytes are no text at all, or a text that is plainly not a CSV.
     """
-    if looks_utf16(data[:4096]):
+    if declared is not None:
+        if (text := _recode(data, declared)) is None:
+            raise InputError(f"the text is not {declared}, as the format declares", file=file)
+        yield _finish(text, file, declared)
+    elif looks_utf16(data[:4096]):
         yield _finish(_utf16(data, file), file, "utf-16")
-        return
-    if data.isascii():
-        yield _finish(data, file, "ascii")
-        return
-    if (text := _recode(data, "utf-8")) is not None:
+    elif (text := _recode(data, "utf-8")) is not None:
         yield _finish(text, file, "utf-8")
-        return
-    for encoding in LEGACY_ENCODINGS:
-        if (text := _recode(data, encoding)) is not None:
-            yield _finish(text, file, encoding)
-    line = next(number for number, one in enumerate(data.split(b"\n"), 1) if _recode(one, "utf-8") is None)
-    raise InputError("the text is no UTF-8, and under no other encoding has it a header", file=file, line=line)
+    else:
+        for encoding in _LEGACY:
+            if (text := _recode(data, encoding)) is not None:
+                yield _finish(text, file, encoding)
+        line = next(number for number, one in enumerate(data.split(b"\n"), 1) if _recode(one, "utf-8") is None)
+        what = "the text is not UTF-8, and under none of the common encodings it has a header"
+        raise InputError(what, file=file, line=line, setting="set encoding in a format file")
 
 
 def _utf16(data: bytes, file: str) -> bytes:
@@ -109,6 +97,8 @@ def _utf16(data: bytes, file: str) -> bytes:
 
 def _recode(data: bytes, encoding: str) -> bytes | None:
     """Turn bytes into UTF-8, a piece at a time: a large text is never held as characters. None when they do not fit."""
+    if encoding == "utf-8" and data.isascii():
+        return data
     decoder = codecs.getincrementaldecoder(encoding)()
     pieces = []
     try:

@@ -11,11 +11,16 @@ from forecasting.findings import Finding
 from forecasting.ingest.names import Role
 from forecasting.ingest.table import BoolArray, FloatArray, IntArray, Problem, Table, where
 
-__all__ = ["Verdict", "number", "sort_index"]
+__all__ = ["Verdict", "is_rare", "number", "sort_index"]
 
-_MANY = 200
-_RARE = 0.005
+_MANY = 100
+_RARE = 0.01
 """Among many rows, up to this share of impossible ones are slips of a long history, not the mark of a bad file."""
+
+
+def is_rare(count: int, rows: float) -> bool:
+    """Whether so many slips among so many rows are those of a long history, and may be set aside."""
+    return 0 < count <= _RARE * rows and rows >= _MANY
 
 
 @dataclass
@@ -26,17 +31,21 @@ class Verdict:
     problems: list[Problem] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
 
-    def refuse(self, rows: BoolArray, what: Callable[[int], str], role: Role | None = None) -> None:
+    def refuse(
+        self, rows: BoolArray, what: str | Callable[[int], str], role: Role | None = None, setting: str | None = None
+    ) -> None:
         """Make the marked rows a problem of each ticker they belong to, and take those tickers out.
 
-        ``what`` writes the message of the first row, by its index.
+        ``what`` is the message, or writes that of the first row, by its index.
         """
         if not rows.any():
             return
         table = self.table
         name = table.names.get(role) if role else None
         bad = self._by_ticker(rows)
-        self.problems += [Problem(what(first), lines, name, table.tickers[code]) for code, first, lines in bad]
+        for code, first, lines in bad:
+            said = what if isinstance(what, str) else what(first)
+            self.problems.append(Problem(said, lines, name, table.tickers[code], setting))
         self.table = table.without(code for code, _, _ in bad)
 
     def refuse_unless_rare(self, rows: BoolArray, what: Callable[[int], str], role: Role) -> None:

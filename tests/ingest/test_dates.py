@@ -9,16 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forecasting.ingest.dates import NO_DATE, UndecidedDatesError, centuries, read_dates
+from forecasting.ingest.dates import NO_DATE, UndecidedDatesError, read_dates, unknown_clock
+from forecasting.ingest.format import PriceFormat
 
 EPOCH = date(1970, 1, 1)
 
 
-def read(*texts: str, order: str = "auto", loose: bool = False) -> list[date | None]:
-    column = read_dates(texts, lambda: np.arange(len(texts)), order=order, loose=loose)
-    days = column.days
-    if column.short_years:
-        days = centuries(days)
+def read(*texts: str, loose: bool = False, **declared: object) -> list[date | None]:
+    format_ = PriceFormat.model_validate(declared)
+    days = read_dates(texts, lambda: np.arange(len(texts)), format_, loose=loose).days
     return [None if day == NO_DATE else EPOCH + timedelta(days=int(day)) for day in days]
 
 
@@ -33,7 +32,7 @@ def read(*texts: str, order: str = "auto", loose: bool = False) -> list[date | N
         "31 janv. 2024",
         "31 de jan. de 2024", "31 enero 2024", "31 stycznia 2024", "31 Oca 2024", "31 янв 2024",
         "2024年1月31日", "2024年01月31日",
-        "2024년 1월 31일", "2024. 1. 31.", "2024- 01- 31", "2024/01/31(水)", "113/01/31", "45322", "45322.00",
+        "2024년 1월 31일", "2024. 1. 31.", "2024- 01- 31", "2024/01/31(水)", "45322", "45322.00",
         "1706659200",
         "1706659200000", "1706659200000000000", "2024-Jan-31", "01/31/24",
     ],
@@ -66,8 +65,8 @@ def test_undecidable_order_names_the_option() -> None:
     with pytest.raises(UndecidedDatesError) as caught:
         read("01/02/2024", "01/03/2024")
     assert caught.value.setting == "set --date-order dmy or mdy"
-    assert read("01/02/2024", order="dmy") == [date(2024, 2, 1)]
-    assert read("01/02/2024", order="mdy") == [date(2024, 1, 2)]
+    assert read("01/02/2024", date_order="dmy") == [date(2024, 2, 1)]
+    assert read("01/02/2024", date_order="mdy") == [date(2024, 1, 2)]
 
 
 def test_dates_that_are_the_same_either_way_need_no_order() -> None:
@@ -82,21 +81,74 @@ def test_two_orders_in_one_column_are_refused() -> None:
 def test_two_digit_years_first_or_last_follow_from_the_run_of_days() -> None:
     assert read("20/12/21", "21/12/21", "22/12/21")[0] == date(2021, 12, 20)
     assert read("21/12/20", "21/12/21", "21/12/22")[0] == date(2021, 12, 20)
-    assert read("240130", "240131", "240201") == [date(2024, 1, 30), date(2024, 1, 31), date(2024, 2, 1)]
+
+
+def test_six_digits_are_undecided_until_their_format_is_declared() -> None:
+    with pytest.raises(UndecidedDatesError) as caught:
+        read("240130", "240131", "240201")
+    assert "date_format" in str(caught.value.setting)
+    assert read("240130", "240201", date_format="%y%m%d") == [date(2024, 1, 30), date(2024, 2, 1)]
+
+
+@pytest.mark.parametrize(
+    ("texts", "declared", "day"),
+    [
+        (["99/01/04"], {"date_order": "ymd", "add_years": 1911}, date(2010, 1, 4)),
+        (["113/01/05"], {"date_order": "ymd", "add_years": 1911}, date(2024, 1, 5)),
+        (["02/01/63"], {"date_order": "dmy", "add_years": 1957}, date(2020, 1, 2)),
+        (["02/01/2563"], {"date_order": "dmy", "add_years": -543}, date(2020, 1, 2)),
+        (["1/2/30", "1/13/30"], {"add_years": 1900}, date(1930, 1, 2)),
+        (["02.01.30"], {"date_format": "%d.%m.%y", "add_years": 1900}, date(1930, 1, 2)),
+        (["43832"], {"date_format": "excel"}, date(2020, 1, 2)),
+        (["1577923200"], {"epoch": "s"}, date(2020, 1, 2)),
+        (["-7948800000", "-7862400000"], {}, date(1969, 10, 1)),
+        (["1730419200000", "1730505600000", "1737072000000000"], {}, date(2024, 11, 1)),
+        (["1607585400"], {"zone": "Asia/Tokyo", "session_opens": "16:30"}, date(2020, 12, 11)),
+        (["1607671800"], {"zone": "Asia/Tokyo", "session_opens": "16:30"}, date(2020, 12, 14)),
+        (["2023-03-12T23:00:00Z"], {"zone": "Australia/Sydney"}, date(2023, 3, 13)),
+        (["2001-02-08T23:00:00Z"], {"zone": "America/Chicago", "session_opens": "17:00"}, date(2001, 2, 9)),
+        (["20121217 00:00:00 US/Eastern"], {}, date(2012, 12, 17)),
+    ],
+)
+def test_declared_formats_eras_and_zones(texts: list[str], declared: dict[str, object], day: date) -> None:
+    assert read(*texts, **declared)[0] == day
+
+
+@pytest.mark.parametrize(
+    ("clocks", "known"),
+    [
+        (["13:30", "14:30"], True),
+        (["04:00", "05:00"], True),
+        (["00:00"], True),
+        (["01:30"], True),
+        (["23:59"], True),
+        (["23:00", "00:00"], False),
+        (["22:00"], False),
+        (["07:30"], False),
+        (["07:00", "08:00"], False),
+        (["15:00"], False),
+    ],
+)
+def test_date_of_an_instant_is_known_only_where_no_session_of_the_next_day_can_have_begun(
+    clocks: list[str], known: bool
+) -> None:
+    texts = [f"2024-01-{8 + at:02d}T{clock}:00Z" for at, clock in enumerate(clocks)]
+    column = read_dates(texts, lambda: np.arange(len(texts)))
+    unknown = unknown_clock(column, texts, range(len(texts)))
+    assert (unknown is None) == known
+    if unknown is not None:
+        assert "zone" in str(unknown.setting)
+
+
+def test_local_clocks_are_of_their_day_unless_they_are_late() -> None:
+    for clock, known in (("09:30", True), ("16:00", True), ("17:00", False), ("22:00", False)):
+        texts = [f"2024-01-08 {clock}:00"]
+        assert (unknown_clock(read_dates(texts, lambda: np.arange(1)), texts, [0]) is None) == known
 
 
 def test_serial_numbers_are_no_dates_in_a_column_that_does_not_say_so() -> None:
     assert read("42738", "42739", loose=True) == [None, None]
     assert read("42738", "42739") == [date(2017, 1, 3), date(2017, 1, 4)]
-
-
-def test_century_follows_from_the_sequence() -> None:
-    years = [24, 23, 10, 1, 0, 99, 85, 75, 62]
-    assert [when.year for when in read(*(f"01/31/{year:02d}" for year in years))] == [
-        2024, 2023, 2010, 2001, 2000, 1999, 1985, 1975, 1962,
-    ]  # fmt: skip
-    assert [when.year for when in read("01/31/30", "01/31/49", "01/31/62")] == [1930, 1949, 1962]
-    assert [when.year for when in read("01/31/62", "01/31/68")] == [1962, 1968]
 
 
 FORMATS = [
@@ -108,7 +160,6 @@ FORMATS = [
     "%d-%b-%Y",
     "%b %d, %Y",
     "%m/%d/%y",
-    "%d%m%y",
     "%y/%m/%d",
 ]
 

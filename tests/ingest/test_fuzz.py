@@ -255,7 +255,7 @@ def damage_short(random: Random, row: list[str], style: Style) -> list[str]:
 
 def damage_date(random: Random, row: list[str], style: Style) -> list[str]:
     column = style.columns.index("date")
-    values = ["16:00", "yesterday", "2024-02-31", "99/99/9999", "2204-01-05", "0", "Total", ""]
+    values = ["16:00", "yesterday", "2024-02-31", "99/99/9999", "2204-01-05", "0", "Totals?", ""]
     return [*row[:column], random.choice(values), *row[column + 1 :]]
 
 

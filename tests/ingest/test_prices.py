@@ -17,12 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from forecasting.errors import InputError
-from forecasting.ingest.checks import check_rows
-from forecasting.ingest.layout import find_layout
 from forecasting.ingest.prices import Ingested, read_prices
-from forecasting.ingest.reader import read_table
-from forecasting.ingest.table import Options
-from forecasting.ingest.text import decode
 
 DIRTY = Path(__file__).resolve().parents[3] / "shared" / "dirty_prices"
 HEADER = "Date,Open,High,Low,Close,Volume"
@@ -348,10 +343,10 @@ def test_rare_slips_of_a_long_history_are_set_aside_and_told(tmp_path: Path) -> 
 
 def test_slips_that_are_not_rare_refuse_the_ticker(tmp_path: Path) -> None:
     rows = lines(600)
-    for at in range(0, 600, 100):
+    for at in range(0, 600, 50):
         day, opened, high, low, close, volume = rows[at].split(",")
         rows[at] = f"{day},{opened},{low},{high},{close},{volume}"
-    with pytest.raises(InputError, match=r"below Low .*lines 2, 102, 202"):
+    with pytest.raises(InputError, match=r"below Low .*lines 2, 52, 102"):
         read_prices(write(tmp_path / "a.csv", rows))
 
 
@@ -431,75 +426,6 @@ def test_nothing_after_the_as_of_date_has_a_say(
     assert after.refused == before.refused
 
 
-# --- the fast way and the careful one ---------------------------------------------------------------------------------
-
-NUMBERS = ["1.5", " 2", "3 ", "+4", "5.", ".5", "1e2", "1E-2", "1e400", "inf", "-1", "0", "nan", "", "x", "1_0", "0x1",
-           "1,5", "12.345", "1.234.567", "100", "$5", "٣", "1\x0b", "\t7"]  # fmt: skip
-DATES = [
-    "2024-01-02",
-    "2024-01-03",
-    " 2024-01-04",
-    "2024-01-05 ",
-    "2024-1-8",
-    "20240109",
-    "x",
-    "",
-    "2024-01-10T00:00:00Z",
-]
-
-
-PLAIN_NUMBERS = [
-    "1.5", " 2", "3 ", "+4", "5.", ".5", "1e2", "12.345", "100", "0", "-1", "", "null", "-", " NaN", "inf", "NA ",
-]  # fmt: skip
-
-
-def _made_rows(numbers: list[str], dates: list[str], ends: list[str]) -> st.SearchStrategy[list[tuple[str, ...]]]:
-    tickers = st.sampled_from(["A", " A", "B ", "", "A\x07"])
-    cells = [st.sampled_from(numbers) for _ in range(5)]
-    return st.lists(st.tuples(tickers, st.sampled_from(dates), *cells, st.sampled_from(ends)), max_size=8)
-
-
-@settings(max_examples=500, deadline=None)
-@given(
-    rows=_made_rows(PLAIN_NUMBERS, DATES[:4], ["", "\n"])
-    | _made_rows(NUMBERS, DATES, ["", "", "", ",", ",9", "\n", " \n", "#"]),
-    end=st.sampled_from(["\n", "", "\n\n"]),
-    good=st.integers(0, 12),
-    last_day=st.sampled_from([None, 19727]),
-)
-def test_fast_way_reads_what_the_careful_one_reads(
-    rows: list[tuple[str, ...]], end: str, good: int, last_day: int | None
-) -> None:
-    made = [",".join(one[:-1]) + one[-1] for one in rows]
-    text = "\n".join([f"Ticker,{HEADER}", *long({"G": lines(good)}), *made]) + end
-    (decoded,) = decode(text.encode(), "f")
-    layout = find_layout(decoded)
-    options = Options(last_day=last_day)
-
-    fast, careful = (read_table(decoded, layout, "f", options, careful=way) for way in (False, True))
-
-    assert fast.problems == careful.problems
-    assert fast.findings == careful.findings
-    assert len(fast.tables) == len(careful.tables)
-    for one, other in zip(fast.tables, careful.tables, strict=True):
-        this, that = check_rows(one), check_rows(other)
-        assert this.problems == that.problems
-        assert this.findings == that.findings
-        assert [this.table.tickers[code] for code in this.table.codes] == [
-            that.table.tickers[code] for code in that.table.codes
-        ]
-        np.testing.assert_array_equal(this.table.days, that.table.days)
-        np.testing.assert_array_equal(this.table.lines(), that.table.lines())
-        for role in one.prices:
-            np.testing.assert_array_equal(this.table.prices[role], that.table.prices[role])
-
-
-def test_plain_file_of_many_tickers_takes_the_fast_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("forecasting.ingest.reader.read_rows", lambda *_: pytest.fail("read row by row"))
-    read = read_prices(write_long(tmp_path / "long.csv", {"A": lines(), "B": lines()}))
-    assert len(read.prices) == 40
-
-
 # --- options ----------------------------------------------------------------------------------------------------------
 
 
@@ -523,5 +449,5 @@ def test_undecidable_decimal_mark_names_the_option_that_settles_it(tmp_path: Pat
 
 def test_order_of_days_that_does_not_fit_is_refused(tmp_path: Path) -> None:
     rows = [f"{at:02d}/12/2023,100,101,99,100,5" for at in range(1, 29)]
-    with pytest.raises(InputError, match="no date"):
+    with pytest.raises(InputError, match="not a date"):
         read_prices(write(tmp_path / "a.csv", rows), date_order="mdy")

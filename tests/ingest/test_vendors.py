@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
+from forecasting.errors import InputError
 from forecasting.ingest.prices import read_prices
 
 
@@ -688,13 +689,33 @@ TICKER = {
 )  # fmt: skip
 
 
+DECLARED: dict[str, dict[str, object]] = {
+    "finam_yymmdd_compact": {"date_format": "%y%m%d"},
+    "finam_ddmmyy_compact": {"date_format": "%d%m%y"},
+    "taiwan_big5_minguo": {"encoding": "big5", "date_order": "ymd", "add_years": 1911},
+    "japan_euc": {"encoding": "euc_jp"},
+    "germany_mac": {"encoding": "mac_roman"},
+    "germany_dos": {"encoding": "cp850"},
+}
+"""What is so rare that it has to be declared."""
+
+
+def write(vendor: str, folder: Path) -> Path:
+    content = V[vendor]
+    path = folder / f"{vendor}.csv"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+@pytest.mark.parametrize("vendor", DECLARED)
+def test_rare_format_is_refused_with_the_key_that_declares_it(vendor: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=next(iter(DECLARED[vendor]))):
+        read_prices(write(vendor, tmp_path))
+
+
 @pytest.mark.parametrize("vendor", V)
 def test_vendors_file_is_read_right(vendor: str, tmp_path: Path) -> None:
-    content = V[vendor]
-    path = tmp_path / f"{vendor}.csv"
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-
-    read = read_prices(path)
+    read = read_prices(write(vendor, tmp_path), format=DECLARED.get(vendor))
 
     assert read.refused == ()
     prices = read.prices
