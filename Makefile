@@ -20,7 +20,7 @@ forecast: .venv/.job ## forecast the sample in data/, and print where it wrote
 	$(BIN)/python flows/daily_forecast.py $(ARGS)
 
 ui: .venv/.job ## start a server, its deployments and a worker on this machine; Ctrl-C stops them all
-	$(BIN)/python -m flows.ui $(ARGS)
+	$(BIN)/daily-forecast ui $(ARGS)
 
 test: .venv/.test ## run the tests, without the slow ones; ARGS=tests/ingest/test_dates.py runs one file
 	$(BIN)/python -m pytest $(PARALLEL) -m "not slow" $(ARGS)

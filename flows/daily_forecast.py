@@ -9,32 +9,41 @@ if __name__ == "__main__":
     # Before the imports below, which take seconds: help and plain mistakes are answered at once.
     import sys
 
-    from flows.command import main
+    from daily_forecast_flows.command import main
 
-    sys.exit(main())
+    sys.exit(main(["run", *sys.argv[1:]]))
 
 import time
 from datetime import UTC, datetime
 from typing import Any
 
 from prefect import flow
-from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 from prefect.states import Completed
 from prefect.utilities.annotations import quote
 
-from flows.events import emit_events
-from flows.following import follow
-from flows.options import Options, parameters_of
-from flows.outcome import Outcome
-from flows.progress import board
-from flows.runners import make_runner, per_shard, results_of
-from flows.sessions import is_settled, nothing_to_do, sessions_due
-from flows.stopping import cancellable, failing_plainly, result_of
-from flows.tasks import describe, engineer, evaluate, ingest, prune, publish, score, train, window_and_scale
-from flows.waiting import ingest_session, last_day
+from daily_forecast_flows.options import Options, parameters_of
+from daily_forecast_flows.outcome import Outcome, emit_events
+from daily_forecast_flows.progress import board, follow
+from daily_forecast_flows.runners import make_runner, name_run, per_shard, results_of, seconds_since
+from daily_forecast_flows.sessions import ingest_session, is_settled, nothing_to_do, sessions_due
+from daily_forecast_flows.tasks import (
+    cancellable,
+    describe,
+    engineer,
+    evaluate,
+    failing_plainly,
+    ingest,
+    last_day,
+    prune,
+    publish,
+    result_of,
+    score,
+    train,
+    window_and_scale,
+)
 from forecasting.features.windows import group
 from forecasting.formatting import count
 from forecasting.publish import collect
@@ -54,7 +63,7 @@ __all__ = ["daily_forecast"]
 def daily_forecast(**given: Any) -> Outcome | State[Outcome]:
     """Ingest, engineer, window and scale, train, evaluate, publish."""
     started = datetime.now(UTC)
-    options = Options(**given)
+    options = Options.of(given)
     config, store = options.config(), Store(options.output)
 
     if options.as_of == "scheduled":
@@ -85,7 +94,7 @@ def daily_forecast(**given: Any) -> Outcome | State[Outcome]:
         trained = per_shard(
             runner, train, windows=windows, config=config, number=numbers, board=progress, deadline=deadline
         )
-        follow(progress, trained, len(engineered.series))
+        follow(progress, trained, len(engineered.series), noun="ticker", key="training")
         evaluated = per_shard(runner, evaluate, windows=windows, trained=trained, config=config, number=numbers)
         done = results_of(windows, trained, evaluated)
 
@@ -99,26 +108,14 @@ def daily_forecast(**given: Any) -> Outcome | State[Outcome]:
 
 
 def end(outcome: Outcome) -> State[Outcome]:
-    """Tell what came of the run, on its page, in its log and as events, and end it."""
+    """Report what came of the run, on its page, in its log and as events, and end it."""
     logger = get_run_logger()
     logger.info("%s", outcome.message)
+    # The days of a backfill wake nobody, and have no page: pictures of hundreds of days would swell the database.
     if outcome.run is not None and flow_run.parent_flow_run_id is None:
-        emit_events(outcome)  # nobody is to be woken for the days of a backfill
-    # Part of a backfill, a run has no page of its own: pictures of hundreds of days would swell the server's database.
-    if outcome.run is not None and flow_run.parent_flow_run_id is None:
+        emit_events(outcome)
         # Published is published: that the page could not be written must not turn the run into a failure.
-        told = describe(quote(outcome), return_state=True, wait_for=[outcome.published])
-        if told is not None and not told.is_completed():
-            logger.warning("The run's page lacks its report: %s", told.message)
+        described = describe(quote(outcome), return_state=True, wait_for=[outcome.published])
+        if described is not None and not described.is_completed():
+            logger.warning("The run's page has no report: %s", described.message)
     return Completed(message=outcome.message, data=outcome)
-
-
-def name_run(name: str) -> None:
-    """Name the run after what it is about."""
-    with get_client(sync_client=True) as client:
-        client.set_flow_run_name(flow_run.id, name)
-
-
-def seconds_since(moment: datetime) -> float:
-    """Seconds from a moment to now, to the tenth."""
-    return round((datetime.now(UTC) - moment).total_seconds(), 1)

@@ -8,11 +8,20 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from forecasting.errors import InputError
 
-__all__ = ["LEVELS", "OUT_OF_TIME", "QUANTILE_COLUMNS", "ForecastConfig", "parse_as_of"]
+__all__ = [
+    "LEVELS",
+    "OUT_OF_TIME",
+    "QUANTILE_COLUMNS",
+    "ForecastConfig",
+    "ForecastOptions",
+    "first_problem",
+    "parse_as_of",
+    "parse_date",
+]
 
 LEVELS: tuple[float, ...] = tuple(round(0.05 * k, 2) for k in range(1, 20))
 """The probabilities of the 19 published quantiles, 0.05 to 0.95."""
@@ -40,41 +49,60 @@ _TUTORIAL: dict[str, Any] = {
 }
 
 
-class ForecastConfig(BaseModel):
+Members = Annotated[int, Field(ge=1, le=64)]
+Epochs = Annotated[int, Field(ge=1, le=100_000)]
+
+
+class ForecastOptions(BaseModel):
+    """The part of the configuration that a run is asked for.
+
+    Defined here once: these fields, their bounds, defaults and descriptions are the configuration's, the command
+    line's, the flow's parameters and the form's in the UI. None leaves a value to the preset.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, use_attribute_docstrings=True)
+
+    horizon: Annotated[int, Field(ge=1, le=60)] = 5
+    """Sessions ahead, 1 to N (the tutorial preset has one step, which is 2)."""
+    preset: Literal["default", "tutorial"] = "default"
+    """The formulation: ours, or the tutorial's to the digit."""
+    anchor: Literal["auto", "open", "close"] = "auto"
+    """The price that forecasts start from; auto takes the last Close where it is usable."""
+    calendar: Annotated[str, Field(min_length=1)] = "XNYS"
+    """Exchange calendar of the target dates; 24/7 for coins."""
+    members: Members | None = None
+    """LSTMs per ticker, differing in their seed, whose quantiles are averaged (default: the preset's)."""
+    epochs: Epochs | None = None
+    """Passes over the training windows, at most; early stopping may keep fewer (default: the preset's)."""
+    recurrence: Literal["fused", "loop", "scan"] = "fused"
+    """Form of the LSTM's recurrence; the numbers are the same (fused: the loop with its gradient written by hand)."""
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    """Root of every random stream; each ticker's stream is this and its name."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where training runs; auto takes cuda, then mps, then cpu."""
+    stale_after: Annotated[int, Field(ge=0)] = 5
+    """Sessions a ticker may lag the as-of date and still be published, as stale; beyond it is withheld."""
+
+
+class ForecastConfig(ForecastOptions):
     """What a run does, completely.
 
     Values given by name override the preset's; the preset fills the rest. ``ForecastConfig(preset="tutorial")`` is the
     tutorial's setting: one output two sessions ahead, windows of 7, hidden 4, Adam 0.01, batches of 35, 7,000 epochs.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
-
-    preset: Literal["default", "tutorial"] = "default"
-    """Which formulation: ours, or the tutorial's to the digit."""
+    members: Members = 2
+    epochs: Epochs = 12
     tickers: frozenset[str] | None = None
     """Only these tickers; all when None."""
-    horizon: Annotated[int, Field(ge=1, le=60)] = 5
-    """Sessions ahead that are forecast, 1 to this."""
-    anchor: Literal["auto", "open", "close"] = "auto"
-    """The price that forecasts start from: the last Close where it is usable (auto), or always the one named."""
-    calendar: str = "XNYS"
-    """Exchange calendar of the target dates, as exchange_calendars names it; ``24/7`` for coins."""
-    stale_after: Annotated[int, Field(ge=0)] = 5
-    """A ticker lagging the as-of date by up to so many sessions is published as stale; beyond it is withheld."""
 
     context: Annotated[int, Field(ge=2, le=250)] = 10
     """Sessions in a window, the LSTM's number of time steps."""
     hidden: Annotated[int, Field(ge=1, le=256)] = 6
     """Size of the LSTM's hidden state."""
-    recurrence: Literal["fused", "loop", "scan"] = "fused"
-    """Form of the recurrence; the three give the same numbers (fused: the loop with its gradient written by hand)."""
     later_steps: Annotated[float, Field(ge=0)] = 0.02
     """Weight of each step after the first in the training loss; more costs the first step what it gives the others."""
-    members: Annotated[int, Field(ge=1, le=64)] = 2
-    """LSTMs a ticker, differing in their seed; their quantiles are averaged."""
 
-    epochs: Annotated[int, Field(ge=1, le=100_000)] = 12
-    """Passes over the training windows, at most (early stopping may keep fewer)."""
     batch: Annotated[int, Field(ge=1)] = 64
     """Windows in one training step of one model."""
     learning_rate: Annotated[float, Field(gt=0)] = 0.02
@@ -87,8 +115,6 @@ class ForecastConfig(BaseModel):
     """Each model's gradient is scaled down to this norm, at most."""
     patience: Annotated[int, Field(ge=1)] = 8
     """Epochs without a better validation loss after which a model stops."""
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
-    """Root of every random stream; each ticker's stream is this and its name."""
 
     test_share: Annotated[float, Field(gt=0, lt=1)] = 0.30
     """Share of targets, the last ones, on which the reported scores are measured."""
@@ -105,8 +131,6 @@ class ForecastConfig(BaseModel):
     """Tickers trained as one task, at least, while there are enough of them."""
     shards: Annotated[int, Field(ge=1, le=64)] = 16
     """Tasks that training is dealt into, at most; with more tickers each gets more."""
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    """Where training runs; auto takes cuda, then mps, then cpu."""
 
     @model_validator(mode="before")
     @classmethod
@@ -119,9 +143,12 @@ class ForecastConfig(BaseModel):
     @field_validator("tickers", mode="before")
     @classmethod
     def _split_names(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            return frozenset(name.strip() for name in value.split(",") if name.strip()) or None
-        return value
+        if not isinstance(value, str):
+            return value
+        names = frozenset(name.strip() for name in value.split(",") if name.strip())
+        if value and not names:
+            raise ValueError("should name at least one ticker")
+        return names or None
 
 
 def parse_as_of(text: str) -> date | Literal["latest", "scheduled"]:
@@ -134,7 +161,17 @@ def parse_as_of(text: str) -> date | Literal["latest", "scheduled"]:
     """
     if text in ("latest", "scheduled"):
         return "latest" if text == "latest" else "scheduled"
-    setting = "set --as-of latest, scheduled or YYYY-MM-DD"
+    return parse_date(text, setting="set --as-of latest, scheduled or YYYY-MM-DD")
+
+
+def parse_date(text: str, *, setting: str) -> date:
+    """Read a date in ISO form.
+
+    Raises
+    ------
+    InputError
+        When it is not one, or one that no calendar reaches; `setting` names the option that is to be set.
+    """
     try:
         day = date.fromisoformat(text)
     except ValueError:
@@ -142,3 +179,13 @@ def parse_as_of(text: str) -> date | Literal["latest", "scheduled"]:
     if not _FIRST_YEAR <= day.year <= _LAST_YEAR:
         raise InputError(f'"{text}" is not from {_FIRST_YEAR} to {_LAST_YEAR}', setting=setting)
     return day
+
+
+def first_problem(error: ValidationError) -> str:
+    """Say the first thing that is wrong with options or a configuration, as a person would."""
+    problem = error.errors(include_url=False)[0]
+    option = "--" + str(problem["loc"][0]).replace("_", "-") if problem["loc"] else "the options"
+    if problem["type"] == "missing":
+        return f"{option} is needed"
+    message = problem["msg"].removeprefix("Value error, ")
+    return f'{option}: {message[:1].lower()}{message[1:]}, not "{problem["input"]}"'

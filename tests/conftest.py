@@ -71,15 +71,15 @@ def make_prices() -> Callable[..., pd.DataFrame]:
 @pytest.fixture(scope="session")
 def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real Prefect server with the UI on loopback, for the whole session; gives the address of its API."""
-    from flows.local_server import local_server
-    from flows.ui import SETTINGS
+    from daily_forecast_flows.server import local_server
+    from daily_forecast_flows.ui import SETTINGS
 
     home = tmp_path_factory.mktemp("prefect-server")
     with local_server({**SETTINGS, "PREFECT_HOME": str(home)}, ui=True) as api:
         yield api
         # What flows of this process still have to say would be tried again and again at a server that is gone.
         if "prefect" in sys.modules:
-            from flows.launch import drain
+            from daily_forecast_flows.launch import drain
 
             drain()
 

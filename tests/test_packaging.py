@@ -30,7 +30,7 @@ PINS = {
 
 def test_everything_imported_is_a_declared_dependency():
     distributions = packages_distributions()
-    ours = {"forecasting", "flows"}
+    ours = {"forecasting", "flows", "daily_forecast", "daily_forecast_flows"}
     missing = {
         (module, str(file.relative_to(ROOT)))
         for package in ours
@@ -57,7 +57,7 @@ def test_every_declared_dependency_is_imported():
 
 def test_types_are_shipped_as_the_classifiers_say():
     assert "Typing :: Typed" in PROJECT["classifiers"]
-    for package in ("forecasting", "flows"):
+    for package in ("forecasting", "flows/daily_forecast_flows"):
         assert (ROOT / package / "py.typed").is_file()
 
 
@@ -109,7 +109,7 @@ def test_versions_known_to_be_broken_or_unsafe_are_excluded(name, broken):
 
 
 def test_both_packages_are_importable_from_anywhere(tmp_path):
-    code = "import forecasting, flows; print(forecasting.__file__)"
+    code = "import forecasting, daily_forecast_flows; print(forecasting.__file__)"
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert Path(done.stdout.strip()).parent.name == "forecasting"
 
@@ -125,7 +125,7 @@ def test_prefect_reads_the_projects_settings(tmp_path):
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     clean["PREFECT_HOME"] = str(tmp_path)
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=clean, capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout) == [False, 120, 100, True, 8, "json", ["flows", "forecasting"]]
+    assert json.loads(done.stdout) == [False, 120, 100, True, 8, "json", ["daily_forecast_flows", "forecasting"]]
 
 
 def test_each_make_target_says_what_it_does():

@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from flows.options import Options
+from daily_forecast_flows.options import Options
 from forecasting.config import QUANTILE_COLUMNS
 from forecasting.schemas import FORECASTS, METRICS, parquet_bytes
 from forecasting.store.store import Store

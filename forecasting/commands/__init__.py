@@ -1,1 +1,54 @@
-"""The library's own commands, one module each."""
+"""The library's own commands, each imported only when it is called, and how a command line is answered."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+
+from cyclopts import App, CycloptsError
+from pydantic import ValidationError
+
+from forecasting.config import first_problem
+from forecasting.errors import InputError
+from forecasting.formatting import printable
+
+__all__ = ["COMMANDS", "DONE", "FAILED", "PARTIAL", "STOPPED", "WRONG_INPUT", "complain", "run_command"]
+
+DONE, FAILED, WRONG_INPUT, PARTIAL, STOPPED = 0, 1, 2, 3, 130
+"""Exit statuses; what was stopped, by Ctrl-C or SIGTERM, ends as shells have it for Ctrl-C."""
+
+COMMANDS: Mapping[str, tuple[str, str]] = {
+    "check": ("forecasting.commands.check:run_check", "Read CSVs as a run would, and say what was found in them."),
+    "show": ("forecasting.commands.show:run_show", "Show what was published, and how it turned out."),
+    "verify": ("forecasting.commands.verify:run_verify", "Run a published date again, and compare."),
+    "predict": ("forecasting.commands.predict:run_predict", "Forecast from a saved model, without training."),
+    "prune": ("forecasting.commands.prune:run_prune", "Remove old held-out rows, models and reports."),
+}
+"""Each command's place and purpose."""
+
+
+def run_command(app: App, arguments: Sequence[str] | None = None) -> int:
+    """Run one command of an application and give its exit status; wrong input is one plain line on standard error."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        status = app(given, exit_on_error=False, print_error=False, result_action="return_value")
+    except CycloptsError as error:
+        cause = error.__cause__
+        what = first_problem(cause) if isinstance(cause, ValidationError) else str(error).rstrip(".")
+        return complain(InputError(what, setting="see --help"))
+    except InputError as error:
+        return complain(error)
+    except KeyboardInterrupt:
+        return STOPPED
+    except BrokenPipeError:
+        # The reader has seen enough (head, say); what Python still holds back has nowhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    return status if isinstance(status, int) else DONE
+
+
+def complain(error: Exception | str, status: int = WRONG_INPUT) -> int:
+    """Say what is wrong on one line of standard error; gives back the exit status."""
+    sys.stderr.write(f"{printable(str(error), 2000)}\n")
+    return status

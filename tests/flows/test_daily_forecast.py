@@ -15,10 +15,10 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, FlowRunFilter, FlowRunFilterId
 from prefect.exceptions import ParameterTypeError
 
-import flows.daily_forecast
-from flows.daily_forecast import daily_forecast
-from flows.events import news
-from flows.launch import conclude
+import daily_forecast as job
+from daily_forecast import daily_forecast
+from daily_forecast_flows.launch import conclude
+from daily_forecast_flows.outcome import news
 from forecasting.calendars import newest_due_session
 from forecasting.errors import InputError
 from forecasting.store import paths
@@ -113,7 +113,7 @@ def test_a_run_whose_forecasts_are_not_published_shows_none(price_file, tmp_path
     assert Store(store).forecasts_path(END).read_bytes() == before
 
 
-@pytest.mark.parametrize("stage", ["windows.window", "training.train", "evaluation.evaluate"])
+@pytest.mark.parametrize("stage", ["features.windows.window", "model.training.train", "evaluation.evaluate.evaluate"])
 def test_what_fails_in_a_shard_is_what_the_run_fails_with(price_file, tmp_path, monkeypatch, stage):
     prices = price_file(tmp_path / "prices.csv", "AAA")
 
@@ -163,7 +163,7 @@ def scheduled_at(monkeypatch, moment):
         def __getattr__(self, name):
             return getattr(prefect.runtime.flow_run, name)
 
-    monkeypatch.setattr(flows.daily_forecast, "flow_run", Run())
+    monkeypatch.setattr(job, "flow_run", Run())
 
 
 def test_a_scheduled_run_takes_the_session_due_and_the_next_has_nothing_to_do(price_file, tmp_path, monkeypatch):
@@ -226,14 +226,14 @@ def test_a_run_that_is_stopped_is_cancelled_and_publishes_nothing(price_file, tm
     prices = price_file(tmp_path / "prices.csv", "AAA")
     stopped = []
 
-    def stop_when_training(board, futures, tickers):
+    def stop_when_training(board, futures, tickers, **_):
         while not board.shards():
             time.sleep(0.05)
         stopped.append(time.monotonic())
         os.kill(os.getpid(), number)
         time.sleep(30)
 
-    monkeypatch.setattr(flows.daily_forecast, "follow", stop_when_training)
+    monkeypatch.setattr(job, "follow", stop_when_training)
     # A shell that starts the tests in the background has them ignore Ctrl-C.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:

@@ -85,12 +85,12 @@ def deployed(prefect_server):
 @pytest.fixture
 def worker(prefect_server, deployed):
     """A worker, for as long as the test runs."""
-    from flows.lifeline import Child
-    from flows.ui import SETTINGS
+    from daily_forecast_flows.lifeline import Child
+    from daily_forecast_flows.ui import SETTINGS
 
     command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "forecasts"]
     environment = {**SETTINGS, "PREFECT_API_URL": prefect_server, "PREFECT_WORKER_QUERY_SECONDS": "1"}
-    with Child(["flows.lifeline", *command], environment, quiet=True) as child:
+    with Child(["daily_forecast_flows.lifeline", *command], environment) as child:
         yield child
 
 
@@ -133,7 +133,7 @@ def test_runs_are_scheduled_after_the_close_in_new_york_across_a_clock_change(de
 
 
 def test_serving_without_a_worker_makes_the_same_deployments():
-    from flows.serve import DEPLOYMENTS, deployments
+    from daily_forecast_flows.serve import DEPLOYMENTS, deployments
 
     served = {one.name: one for one in deployments()}
     given = {one["name"]: one for one in yaml.safe_load(DEPLOYMENTS.read_text())["deployments"]}
@@ -231,8 +231,8 @@ def webhook():
 def test_automations_are_applied_once_however_often_and_reach_the_block(deployed, webhook, price_file, tmp_path):
     from prefect.blocks.notifications import CustomWebhookNotificationBlock
 
-    from flows.automations import AUTOMATIONS, apply
-    from flows.daily_forecast import daily_forecast
+    from daily_forecast import daily_forecast
+    from daily_forecast_flows.automations import AUTOMATIONS, apply
 
     block = CustomWebhookNotificationBlock(
         name="alerts",
@@ -267,7 +267,7 @@ def test_automations_are_applied_once_however_often_and_reach_the_block(deployed
 @pytest.mark.slow
 @pytest.mark.usefixtures("prefect_api")
 def test_a_run_that_died_becomes_crashed(deployed, price_file, tmp_path):
-    from flows.automations import AUTOMATIONS, apply
+    from daily_forecast_flows.automations import AUTOMATIONS, apply
 
     quicker = tmp_path / "automations.yaml"
     quicker.write_text(AUTOMATIONS.read_text().replace("within: 540", "within: 60"))

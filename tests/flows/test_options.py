@@ -5,10 +5,10 @@ from __future__ import annotations
 import inspect
 
 import pytest
-from pydantic import ValidationError
 
-from flows.options import Options, parameters_of
+from daily_forecast_flows.options import BackfillOptions, BacktestOptions, Options, parameters_of
 from forecasting.config import ForecastConfig
+from forecasting.errors import InputError
 
 
 @parameters_of(Options)
@@ -40,12 +40,37 @@ def test_what_is_said_is_the_configurations():
 
 
 @pytest.mark.parametrize(
-    "wrong",
-    [{"epochs": 0}, {"horizon": 61}, {"as_of": "yesterday"}, {"device": "tpu"}, {"time_budget": 0}, {"nope": 1}],
+    ("model", "wrong"),
+    [
+        (Options, {"epochs": 0}),
+        (Options, {"horizon": 61}),
+        (Options, {"as_of": "yesterday"}),
+        (Options, {"as_of": "2024-02-31"}),
+        (Options, {"device": "tpu"}),
+        (Options, {"time_budget": 0}),
+        (Options, {"tickers": ","}),
+        (Options, {"nope": 1}),
+        (BackfillOptions, {"first": "0001-01-01"}),
+        (BackfillOptions, {"last": "2024-02-31"}),
+        (BacktestOptions, {"as_of": "2024-02-31"}),
+        (BacktestOptions, {"as_of": "scheduled"}),
+        (BacktestOptions, {"preset": "tutorial"}),
+    ],
 )
-def test_what_cannot_be_is_refused(wrong):
-    with pytest.raises(ValidationError):
-        Options(**wrong)
+def test_what_cannot_be_is_refused_as_wrong_input(model, wrong):
+    with pytest.raises(InputError):
+        model.of(wrong)
+
+
+def test_what_the_configuration_shares_is_defined_once():
+    shared = set(Options.model_fields) & set(ForecastConfig.model_fields) - {"tickers"}
+    assert {"horizon", "members", "epochs", "seed", "stale_after"} <= shared
+    for name in shared:
+        option, setting = Options.model_fields[name], ForecastConfig.model_fields[name]
+        assert (option.description, option.default) in (
+            (setting.description, setting.default),
+            (option.description, None),
+        )
 
 
 def test_a_time_budget_is_in_minutes():

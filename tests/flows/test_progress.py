@@ -8,32 +8,23 @@ import threading
 
 import pytest
 
-from flows.progress import Board, Reporter, ShardProgress, board
+from daily_forecast_flows.progress import Board, Reporter, ShardProgress, board
 from forecasting.model.training import Progress
 
 NAN = math.nan
 
 
-def shard(share: float, *, tickers: int = 4, done: int = 0, loss: float = 0.5) -> ShardProgress:
-    return ShardProgress(share, 3, 20, loss, NAN, done, tickers)
-
-
-def test_shards_are_summed_with_their_tickers(tmp_path):
+def test_shards_are_summed_with_their_sizes(tmp_path):
     shared = Board(tmp_path)
-    shared.tell(0, shard(1.0, tickers=6, done=6, loss=0.2))
-    shared.tell(1, shard(0.5, tickers=2, loss=0.6))
-    total = shared.total(10, elapsed=70.0)
+    shared.report(0, ShardProgress(1.0, 6, 6, "loss 0.2"))
+    shared.report(1, ShardProgress(0.5, 0, 2, "loss 0.6"))
+    total = shared.total(10)
     assert total.share == pytest.approx(0.7)
-    assert (total.done, total.tickers) == (6, 10)
-    assert total.train_loss == pytest.approx(0.3)
-    assert math.isnan(total.validation_loss)
-    assert total.seconds_left == pytest.approx(30.0)
-    assert str(total) == "trained 70%: 6 of 10 tickers, epoch 3 of 20, loss 0.3, 30 s left"
+    assert (total.done, total.size, total.losses) == (6, 10, "loss 0.6")
 
 
-def test_before_anything_has_begun_nothing_is_known(tmp_path):
-    total = Board(tmp_path).total(10, elapsed=3.0)
-    assert (total.share, total.done, total.seconds_left) == (0.0, 0, None)
+def test_before_anything_has_begun_nothing_is_done(tmp_path):
+    assert Board(tmp_path).total(10) == ShardProgress(0.0, 0, 10)
 
 
 def test_a_stop_reaches_those_who_have_the_board_however_they_got_it(tmp_path):
@@ -44,10 +35,10 @@ def test_a_stop_reaches_those_who_have_the_board_however_they_got_it(tmp_path):
     assert elsewhere.stopped()
 
 
-def test_shards_that_keep_telling_hear_of_the_end(tmp_path):
+def test_shards_that_keep_reporting_learn_of_the_end(tmp_path):
     def shout(shared):
         while not shared.stopped():
-            shared.tell(0, shard(0.5))
+            shared.report(0, ShardProgress(0.5, 0, 4))
 
     for _ in range(50):
         with board() as shared:
@@ -76,7 +67,7 @@ def test_an_error_stops_the_shards_and_the_end_of_the_board_does():
 
 def test_the_tutorials_one_fit_a_ticker_is_counted_as_such(tmp_path):
     shared = Board(tmp_path)
-    tell = Reporter(shared, 0, tickers=2, members=1, fits=("all",))
+    tell = Reporter(shared, 0, size=2, members=1, fits=("all",))
 
     def now(epoch, epochs=10):
         tell(Progress("all", epoch, epochs, 0.4, NAN, 1))
@@ -89,7 +80,7 @@ def test_the_tutorials_one_fit_a_ticker_is_counted_as_such(tmp_path):
 
 def test_a_reporter_counts_fits_and_programs(tmp_path):
     shared = Board(tmp_path)
-    tell = Reporter(shared, 0, tickers=4, members=2)
+    tell = Reporter(shared, 0, size=4, members=2)
 
     def now(segment, epoch, models, validation=NAN):
         tell(Progress(segment, epoch, 10, 0.4, validation, models))
@@ -100,7 +91,7 @@ def test_a_reporter_counts_fits_and_programs(tmp_path):
     assert now("train", 10, 4, 0.5).share == pytest.approx(0.5 / 3)
     halfway = now("before_test", 5, 4)
     assert halfway.share == pytest.approx(0.5 * (1.5 / 3))
-    assert halfway.validation_loss == 0.5
+    assert halfway.losses == "loss 0.4, validation 0.5"
     first = now("all", 10, 0)
     assert (first.share, first.done) == (pytest.approx(0.5), 2)
     assert now("train", 1, 4, 0.7).share == pytest.approx(0.5 + 0.5 * (0.1 / 3))

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 import pytest
 
-from flows.sessions import nothing_to_do, sessions_due, settle
+from daily_forecast_flows.sessions import nothing_to_do, sessions_due, settle
 
 NEW_YORK = ZoneInfo("America/New_York")
 

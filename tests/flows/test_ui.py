@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -11,9 +12,14 @@ from pathlib import Path
 import httpx
 import pytest
 
-from flows.local_server import free_port
-
 ROOT = Path(__file__).resolve().parents[2]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
 
 pytestmark = [
     pytest.mark.slow,
@@ -22,7 +28,7 @@ pytestmark = [
 
 
 def start(home: Path, port: int) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "flows.ui", "--home", str(home), "--port", str(port)]
+    command = [sys.executable, "-m", "daily_forecast_flows", "ui", "--home", str(home), "--port", str(port)]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 
-# Before Prefect is imported, which reads them then. What Prefect says of itself goes to the run's page; the terminal
+# Before Prefect is imported, which reads them then. What Prefect logs itself goes to the run's page; the terminal
 # gets what the command says, and this project's own warnings.
-os.environ.setdefault("PREFECT_LOGGING_EXTRA_LOGGERS", "forecasting,flows")
+os.environ.setdefault("PREFECT_LOGGING_EXTRA_LOGGERS", "forecasting,daily_forecast_flows")
 os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
 
@@ -22,19 +23,20 @@ from prefect.context import refresh_global_settings_context
 from prefect.events.worker import EventsWorker
 from prefect.logging.handlers import APILogWorker
 from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
-from rich.console import Console
 
-from flows.command import DONE, FAILED, PARTIAL, STOPPED
-from flows.local_server import NoServerError, local_server, wait_until_healthy
-from flows.options import RunOptions
-from flows.outcome import Outcome
-from flows.screen import show
+from daily_forecast_flows.options import RunOptions
+from daily_forecast_flows.outcome import Outcome
+from daily_forecast_flows.screen import show
+from daily_forecast_flows.server import NoServerError, local_server, require_server
+from forecasting.commands import DONE, FAILED, PARTIAL, STOPPED, complain
 from forecasting.errors import InputError
 from forecasting.store.store import StoreLockedError
 
+__all__ = ["NoServerError", "conclude", "drain", "prefect_api", "run_flow"]
+
 
 @contextmanager
-def prefect_api() -> Iterator[str]:
+def prefect_api() -> Iterator[None]:
     """Have an API to report to for the length of a ``with`` block: the one configured, else a server of our own.
 
     Raises
@@ -42,20 +44,19 @@ def prefect_api() -> Iterator[str]:
     NoServerError
         When none answers.
     """
-    configured = PREFECT_API_URL.value()
-    if configured:
-        wait_until_healthy(configured, lambda: None, timeout=10)
-        yield configured
+    if PREFECT_API_URL.value():
+        require_server()
+        yield
         return
     with local_server() as address:
         # For all threads and processes: one that does not know of it would start another server.
         os.environ["PREFECT_API_URL"] = address
         refresh_global_settings_context()
-        # Heartbeats tell a lasting server of runs that died; here they would only cost a second at the flow's end.
+        # Heartbeats let a lasting server find runs that died; here they would only cost a second at the flow's end.
         quiet: dict[Any, Any] = {PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}
         try:
             with temporary_settings(quiet):
-                yield address
+                yield
         finally:
             drain()
             del os.environ["PREFECT_API_URL"]
@@ -69,22 +70,23 @@ def drain() -> None:
 
 
 def run_flow(flow: Flow[..., Any], options: RunOptions) -> int:
-    """Run a flow with these options and say what came of it; returns the exit status.
+    """Run a flow with these options and say how it ended; returns the exit status.
 
     Raises
     ------
     InputError
         When the input turned out wrong.
+    NoServerError
+        When no server answers.
     """
-    _show_warnings()
+    warnings = logging.StreamHandler()
+    warnings.setLevel(logging.WARNING)
+    for name in ("forecasting", "daily_forecast_flows"):
+        logging.getLogger(name).addHandler(warnings)
     # Until the flow takes it over, and after: what is under way is taken down in order.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        with prefect_api():
-            state = flow(**options.model_dump(), return_state=True)
-    except NoServerError as error:
-        _complain(str(error))
-        return FAILED
+    with prefect_api():
+        state = flow(**options.model_dump(), return_state=True)
     return conclude(cast("State[Any]", state))
 
 
@@ -97,30 +99,17 @@ def conclude(state: State[Any]) -> int:
         When the input turned out wrong.
     """
     if state.is_cancelled():
-        _complain(state.message or "Stopped")
-        return STOPPED
+        return complain(state.message or "Stopped", STOPPED)
     outcome = state.result(raise_on_failure=False)
     if isinstance(outcome, InputError):
         raise outcome
     if isinstance(outcome, StoreLockedError):
-        _complain(str(outcome))
-        return FAILED
+        return complain(outcome, FAILED)
     if isinstance(outcome, BaseException):
         traceback.print_exception(outcome)
         return FAILED
     if isinstance(outcome, Outcome):
         show(outcome)
     else:
-        Console(soft_wrap=True, highlight=False).print(outcome.message, markup=False)
+        sys.stdout.write(f"{outcome.message}\n")
     return PARTIAL if outcome.partial else DONE
-
-
-def _show_warnings() -> None:
-    handler = logging.StreamHandler()
-    handler.setLevel(logging.WARNING)
-    for name in ("forecasting", "flows"):
-        logging.getLogger(name).addHandler(handler)
-
-
-def _complain(message: str) -> None:
-    Console(stderr=True, soft_wrap=True, highlight=False).print(message, markup=False)

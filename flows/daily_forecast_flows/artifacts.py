@@ -17,7 +17,7 @@ from typing import Any
 import pandas as pd
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
-from flows.outcome import Outcome
+from daily_forecast_flows.outcome import Outcome
 from forecasting.evaluation.metrics import REFERENCE
 from forecasting.formatting import MISSING, day, decimals_for, number, p_value, percent, printable, signed_percent
 from forecasting.publish import Run

@@ -1,4 +1,4 @@
-"""Where the shards' tasks run: threads or processes, as many as there are cores."""
+"""Where the shards' tasks run, and small things about the run itself."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ import os
 import signal
 import threading
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from multiprocessing import connection, parent_process
 from typing import Any, Literal
 
 from prefect import Task, unmapped
+from prefect.client.orchestration import get_client
 from prefect.futures import PrefectFuture, PrefectFutureList
+from prefect.runtime import flow_run
 from prefect.task_runners import ProcessPoolTaskRunner, TaskRunner, ThreadPoolTaskRunner
 from prefect.utilities.annotations import quote
 
-__all__ = ["make_runner", "per_shard", "results_of"]
+__all__ = ["make_runner", "name_run", "per_shard", "results_of", "seconds_since"]
 
 
 def make_runner(kind: Literal["threads", "processes"], workers: int | None = None) -> TaskRunner[Any]:
@@ -24,7 +27,7 @@ def make_runner(kind: Literal["threads", "processes"], workers: int | None = Non
     ----------
     kind
         ``threads`` start at once and share memory; torch lets go of the interpreter's lock while it computes.
-        ``processes`` each import everything anew, and are worth it when training takes minutes.
+        ``processes`` each import everything again, and are worth it when training takes minutes.
     workers
         How many; the cores that this process may use when None. The numbers that come out are the same.
     """
@@ -50,7 +53,7 @@ def per_shard(
 def results_of(*stages: PrefectFutureList[Any]) -> list[Any]:
     """Return what the shards of the last stage gave.
 
-    A shard that failed in an earlier stage leaves its later ones waiting for ever; the error raised is the one that it
+    A shard that failed in an earlier stage leaves its later ones waiting forever; the error raised is the one that it
     failed with.
     """
     given: list[Any] = []
@@ -72,3 +75,14 @@ def _end_with_parent() -> None:
     if parent is not None:
         connection.wait([parent.sentinel])
         os._exit(1)
+
+
+def name_run(name: str) -> None:
+    """Name the run after what it is about."""
+    with get_client(sync_client=True) as client:
+        client.set_flow_run_name(flow_run.id, name)
+
+
+def seconds_since(moment: datetime) -> float:
+    """Seconds from a moment to now, to the tenth."""
+    return round((datetime.now(UTC) - moment).total_seconds(), 1)

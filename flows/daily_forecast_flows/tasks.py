@@ -10,11 +10,14 @@ import errno
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
-from typing import Any, TypeVar
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 from prefect import Task, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
+from prefect.exceptions import CancelledRun, TerminationSignal
+from prefect.states import Cancelled, Failed
 
 import forecasting.evaluation.evaluate
 import forecasting.features.series
@@ -25,17 +28,17 @@ import forecasting.monitoring.ledger
 import forecasting.publish
 import forecasting.reports.track_record
 import forecasting.store.retention
-from flows.artifacts import leave_artifacts
-from flows.options import RunOptions
-from flows.outcome import Outcome
-from flows.progress import FITS, Board, Reporter
-from flows.stopping import cancellable
+from daily_forecast_flows.artifacts import leave_artifacts
+from daily_forecast_flows.options import RunOptions
+from daily_forecast_flows.outcome import Outcome
+from daily_forecast_flows.progress import Board, Reporter
 from forecasting.config import ForecastConfig
+from forecasting.errors import InputError
 from forecasting.evaluation.evaluate import Evaluated
 from forecasting.features.series import Engineered, TickerSeries
 from forecasting.features.windows import Windows
 from forecasting.ingest.prices import Ingested
-from forecasting.model.training import Trained
+from forecasting.model.training import Trained, TrainingStoppedError
 from forecasting.monitoring.ledger import Scoring
 from forecasting.publish import Run
 from forecasting.reports.track_record import TrackRecord
@@ -43,12 +46,70 @@ from forecasting.store.model_card import ModelFile, model_file
 from forecasting.store.store import Store
 from forecasting.store.transaction import Published
 
-__all__ = ["describe", "engineer", "evaluate", "ingest", "prune", "publish", "score", "train", "window_and_scale"]
+__all__ = [
+    "RETRIES",
+    "cancellable",
+    "describe",
+    "engineer",
+    "evaluate",
+    "failing_plainly",
+    "ingest",
+    "last_day",
+    "prune",
+    "publish",
+    "result_of",
+    "score",
+    "step",
+    "train",
+    "window_and_scale",
+]
 
+Given = ParamSpec("Given")
 Result = TypeVar("Result")
 
 LASTING = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT)
 """Errors of a disk that are there at the next try, too."""
+
+
+def cancellable(function: Callable[Given, Result]) -> Callable[Given, Result | State[Any]]:
+    """Let a task or a flow end in the state Cancelled when it is stopped from outside."""
+
+    @wraps(function)
+    def run(*args: Given.args, **kwargs: Given.kwargs) -> Result | State[Any]:
+        try:
+            return function(*args, **kwargs)
+        except TrainingStoppedError:
+            return Cancelled(message="Stopped while training; nothing of it is kept")
+        except (TerminationSignal, KeyboardInterrupt, CancelledRun):
+            return Cancelled(message="Stopped on request; what was published before stands")
+
+    return run
+
+
+def failing_plainly(function: Callable[Given, Result]) -> Callable[Given, Result | State[Any]]:
+    """Let a flow that is given wrong input fail with that message as its own, where the UI shows it first."""
+
+    @wraps(function)
+    def run(*args: Given.args, **kwargs: Given.kwargs) -> Result | State[Any]:
+        try:
+            return function(*args, **kwargs)
+        except InputError as error:
+            return Failed(message=str(error), data=error)
+
+    return run
+
+
+def result_of(value: Result | State[Any]) -> Result:
+    """Return what a task gave, or end the flow as cancelled when the task was.
+
+    Raises
+    ------
+    CancelledRun
+        When it was.
+    """
+    if isinstance(value, State):
+        raise CancelledRun(value.message)
+    return value
 
 
 def step(name: str, **settings: Any) -> Callable[[Callable[..., Result]], Task[..., Result | State[Any]]]:
@@ -61,7 +122,7 @@ def step(name: str, **settings: Any) -> Callable[[Callable[..., Result]], Task[.
 
 
 def passing(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:  # noqa: ARG001 - the signature is Prefect's
-    """Tell whether a failure may pass by itself: a disk that did not answer, but not bad data or a full disk."""
+    """Whether a failure may pass by itself: a disk that did not answer, but not bad data or a full disk."""
     error = state.result(raise_on_failure=False)
     return isinstance(error, OSError) and error.errno not in LASTING
 
@@ -82,9 +143,14 @@ def ingest(options: RunOptions, as_of: date | None) -> Ingested:
         as_of=as_of,
         shared=as_of is None,
         tickers=options.config().tickers,
-        date_order=options.date_order,
-        decimal=options.decimal,
+        **options.reading(),
     )
+
+
+def last_day(ingested: Ingested) -> date:
+    """Return the newest date that was read."""
+    newest: date = ingested.prices["date"].max().date()
+    return newest
 
 
 @step("engineer")
@@ -101,13 +167,11 @@ def window_and_scale(shard: Sequence[TickerSeries], config: ForecastConfig) -> W
 
 @step("train")
 def train(windows: Windows, config: ForecastConfig, number: int, board: Board, deadline: float | None) -> Trained:
-    """Train a shard's LSTMs, telling the board how far they are."""
+    """Train a shard's LSTMs, reporting how far they are."""
     return forecasting.model.training.train(
         windows,
         config,
-        progress=Reporter(
-            board, number, len(windows.series), config.members, FITS if config.preset == "default" else FITS[-1:]
-        ),
+        progress=Reporter.of(board, number, len(windows.series), config),
         stop=board.stopped,
         out_of_time=lambda: deadline is not None and time.time() > deadline,
     )
@@ -133,7 +197,7 @@ def publish(store: Store, run: Run, options: RunOptions, timings: Mapping[str, A
     return forecasting.publish.publish(
         store,
         run,
-        reading={"date_order": options.date_order, "decimal": options.decimal},
+        reading=options.reading(),
         timings=timings,
         restate=options.restate,
         scored=lambda: forecasting.monitoring.ledger.scored(store, run.as_of),

@@ -1,15 +1,33 @@
-"""Which session a scheduled run is for: the newest one due, unless it is published, or no session fell due at all."""
+"""Which session a scheduled run is for: the newest one due, unless it is published, or no session fell due at all.
+
+When the data do not hold that session yet, the run waits for it.
+"""
 
 from __future__ import annotations
 
+import logging
+import time
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from pathlib import Path
 
+from daily_forecast_flows.options import Options
+from daily_forecast_flows.tasks import ingest, last_day, result_of
 from forecasting.calendars import newest_due_session, target_sessions
 from forecasting.errors import InputError
+from forecasting.ingest.files import find_files
+from forecasting.ingest.latest import shared_day
+from forecasting.ingest.prices import Ingested
 from forecasting.store.store import Store
 
-__all__ = ["Due", "is_settled", "nothing_to_do", "sessions_due", "settle"]
+__all__ = ["Due", "ingest_session", "is_settled", "nothing_to_do", "sessions_due", "settle"]
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY = 60.0
+"""Seconds between two looks at the files, at most; a short deadline has twenty."""
+
+Seen = tuple[tuple[Path, int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +105,7 @@ def settle(due: Due, last: date | None, calendar: str, stale_after: int) -> tupl
 
 
 def is_settled(store: Store, session: date) -> bool:
-    """Tell whether a session is published from its own rows; what was published as stale may be done again."""
+    """Whether a session is published from its own rows; what was published as stale may be done again."""
     if not store.published(session):
         return False
     try:
@@ -95,3 +113,50 @@ def is_settled(store: Store, session: date) -> bool:
     except InputError:
         return False
     return max(cutoffs, default=date.min) >= session
+
+
+def ingest_session(options: Options, due: Due) -> tuple[Ingested, date, bool]:
+    """Ingest, again whenever the files change, until they hold the run's session or the deadline is over.
+
+    Returns
+    -------
+    tuple
+        What was read, the date to forecast as of, and whether the data hold the run's own session.
+
+    Raises
+    ------
+    InputError
+        When nothing is usable at the deadline.
+    """
+    over = time.monotonic() + 60 * options.data_deadline
+    reported = False
+    while True:
+        seen = _look(options.prices)
+        try:
+            ingested = result_of(ingest(options, due.newest))
+        except InputError:
+            if time.monotonic() >= over:
+                raise
+        else:
+            as_of, held = settle(due, shared_day(ingested.prices), options.calendar, options.stale_after)
+            if held and as_of < last_day(ingested):
+                ingested = result_of(ingest(options, as_of))  # a few tickers are ahead of the others
+            if held or time.monotonic() >= over:
+                return ingested, as_of, held
+        if not reported:
+            minutes = f"{options.data_deadline:g} min"
+            log.warning("%s has no rows of %s yet; waiting up to %s", options.prices, due.own, minutes)
+            reported = True
+        _wait_for_change(options.prices, seen, over, min(LOOK_EVERY, 3 * options.data_deadline))
+
+
+def _wait_for_change(prices: str, seen: Seen, over: float, every: float) -> None:
+    while _look(prices) == seen and time.monotonic() < over:
+        time.sleep(max(0.1, min(every, over - time.monotonic())))
+
+
+def _look(prices: str) -> Seen:
+    try:
+        return tuple((path, path.stat().st_mtime_ns, path.stat().st_size) for path in find_files(prices))
+    except (InputError, OSError):
+        return ()

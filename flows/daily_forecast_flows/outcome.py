@@ -1,10 +1,15 @@
-"""What came of a run, for the command line, the UI and the events alike."""
+"""What came of a run, for the command line, the UI and the events that automations act on alike."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
-from typing import Literal
+from typing import Any, Literal
+
+from prefect.events import emit_event
+from prefect.runtime import flow_run
 
 from forecasting.config import OUT_OF_TIME
 from forecasting.formatting import count
@@ -14,7 +19,7 @@ from forecasting.reports.track_record import TrackRecord
 from forecasting.store.store import Store
 from forecasting.store.transaction import Published
 
-__all__ = ["Outcome"]
+__all__ = ["Outcome", "emit_events", "news"]
 
 
 @dataclass(frozen=True)
@@ -83,3 +88,52 @@ class Outcome:
             parts.append(f"{len(run.withheld)} withheld")
         status: Literal["published", "partial"] = "partial" if run.withheld else "published"
         return cls(status, "; ".join(parts), run.as_of, store, run, published, summary, stale, record)
+
+
+def emit_events(outcome: Outcome) -> None:
+    """Emit the events of a publication; a run that had nothing to do has none."""
+    if outcome.store is None or outcome.headline is None:
+        return
+    resource = {
+        "prefect.resource.id": f"forecast.store.{outcome.store.address.strip('/').replace('/', '.')}",
+        "prefect.resource.name": outcome.store.address,
+    }
+    run = [{"prefect.resource.id": f"prefect.flow-run.{flow_run.id}", "prefect.resource.role": "flow-run"}]
+    facts = _facts(outcome, outcome.headline)
+    for name, why in news(outcome):
+        emit_event(name, resource=resource, related=run, payload={**facts, "message": why})
+
+
+def news(outcome: Outcome) -> Iterator[tuple[str, str]]:
+    """List the events of an outcome, with a sentence for each."""
+    if outcome.run is None or outcome.headline is None:
+        return
+    if outcome.published is None or outcome.published.status != "same":
+        yield "forecast.published", outcome.message
+    if outcome.stale or outcome.headline.stale:
+        many = "the data have no rows of that session" if outcome.stale else f"{outcome.headline.stale} tickers lag"
+        yield "forecast.stale", f"Stale as of {outcome.as_of}: {many}"
+    if outcome.run.withheld:
+        who = ", ".join(one.ticker or one.file or "" for one in outcome.run.withheld[:5])
+        yield "forecast.partial", f"Withheld as of {outcome.as_of}: {who}"
+    if outcome.record is not None and outcome.record.health.reasons:
+        yield "forecast.degraded", f"Degraded as of {outcome.as_of}: {'; '.join(outcome.record.health.reasons)}"
+
+
+def _facts(outcome: Outcome, summary: Headline) -> dict[str, Any]:
+    return {
+        "as_of": str(outcome.as_of),
+        "tickers": summary.tickers,
+        "forecasts": summary.forecasts,
+        "by_lstm": summary.lstm,
+        "stale": summary.stale,
+        "withheld": summary.withheld,
+        "coverage_80": _known(summary.coverage_80),
+        "crps_ratio": _known(summary.crps_ratio),
+        "best_baseline_ratio": _known(summary.best_baseline_ratio),
+        "health": None if outcome.record is None else outcome.record.health.status,
+    }
+
+
+def _known(value: float) -> float | None:
+    return round(value, 4) if math.isfinite(value) else None

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from flows.outcome import Outcome
+from daily_forecast_flows.outcome import Outcome
 from forecasting.formatting import count, decimals_for, number, percent, printable, signed_percent
 from forecasting.model.tutorial_report import TutorialReport
 from forecasting.publish import Run

@@ -31,19 +31,21 @@ class Child:
         What follows ``python -m``: a module that calls `until_parent_ends`, and its arguments.
     environment
         Variables beside this process's own.
-    quiet
-        Throw away what it writes on standard output.
+    descriptors
+        Open files that the child inherits.
     """
 
     def __init__(
-        self, arguments: Sequence[str], environment: Mapping[str, str] | None = None, *, quiet: bool = False
+        self, arguments: Sequence[str], environment: Mapping[str, str] | None = None, descriptors: Sequence[int] = ()
     ) -> None:
         # A session of its own: Ctrl-C in the terminal reaches the parent alone, which ends its children in order.
+        # Errors come through; the rest of its output is in the UI.
         self._process = subprocess.Popen(  # noqa: S603 - this interpreter and this project's modules
             [sys.executable, "-m", *arguments],
             stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL if quiet else None,
+            stdout=subprocess.DEVNULL,
             env={**os.environ, **(environment or {})},
+            pass_fds=descriptors,
             start_new_session=True,
         )
 
@@ -51,7 +53,10 @@ class Child:
         """Return the exit status, None while it runs."""
         return self._process.poll()
 
-    def end(self) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         """Let go of the lifeline and wait; kill what does not end by itself."""
         if self._process.stdin is not None:
             self._process.stdin.close()
@@ -61,22 +66,16 @@ class Child:
             self._process.kill()
             self._process.wait()
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        self.end()
-
-
-def until_parent_ends(stop: Callable[[], None], grace: float = GRACE) -> None:
-    """Call ``stop`` when standard input closes, and end this process ``grace`` seconds later if it still runs."""
+def until_parent_ends(stop: Callable[[], None]) -> None:
+    """Call ``stop`` when standard input closes, and end this process `GRACE` seconds later if it still runs."""
 
     def watch() -> None:
         with suppress(OSError):
             while os.read(0, 4096):
                 pass
         stop()
-        time.sleep(grace)
+        time.sleep(GRACE)
         os._exit(1)
 
     threading.Thread(target=watch, name="lifeline", daemon=True).start()
@@ -94,7 +93,7 @@ def _run(command: Sequence[str]) -> int:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
 
-    until_parent_ends(stop, GRACE)
+    until_parent_ends(stop)
     return process.wait()
 
 

@@ -1,0 +1,10 @@
+"""``python -m daily_forecast_flows`` is the command ``daily-forecast``."""
+
+from __future__ import annotations
+
+import sys
+
+from daily_forecast_flows.command import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,171 @@
+"""The backfill: the daily forecast as of each session of a range of dates, as live runs of those days made it.
+
+    daily-forecast backfill --from 2013-01-02 --to 2013-03-01
+
+Each date is a run of the daily forecast, with its own page; so what it publishes is what that run would have published,
+byte for byte. What is published already is left alone, so that a backfill that was stopped or killed goes on where it
+was.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any, cast
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.exceptions import CancelledRun
+from prefect.logging import get_run_logger
+from prefect.states import Completed
+from rich.console import Console
+
+from daily_forecast import daily_forecast
+from daily_forecast_flows.options import BackfillOptions, parameters_of
+from daily_forecast_flows.outcome import Outcome
+from daily_forecast_flows.progress import ProgressArtifact
+from daily_forecast_flows.runners import name_run
+from daily_forecast_flows.tasks import cancellable, failing_plainly, ingest, last_day, result_of
+from forecasting.calendars import target_sessions
+from forecasting.errors import InputError
+from forecasting.formatting import count
+from forecasting.store.store import Store
+
+__all__ = ["Backfilled", "backfill", "sessions_between"]
+
+
+@dataclass
+class Backfilled:
+    """How far a backfill is, and what came of it.
+
+    Attributes
+    ----------
+    sessions
+        All sessions of the range.
+    there
+        How many were published before.
+    published
+        Those that are new.
+    withheld
+        Of these, the ones on which some tickers could not be read or forecast.
+    failed
+        Those that could not be forecast at all, with the reason.
+    """
+
+    sessions: Sequence[date]
+    there: int = 0
+    published: list[date] = field(default_factory=list)
+    withheld: list[date] = field(default_factory=list)
+    failed: dict[date, str] = field(default_factory=dict)
+
+    @property
+    def share(self) -> float:
+        """Part of the sessions that is dealt with, 0 to 1."""
+        return (self.there + len(self.published) + len(self.failed)) / len(self.sessions)
+
+    @property
+    def partial(self) -> bool:
+        """Whether some dates, or some tickers on a date, could not be forecast."""
+        return bool(self.failed or self.withheld)
+
+    @property
+    def message(self) -> str:
+        """The same as one plain sentence."""
+        parts = [f"{len(self.published):,} of {count(len(self.sessions), 'date')} published"]
+        parts += [f"{self.there:,} were there already"] if self.there else []
+        parts += [f"{len(self.withheld):,} without some of their tickers"] if self.withheld else []
+        if self.failed:
+            first, why = next(iter(self.failed.items()))
+            parts.append(f"{len(self.failed):,} could not be forecast, the first {first}: {why}")
+        return "; ".join(parts)
+
+
+@flow(
+    name="backfill",
+    description="Forecasts as of each session of a range of dates, as live runs of those days would have.",
+    persist_result=False,
+)
+@parameters_of(BackfillOptions)
+@failing_plainly
+@cancellable
+def backfill(**given: Any) -> Backfilled | State[Backfilled]:
+    """Run the daily forecast for each session of the range that is not published yet, oldest first."""
+    options = BackfillOptions.of(given)
+    store = Store(options.output)
+    first, last = _range(options, store)
+    progress = Backfilled(sessions_between(options.calendar, first, last))
+    name_run(f"{first} to {last}, {count(len(progress.sessions), 'session')}")
+    bar, console = ProgressArtifact("backfill", "nothing is done yet"), Console(stderr=True, highlight=False)
+    began, before = time.monotonic(), 0.0
+    for done in _each(options, store, progress):
+        if done is None:
+            before = progress.share  # what was there already says nothing about the pace
+            continue
+        pace = (time.monotonic() - began) / (progress.share - before)
+        told = f"{done}: {progress.message}; {pace * (1 - progress.share) / 60:.0f} min left"
+        bar.update(progress.share, told)
+        get_run_logger().info("%s", told)
+        if sys.stderr.isatty():
+            console.print(told, markup=False, overflow="ellipsis", no_wrap=True)
+    bar.update(1.0, progress.message)
+    if progress.failed and not progress.published and not progress.there:
+        raise InputError(f"no date of the range can be forecast: {next(iter(progress.failed.values()))}")
+    get_run_logger().info("%s", progress.message)
+    return Completed(message=progress.message, data=progress)
+
+
+def _range(options: BackfillOptions, store: Store) -> tuple[date, date]:
+    """Both ends of the range that is asked for.
+
+    Raises
+    ------
+    InputError
+        When it begins nowhere.
+    """
+    first = options.first or min(store.dates(), default=None)
+    if first is None:
+        raise InputError("nothing is published yet whose gaps could be filled", setting="set --from")
+    return first, options.last or last_day(result_of(ingest(options, None)))
+
+
+def _each(options: BackfillOptions, store: Store, progress: Backfilled) -> Iterator[date | None]:
+    """Go through the sessions, giving each that was worked on, once it is; None for those that were there."""
+    shared = options.model_dump(exclude={"first", "last"})
+    for session in progress.sessions:
+        if store.published(session) and not options.restate:
+            progress.there += 1
+            yield None
+            continue
+        state = cast("State[Outcome]", daily_forecast(**shared, as_of=session.isoformat(), return_state=True))
+        if state.is_cancelled():
+            raise CancelledRun(state.message)
+        outcome = state.result(raise_on_failure=False)
+        # Prefect may keep a run's state for long; what it holds are all tickers' held-out forecasts.
+        state.data = None
+        if isinstance(outcome, InputError):
+            progress.failed[session] = str(outcome)
+        elif isinstance(outcome, BaseException):
+            raise outcome
+        else:
+            progress.published.append(session)
+            progress.withheld += [session] if outcome.partial else []
+        del outcome, state
+        yield session
+
+
+def sessions_between(calendar: str, first: date, last: date) -> list[date]:
+    """List the exchange's sessions of a range of dates, both ends included.
+
+    Raises
+    ------
+    InputError
+        When there is no such calendar, or no session in the range.
+    """
+    at_most = max((last - first).days + 1, 1)
+    found = [day for day in target_sessions(calendar, first - timedelta(days=1), at_most) if day <= last]
+    if not found:
+        raise InputError(f"{calendar} has no session from {first} to {last}", setting="see --from and --to")
+    return found

@@ -1,0 +1,133 @@
+"""The command line ``daily-forecast``: one command for all.
+
+Importing Prefect takes a second or two, and so do pandas and torch; each command imports what it needs when it is
+called, so that ``--help`` and a plain mistake are answered at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from daily_forecast_flows.options import PROJECT, BackfillOptions, BacktestOptions, Options, RunOptions
+from forecasting.commands import COMMANDS, FAILED, complain, run_command
+
+__all__ = ["main"]
+
+app = App(
+    name="daily-forecast",
+    help="Forecast the next sessions' Open of every ticker, every day, and look at what was published.",
+    version_flags=(),
+)
+Everything = Parameter(name="*")
+
+
+@app.command
+def run(*, options: Annotated[Options, Everything] | None = None) -> int:
+    """Forecast the next sessions' Open of every ticker, and publish it beside its scores."""
+    return _run_flow("daily_forecast:daily_forecast", options or Options())
+
+
+for _name, (_place, _purpose) in COMMANDS.items():
+    app.command(_place, name=_name, help=_purpose)
+
+
+@app.command
+def backfill(*, options: Annotated[BackfillOptions, Everything] | None = None) -> int:
+    """Forecast as of each session of a range of dates, as live runs of those days would have."""
+    return _run_flow("daily_forecast_flows.backfill:backfill", options or BackfillOptions())
+
+
+@app.command
+def backtest(*, options: Annotated[BacktestOptions, Everything] | None = None) -> int:
+    """Forecast from many past sessions by what was known then, and score every model beside the best baseline."""
+    return _run_flow("daily_forecast_flows.backtest:backtest", options or BacktestOptions())
+
+
+@app.command
+def ui(*, port: int = 4200, notify: str | None = None, home: Path = PROJECT / ".prefect") -> int:
+    """Bring up a Prefect server with its UI, the deployments and a worker on this machine, until Ctrl-C.
+
+    Parameters
+    ----------
+    port
+        Port of the UI; 0 takes a free one.
+    notify
+        Block that automations notify, as TYPE/NAME.
+    home
+        Folder of the server's database.
+    """
+    from daily_forecast_flows.ui import operate  # noqa: PLC0415
+
+    return operate(home, port, notify)
+
+
+@app.command
+def serve() -> int:
+    """Poll for the deployments' runs in one process, without a work pool and a worker, until Ctrl-C."""
+    from daily_forecast_flows.serve import serve_deployments  # noqa: PLC0415
+
+    return serve_deployments()
+
+
+@app.command
+def automations(*, notify: str | None = None) -> int:
+    """Create or update the automations on the server that is configured.
+
+    Parameters
+    ----------
+    notify
+        Block that they notify, as TYPE/NAME: slack-webhook/alerts.
+    """
+    from daily_forecast_flows.automations import apply  # noqa: PLC0415
+
+    sys.stdout.writelines(f"{line}\n" for line in apply(notify=notify))
+    return 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    return run_command(app, arguments)
+
+
+def _run_flow(place: str, options: RunOptions) -> int:
+    """Run the flow at ``module:name``; what can be known to be wrong is said before anything starts."""
+    _check(options)
+    # It sets Prefect's logging up, so it comes before whatever imports Prefect.
+    from daily_forecast_flows.launch import NoServerError, run_flow  # noqa: PLC0415
+
+    module, _, name = place.partition(":")
+    try:
+        return run_flow(getattr(import_module(module), name), options)
+    except NoServerError as error:
+        return complain(error, FAILED)
+
+
+def _check(options: RunOptions) -> None:
+    """See that a run could begin: configuration, calendar, device, that there is input, the output's place.
+
+    What the files hold is read once, by the flow.
+
+    Raises
+    ------
+    InputError
+        Naming what is wrong.
+    """
+    from forecasting.calendars import require_calendar  # noqa: PLC0415
+    from forecasting.ingest.files import find_files  # noqa: PLC0415
+    from forecasting.store.store import Store  # noqa: PLC0415
+
+    config = options.config()
+    require_calendar(config.calendar)
+    if config.device not in ("auto", "cpu"):
+        from forecasting.model.device import choose_device  # noqa: PLC0415 - torch takes seconds, and nothing else here needs it
+
+        choose_device(config.device)
+    if not (isinstance(options, Options) and options.as_of == "scheduled" and options.data_deadline):
+        find_files(options.prices)
+    Store(options.output)

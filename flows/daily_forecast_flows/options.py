@@ -1,0 +1,194 @@
+"""What a run can be asked for: typed, documented lists that are the command line, the flow's parameters and the form.
+
+One field is one option everywhere. Those that change a number of the forecast are `ForecastOptions`, which the
+configuration shares; what is added here says where from, where to and how to go about it.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeVar, get_type_hints
+
+from cyclopts import Parameter
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from forecasting.config import ForecastConfig, ForecastOptions, first_problem, parse_as_of, parse_date
+from forecasting.errors import InputError
+
+__all__ = ["PROJECT", "BackfillOptions", "BacktestOptions", "Options", "RunOptions", "parameters_of"]
+
+Result = TypeVar("Result")
+
+_CHECKOUT = Path(__file__).resolve().parents[2]
+PROJECT = _CHECKOUT if (_CHECKOUT / "flows" / "daily_forecast.py").is_file() else Path()
+"""Where default paths begin: the checkout's folder; installed from a wheel, the current folder."""
+
+
+_CONFIG = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class _Places(BaseModel):
+    """Where from, where to, and of whom."""
+
+    model_config = _CONFIG
+
+    prices: Annotated[str, Field(min_length=1)] = str(PROJECT / "data")
+    """One CSV, a long CSV with a ticker column, a folder or a glob; .csv.gz too."""
+    output: Annotated[str, Field(min_length=1)] = str(PROJECT / "data" / "output")
+    """The store, a folder; made when it is not there."""
+    tickers: str | None = None
+    """Only these, comma-separated (default: all)."""
+
+
+class RunOptions(ForecastOptions, _Places):
+    """What every run can be asked for, whatever its dates; units are in the descriptions."""
+
+    model_config = _CONFIG
+
+    task_runner: Literal["threads", "processes"] = "threads"
+    """What trains the shards in parallel; the numbers are the same."""
+    date_order: Literal["auto", "dmy", "mdy", "ymd"] = "auto"
+    """Order of day and month in the files' dates."""
+    decimal: Literal["auto", "point", "comma"] = "auto"
+    """Decimal mark of the files' numbers."""
+    restate: bool = False
+    """Replace what is published or scored already, where it differs."""
+    time_budget: Annotated[float, Field(gt=0)] | None = None
+    """Minutes for training; tickers left over get their best baseline (default: no limit)."""
+
+    @classmethod
+    def of(cls, given: dict[str, Any]) -> Self:
+        """Check the parameters of a run.
+
+        Raises
+        ------
+        InputError
+            When one is wrong.
+        """
+        try:
+            options = cls(**given)
+        except ValidationError as error:
+            raise InputError(first_problem(error)) from error
+        options.config()
+        return options
+
+    def config(self) -> ForecastConfig:
+        """Return the configuration that these options make, the preset filling what was not given.
+
+        Raises
+        ------
+        InputError
+            When a value does not fit the others.
+        """
+        given = self.model_dump(include=set(ForecastConfig.model_fields), exclude_none=True)
+        if self.preset == "tutorial":
+            given.pop("horizon")
+        try:
+            return ForecastConfig(**given)
+        except ValidationError as error:
+            raise InputError(first_problem(error), setting="see --help") from error
+
+    def reading(self) -> dict[str, Any]:
+        """Return how the files are to be read, as `read_prices` takes it."""
+        return {"date_order": self.date_order, "decimal": self.decimal}
+
+    def training_deadline(self, now: float) -> float | None:
+        """Return when the time budget is spent, in seconds as ``now`` is; None when there is no limit."""
+        return None if self.time_budget is None else now + 60 * self.time_budget
+
+
+_AS_OF = Field(json_schema_extra={"pattern": r"^(latest|scheduled|\d{4}-\d{2}-\d{2})$"})
+
+
+class _AsOf(BaseModel):
+    """The date that forecasts are made as of."""
+
+    model_config = _CONFIG
+
+    as_of: Annotated[str, _AS_OF] = "latest"
+    """latest (the last date the tickers share), scheduled (the newest session due) or YYYY-MM-DD.
+
+    Rows after it are set aside before any other check.
+    """
+
+    @field_validator("as_of")
+    @classmethod
+    def _is_a_date(cls, value: str) -> str:
+        parse_as_of(value)
+        return value
+
+    def as_of_day(self) -> date | None:
+        """Return the day of ``as_of``, None for a word."""
+        day = parse_as_of(self.as_of)
+        return day if isinstance(day, date) else None
+
+
+class Options(RunOptions, _AsOf):
+    """Everything that a run of the daily forecast can be asked for."""
+
+    data_deadline: Annotated[float, Field(ge=0)] = 0.0
+    """Minutes to wait for the session that is due, when --as-of is scheduled."""
+    keep_heldout: Annotated[int, Field(ge=1)] | None = None
+    """Published dates, the newest, that keep their held-out rows (default: all)."""
+    keep_runs: Annotated[int, Field(ge=1)] | None = None
+    """Published dates, the newest, that keep their models and report (default: all)."""
+
+
+class BackfillOptions(RunOptions):
+    """Everything that a backfill can be asked for: the same as a run, and a range of dates."""
+
+    first: Annotated[date | None, Parameter(name=["--from", "--first"])] = None
+    """The first date to forecast as of, YYYY-MM-DD (default: the oldest published, to fill gaps)."""
+    last: Annotated[date | None, Parameter(name=["--to", "--last"])] = None
+    """The last date to forecast as of, YYYY-MM-DD (default: the last in the data)."""
+
+    @field_validator("first", "last", mode="before")
+    @classmethod
+    def _is_a_date(cls, value: Any) -> Any:
+        return value if value is None else parse_date(str(value), setting="set --from and --to YYYY-MM-DD")
+
+
+class BacktestOptions(RunOptions, _AsOf):
+    """Everything that a backtest can be asked for: the same as a run, and how to go about it."""
+
+    preset: Literal["default"] = "default"
+    """The tutorial's formulation knows the future, and is no subject of a study."""
+    restate: Annotated[bool, Parameter(show=False)] = False
+    """Nothing: a backtest replaces one of the same date."""
+    origins: Annotated[int, Field(ge=1)] = 60
+    """Sessions to forecast from, the newest whose targets have come."""
+    refit_every: Annotated[int, Field(ge=1)] = 20
+    """Sessions from one fit of the models to the next."""
+    window: Annotated[int, Field(ge=1)] | None = None
+    """Rows that a fit sees, the last so many (default: all before it)."""
+
+    @field_validator("as_of")
+    @classmethod
+    def _is_not_scheduled(cls, value: str) -> str:
+        if value == "scheduled":
+            raise InputError('a backtest has no "scheduled"', setting="set --as-of latest or YYYY-MM-DD")
+        return value
+
+
+def parameters_of(model: type[BaseModel]) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
+    """Give a function that takes keywords the fields of ``model`` as its signature and their descriptions as its help.
+
+    Prefect reads both to make the form and the schema that a run's parameters are held to.
+    """
+    hints = get_type_hints(model, include_extras=True)
+    parameters = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[name])
+        for name, field in model.model_fields.items()
+    ]
+    help_lines = [f"    {name}: {field.description}" for name, field in model.model_fields.items()]
+
+    def decorate(function: Callable[..., Result]) -> Callable[..., Result]:
+        signature = inspect.signature(function)
+        function.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+        function.__doc__ = "\n".join([inspect.cleandoc(function.__doc__ or ""), "", "Args:", *help_lines])
+        return function
+
+    return decorate
