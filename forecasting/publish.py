@@ -94,7 +94,7 @@ def collect(
     )
     if not evaluated:
         reasons = "; ".join(one.reason for one in withheld[:3]) or "there are no rows"
-        raise InputError(f"no ticker can be forecast: {reasons}", setting="see python -m forecasting check")
+        raise InputError(f"no ticker can be forecast: {reasons}", setting="see daily-forecast check")
     heldout: dict[str, pa.Table] = {}
     scales: dict[str, float] = {}
     for one in evaluated:

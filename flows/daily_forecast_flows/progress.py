@@ -7,6 +7,7 @@ times a minute, so that the server hears of progress from one place and rarely, 
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import sys
 import tempfile
@@ -121,8 +122,10 @@ class Reporter:
             self._behind += self._program
             self._program = max(now.models, 1)
         self._place = (fit, now.epoch)
-        if now.validation_loss == now.validation_loss:  # later fits have no validation rows
+        if not math.isnan(now.validation_loss):
             self._losses = f"loss {now.train_loss:.4g}, validation {now.validation_loss:.4g}"
+        elif len(self._fits) == 1:  # of several, the later ones have no validation rows
+            self._losses = f"loss {now.train_loss:.4g}"
         over = now.models == 0 or now.epoch >= now.epochs
         within = (fit + (1 if over else now.epoch / now.epochs)) / len(self._fits)
         share = (self._behind + within * self._program) / max(self._size * self._members, self._behind + self._program)
@@ -162,7 +165,8 @@ def follow(board: Board, futures: Sequence[PrefectFuture[Any]], size: int, *, no
     # Until then a future asks the server, which may still have its task as running, and so as the parent of the next.
     wait(list(futures))
     text = f"{count(size, noun)} in {time.monotonic() - began:.0f} s"
-    artifact.update(board.total(size).share, text)
+    completed = all(future.state.is_completed() for future in futures)
+    artifact.update(1.0 if completed else board.total(size).share, text)
     get_run_logger().info("%s: %s", key, text)
 
 

@@ -230,7 +230,7 @@ def judge(forecasts: pa.Table, prices: pd.DataFrame) -> Judged:
         scales[str(ticker)] = _scale(history[history["date"] <= first])
     judged = pd.concat(kept, ignore_index=True) if kept else rows
     if judged.empty:
-        raise InputError("no ticker could be forecast from any origin", setting="see python -m forecasting check")
+        raise InputError("no ticker could be forecast from any origin", setting="see daily-forecast check")
     ordered = judged.sort_values(["ticker", "step", "cutoff", "model"], kind="stable", ignore_index=True)
     return Judged(ordered[BACKTEST.names], crossed, scales)
 

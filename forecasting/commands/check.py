@@ -1,4 +1,4 @@
-"""Reading CSVs as a run would, and saying what was found: ``python -m forecasting check PATH...``."""
+"""Reading CSVs as a run would, and saying what was found: ``daily-forecast check PATH...``."""
 
 from __future__ import annotations
 

@@ -1,10 +1,9 @@
-"""Forecasting from a saved model, without training: ``python -m forecasting predict MODEL PRICES``."""
+"""Forecasting from a saved model, without training: ``daily-forecast predict MODEL PRICES``."""
 
 from __future__ import annotations
 
 import json as json_format
 import sys
-from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,6 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from forecasting.config import parse_as_of
+from forecasting.errors import InputError
 from forecasting.formatting import decimals_for, number, printable, signed_percent
 from forecasting.ingest.prices import read_prices
 from forecasting.saved_model import forecast_from, read_model
@@ -29,7 +30,7 @@ def run_predict(
     prices: Path,
     *,
     ticker: str | None = None,
-    as_of: date | None = None,
+    as_of: str = "latest",
     json: Annotated[bool, Parameter(negative=())] = False,
     date_order: Literal["auto", "dmy", "mdy", "ymd"] = "auto",
     decimal: Literal["auto", "point", "comma"] = "auto",
@@ -45,7 +46,7 @@ def run_predict(
     ticker
         Only this one; all that the model knows when not given.
     as_of
-        Rows after this date, YYYY-MM-DD, are set aside; none when not given.
+        Rows after this date, YYYY-MM-DD, are set aside; none when latest.
     json
         Print one JSON object a forecast, one a line, with all 19 quantiles.
     date_order
@@ -63,10 +64,14 @@ def run_predict(
     InputError
         When the model or the prices cannot be used, or no ticker can be forecast.
     """
+    day = parse_as_of(as_of)
+    if day == "scheduled":
+        raise InputError("a saved model has no schedule", setting="set --as-of latest or YYYY-MM-DD")
+    cutoff = None if day == "latest" else day
     saved = read_model(model) if ticker is None else read_model(model).only(ticker)
     tickers = None if ticker is None else [ticker]
-    ingested = read_prices(prices, as_of=as_of, tickers=tickers, date_order=date_order, decimal=decimal)
-    prediction = forecast_from(saved, ingested.prices, as_of)
+    ingested = read_prices(prices, as_of=cutoff, tickers=tickers, date_order=date_order, decimal=decimal)
+    prediction = forecast_from(saved, ingested.prices, cutoff)
     rows = as_table(prediction.forecasts, FORECASTS).to_pylist()
     if json:
         for row in rows:

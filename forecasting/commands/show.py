@@ -1,4 +1,4 @@
-"""A look at what was published, in a terminal: ``python -m forecasting show STORE [TICKER]``.
+"""A look at what was published, in a terminal: ``daily-forecast show STORE [TICKER]``.
 
 It reads the store's files and changes nothing. Whatever comes from a file is written as plain text: a ticker's name can
 neither colour the terminal nor move its cursor.

@@ -1,11 +1,12 @@
-"""Running a published date again: ``python -m forecasting verify STORE --as-of D``."""
+"""Running a published date again: ``daily-forecast verify STORE --as-of D``."""
 
 from __future__ import annotations
 
 import sys
-from datetime import date
 from pathlib import Path
 
+from forecasting.config import parse_as_of
+from forecasting.errors import InputError
 from forecasting.ingest.prices import read_prices
 from forecasting.pipeline import forecast_bytes
 from forecasting.reproduce import verify
@@ -14,7 +15,7 @@ from forecasting.store.store import Store
 __all__ = ["run_verify"]
 
 
-def run_verify(store: Path, *, as_of: date, prices: str | None = None) -> int:
+def run_verify(store: Path, *, as_of: str = "latest", prices: str | None = None) -> int:
     """Run a published date again and say whether the same forecasts come out; nothing in the store changes.
 
     Parameters
@@ -22,7 +23,7 @@ def run_verify(store: Path, *, as_of: date, prices: str | None = None) -> int:
     store
         The folder in which the forecasts were published.
     as_of
-        The published date.
+        The published date, YYYY-MM-DD, or latest.
     prices
         Where the price files are now, as for the forecast; where they were then when not given.
 
@@ -37,8 +38,11 @@ def run_verify(store: Path, *, as_of: date, prices: str | None = None) -> int:
         When there is nothing published, or the input cannot be read.
     """
     opened = Store(store, create=False)
-    result = verify(opened, as_of, prices, read=read_prices, rerun=forecast_bytes)
-    lines = [f"as of {as_of}: {'identical' if result.identical else 'differs'}"]
+    day = parse_as_of(as_of) if as_of != "latest" else opened.latest()
+    if day is None or isinstance(day, str):
+        raise InputError("nothing is published here that could be verified", file=str(store))
+    result = verify(opened, day, prices, read=read_prices, rerun=forecast_bytes)
+    lines = [f"as of {day}: {'identical' if result.identical else 'differs'}"]
     lines += [f"  {difference}" for difference in result.differences]
     lines += [f"  note: {note}" for note in result.notes]
     sys.stdout.write("\n".join(lines) + "\n")

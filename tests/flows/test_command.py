@@ -37,7 +37,7 @@ def test_help_shows_every_option_with_its_type_and_default(capsys):
         (["--as-of", "9999-12-31"], '"9999-12-31" is not from 1800 to 2199'),
         (["--as-of", "yesterday"], '"yesterday" is not a date; set --as-of latest, scheduled or YYYY-MM-DD'),
         (["--tickers", ","], '--tickers: should name at least one ticker, not ","'),
-        (["--calendar", "NOWHERE"], '"NOWHERE" is no exchange calendar'),
+        (["--calendar", "NOWHERE"], '"NOWHERE" is not an exchange calendar'),
         (["--prices", "/no/such/file.csv"], "/no/such/file.csv: there is no such file"),
     ],
 )
