@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from daily_forecast_flows.command import main
+from forecasting.store import paths
 from forecasting.store.store import Store
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -136,7 +137,7 @@ def test_a_run_without_a_server_brings_its_own_and_takes_it_down(price_file, tmp
     assert process.returncode == 3, err
     assert err == ""
     assert "withheld: BAD" in out
-    assert str(Store(tmp_path / "store").forecasts_path(date(2024, 6, 28))) in out
+    assert Store(tmp_path / "store").where(paths.forecasts(date(2024, 6, 28))) in out
     assert servers(tmp_path) == []
 
 

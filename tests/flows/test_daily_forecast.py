@@ -80,10 +80,10 @@ def test_a_run_publishes_and_tells_its_story(price_file, tmp_path):
 def test_a_second_run_of_the_same_changes_nothing(price_file, tmp_path):
     given = {"prices": str(price_file(tmp_path / "prices.csv", "AAA")), "output": str(tmp_path / "store")}
     first = run(**given).result()
-    before = Store(given["output"]).forecasts_path(END).read_bytes()
+    before = Store(given["output"]).read(paths.forecasts(END))
     second = run(**given).result()
     assert (first.published.status, second.published.status) == ("new", "same")
-    assert Store(given["output"]).forecasts_path(END).read_bytes() == before
+    assert Store(given["output"]).read(paths.forecasts(END)) == before
 
 
 def test_a_bad_ticker_is_named_and_the_others_are_published(price_file, tmp_path):
@@ -101,7 +101,7 @@ def test_a_bad_ticker_is_named_and_the_others_are_published(price_file, tmp_path
 def test_a_run_whose_forecasts_are_not_published_shows_none(price_file, tmp_path, capsys):
     prices, store = price_file(tmp_path / "prices.csv"), str(tmp_path / "store")
     run(prices=str(prices), output=store)
-    before = Store(store).forecasts_path(END).read_bytes()
+    before = Store(store).read(paths.forecasts(END))
     state = run(prices=str(prices), output=store, tickers="AAA")
     outcome = state.result()
     assert (outcome.status, outcome.run, outcome.headline) == ("kept", None, None)
@@ -110,7 +110,7 @@ def test_a_run_whose_forecasts_are_not_published_shows_none(price_file, tmp_path
     assert conclude(state) == 0
     assert "80 %" not in capsys.readouterr().out
     assert {one.key for one in about(state, tasks=6)[2]} == {"training"}
-    assert Store(store).forecasts_path(END).read_bytes() == before
+    assert Store(store).read(paths.forecasts(END)) == before
 
 
 @pytest.mark.parametrize("stage", ["features.windows.window", "model.training.train", "evaluation.evaluate.evaluate"])
