@@ -25,7 +25,7 @@ NOTEBOOK, *SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 def test_the_options_table_is_the_list_of_options():
     section = README.split("## Options")[1].split("\n## ")[0]
     rows = re.findall(r"^\| `--([a-z-]+)` \|", section, re.MULTILINE)
-    assert rows == [name.replace("_", "-") for name in Options.model_fields]
+    assert sorted(rows) == sorted(name.replace("_", "-") for name in Options.model_fields)
 
 
 def test_the_columns_of_forecasts_are_all_named():
