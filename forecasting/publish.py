@@ -189,12 +189,11 @@ def report_input(run: Run) -> ReportInput:
         as_of=run.as_of,
         config=run.config,
         forecasts=run.forecasts,
-        heldout_of=lambda ticker: run.heldout[ticker].to_pandas(),
+        heldout_of=run.heldout.__getitem__,
         metrics=run.metrics,
         prices=run.ingested.prices,
         curves=run.curves,
         findings=run.findings,
         withheld=tuple((one.ticker or one.file or "", one.reason) for one in run.withheld),
-        scales=run.scales,
         tutorial=run.tutorial,
     )

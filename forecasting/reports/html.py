@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import jinja2
@@ -24,11 +25,18 @@ _MARKUP = re.compile(
 _ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
 
 
-def render_page(template: str, **values: Any) -> str:
+def render_page(template: str, *, data: Mapping[str, Any] | None = None, **values: Any) -> str:
     """Render a page from a template of this package; everything in it is escaped, and the same values give the same.
 
-    Beside the values, the template gets ``script_hash``: what its policy has to name, so that the script of its tables
-    runs and no other.
+    Parameters
+    ----------
+    template
+        Its name.
+    data
+        What the page's script draws its charts from.
+    values
+        For the template, which also gets ``script_hash``: what its policy has to name, so that the page's own script
+        runs and no other.
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("forecasting.reports", "templates"),
@@ -42,9 +50,17 @@ def render_page(template: str, **values: Any) -> str:
     )
     # A line that begins with "% band" is hard to read.
     environment.filters["bound"] = lambda text: text.replace(" %", "\N{NO-BREAK SPACE}%")
-    script = environment.get_template("table.js").render()
+    script = environment.get_template("page.js").render()
     script_hash = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
-    return environment.get_template(template).render(**values, script_hash=script_hash)
+    return environment.get_template(template).render(
+        **values, data=_as_json(data or {}), script=script, script_hash=script_hash
+    )
+
+
+def _as_json(data: Mapping[str, Any]) -> str:
+    """Write JSON that can be neither markup nor the end of the element that it is in."""
+    written = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return re.sub("[<>&\u2028\u2029]", lambda found: f"\\u{ord(found[0]):04x}", written)
 
 
 def plain(text: object, limit: int = 200) -> str:

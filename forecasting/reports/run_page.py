@@ -1,30 +1,36 @@
 """The report: one self-contained HTML page on a run, for people.
 
-Everything stands inside the page, pictures included; it asks nothing of any network, and its own policy forbids it to.
-Whatever comes from a file (tickers, messages) is escaped, and shown so that it cannot pass for something else.
+Everything is inside the page, the numbers that its charts are drawn from included; it asks nothing of any network, and
+its own policy forbids it to. Whatever comes from a file (tickers, messages) is escaped, and written so that it cannot
+pass for something else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from forecasting.config import ForecastConfig
+from forecasting.config import QUANTILE_COLUMNS, ForecastConfig
 from forecasting.findings import Finding
 from forecasting.formatting import count, decimals_for, percent
 from forecasting.model.tutorial_report import TutorialReport
-from forecasting.reports.charts import data_uri, tutorial_chart
+from forecasting.reports.figures import Calibration, line_chart
 from forecasting.reports.html import render_page
-from forecasting.reports.summary import Headline, choose_shown, headline, overview, pooled_scores
-from forecasting.reports.ticker_section import Section, ticker_section
+from forecasting.reports.summary import MODELS, Headline, headline, ladder, most_telling, overview, pooled_scores
+from forecasting.reports.ticker_records import SESSIONS, TickerRows, ticker_records
 
-__all__ = ["ReportInput", "build_report", "verdict"]
+__all__ = ["ReportInput", "build_report", "published_heldout", "verdict"]
 
 _FINDINGS_SHOWN = 1000
 
@@ -42,18 +48,16 @@ class ReportInput:
     forecasts, metrics
         As forecasts.parquet and metrics.parquet have them.
     heldout_of
-        Ticker to its rows of heldout.parquet; asked only for the tickers that get a section (all rows of a large run
-        would not fit).
+        Ticker to its held-out rows; asked once for each, one after the other (all rows of a large run would not fit).
     prices
         Long frame of what was read: ``ticker``, ``date``, ``open``, ``high``, ``low``.
     curves
-        ``ticker`` and the columns that ``plots.training_chart`` names.
+        ``ticker``, ``member``, ``phase`` (``fit`` or ``refit``), ``epoch``, ``train_loss``, ``validation_loss`` (NaN
+        where there is none), ``best`` (bool: the epoch whose weights were kept).
     findings
         What was noticed in the data.
     withheld
         (ticker, reason) of those not published.
-    scales
-        Ticker to the scale of its MASE: the mean absolute one-step change of Open over training rows, as a price.
     tutorial
         What the tutorial preset measured; None for the default preset.
     """
@@ -61,13 +65,12 @@ class ReportInput:
     as_of: date
     config: ForecastConfig
     forecasts: pd.DataFrame
-    heldout_of: Callable[[str], pd.DataFrame]
+    heldout_of: Callable[[str], pa.Table]
     metrics: pd.DataFrame
     prices: pd.DataFrame
     curves: pd.DataFrame
     findings: tuple[Finding, ...] = ()
     withheld: tuple[tuple[str, str], ...] = ()
-    scales: Mapping[str, float] = field(default_factory=dict)
     tutorial: TutorialReport | None = None
 
 
@@ -75,23 +78,29 @@ def build_report(run: ReportInput) -> str:
     """Build the page; the same run gives the same bytes."""
     table = overview(run.forecasts, run.metrics)
     summary = headline(table, len(run.withheld))
-    by_ticker = _rows_by_ticker(run)
-    shown = choose_shown(table)
-    sections = [
-        _section(run, ticker, word, place, by_ticker) for place, (ticker, word) in enumerate(shown.items(), start=1)
-    ]
+    pooled = pooled_scores(run.metrics).sort_values(["step", "crps_ratio"], kind="stable")
+    names = table["ticker"].astype(str).tolist()
+    together = Calibration()
+    records = ticker_records(_rows_of_each(run, names, together), len(names))
+    first = most_telling(table)
+    charts = _tutorial_charts(run.tutorial)
+    if together.rows:
+        charts["calibration"] = together.chart(int(run.metrics["n"].max()))
     return render_page(
         "report.html.jinja",
+        data={**records, "first": names.index(first) if first else 0, "charts": charts},
         run=run,
         summary=summary,
         verdict=verdict(summary),
-        rows=_overview_rows(table, by_ticker.prices, {section.ticker: section.anchor for section in sections}),
-        sections=sections,
-        pooled=pooled_scores(run.metrics).sort_values(["step", "crps_ratio"], kind="stable").to_dict("records"),
+        rows=table.assign(decimals=table["anchor_price"].map(decimals_for)).to_dict("records"),
+        pooled=pooled.to_dict("records"),
+        later=[step for step in sorted(set(pooled["step"])) if step != summary.step],
+        ladder=ladder(pooled, summary.step),
+        meanings=[(model, meaning) for model, meaning in MODELS.items() if model in set(pooled["model"])],
+        charts=charts,
         findings=run.findings[:_FINDINGS_SHOWN],
         more_findings=max(0, len(run.findings) - _FINDINGS_SHOWN),
         settings=_settings(run.config),
-        tutorial_picture=_tutorial_picture(run.tutorial),
     )
 
 
@@ -113,61 +122,46 @@ def verdict(summary: Headline) -> str:
     return said
 
 
-@dataclass(frozen=True, slots=True)
-class _ByTicker:
-    prices: Mapping[str, pd.DataFrame]
-    forecasts: Mapping[str, pd.DataFrame]
-    metrics: Mapping[str, pd.DataFrame]
-    curves: Mapping[str, pd.DataFrame]
+def published_heldout(heldout: pa.Table, models: Iterable[str], steps: Iterable[int]) -> dict[str, NDArray[Any]]:
+    """Choose from one ticker's held-out rows those of the model that is published at each step.
+
+    Returns
+    -------
+    dict
+        Columns ``step``, ``target_date``, ``actual`` and the quantiles, by date within each step.
+    """
+    step = heldout["step"].to_numpy()
+    chosen = np.zeros(len(step), dtype=bool)
+    for model, own in groupby(sorted(zip(models, steps, strict=True)), key=itemgetter(0)):
+        same = pc.equal(heldout["model"], str(model)).to_numpy(zero_copy_only=False).astype(bool)
+        chosen |= same & np.isin(step, [one for _, one in own])
+    rows = np.flatnonzero(chosen)
+    rows = rows[np.lexsort((heldout["target_date"].to_numpy()[rows], step[rows]))]
+    return {name: heldout[name].to_numpy()[rows] for name in ("step", "target_date", "actual", *QUANTILE_COLUMNS)}
 
 
-def _rows_by_ticker(run: ReportInput) -> _ByTicker:
-    def split(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
-        return {str(ticker): rows for ticker, rows in frame.groupby("ticker", sort=False)}
-
-    recent = run.prices.groupby("ticker", sort=False).tail(60)
-    return _ByTicker(split(recent), split(run.forecasts), split(run.metrics), split(run.curves))
-
-
-def _section(run: ReportInput, ticker: str, word: str, place: int, by_ticker: _ByTicker) -> Section:
-    return ticker_section(
-        ticker,
-        anchor=f"t{place}",
-        distinction=word,
-        prices=by_ticker.prices.get(ticker, run.prices.iloc[:0]),
-        forecasts=by_ticker.forecasts[ticker],
-        heldout=run.heldout_of(ticker),
-        metrics=by_ticker.metrics.get(ticker, run.metrics.iloc[:0]),
-        curves=by_ticker.curves.get(ticker, run.curves.iloc[:0]),
-        findings=tuple(finding for finding in run.findings if finding.ticker == ticker),
-        scale=run.scales.get(ticker, float("nan")),
-    )
+def _rows_of_each(run: ReportInput, tickers: Sequence[str], together: Calibration) -> Iterator[TickerRows]:
+    """Give each ticker's rows of every table, and count the calibration of all of them ``together``."""
+    prices = _by_ticker(run.prices.groupby("ticker", sort=False).tail(SESSIONS))
+    ordered = run.forecasts.sort_values(["ticker", "step"], kind="stable")
+    forecasts = _by_ticker(ordered.assign(reason=ordered["reason"].astype(object).fillna("")))
+    metrics = _by_ticker(run.metrics.sort_values(["ticker", "step"], kind="stable"))
+    curves = _by_ticker(run.curves)
+    for ticker in tickers:
+        own = forecasts[ticker]
+        heldout = published_heldout(run.heldout_of(ticker), own["model"], own["step"])
+        calibration = Calibration.of(heldout)
+        together.add(calibration)
+        yield TickerRows(ticker, prices[ticker], own, metrics[ticker], heldout, calibration, curves[ticker])
 
 
-def _overview_rows(
-    table: pd.DataFrame, prices: Mapping[str, pd.DataFrame], anchors: Mapping[str, str]
-) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    for row in table.to_dict("records"):
-        ticker = str(row["ticker"])
-        opens = prices[ticker]["open"].to_numpy(float) if ticker in prices else np.empty(0)
-        extra = {
-            "section": anchors.get(ticker),
-            "line": _sparkline(opens),
-            "decimals": decimals_for(row["anchor_price"]),
-        }
-        rows.append({str(name): value for name, value in row.items()} | extra)
-    return rows
-
-
-def _sparkline(values: NDArray[np.float64]) -> str:
-    """Points of an SVG polyline in a box of 100 by 24; empty for fewer than two values."""
-    if len(values) < 2:
-        return ""
-    height = float(np.ptp(values)) or 1.0
-    across = np.linspace(0, 100, len(values))
-    down = 22 - 20 * (values - values.min()) / height
-    return " ".join(f"{x:.0f},{y:.1f}" for x, y in zip(across, down, strict=True))
+def _by_ticker(frame: pd.DataFrame) -> Mapping[str, dict[str, NDArray[Any]]]:
+    """Give each ticker's rows as columns; a ticker without rows has empty ones."""
+    columns = {str(name): frame[name].to_numpy() for name in frame}
+    nothing = {name: values[:0] for name, values in columns.items()}
+    places = frame.groupby("ticker", sort=False).indices
+    found = {str(ticker): {name: values[at] for name, values in columns.items()} for ticker, at in places.items()}
+    return defaultdict(lambda: nothing, found)
 
 
 def _settings(config: ForecastConfig) -> Iterable[tuple[str, str]]:
@@ -176,7 +170,13 @@ def _settings(config: ForecastConfig) -> Iterable[tuple[str, str]]:
     return [("tickers", chosen), *((name.replace("_", " "), str(value)) for name, value in values.items())]
 
 
-def _tutorial_picture(tutorial: TutorialReport | None) -> str:
-    if tutorial is None or not tutorial.predictions:
-        return ""
-    return data_uri(tutorial_chart(tutorial.truth, tutorial.predictions))
+def _tutorial_charts(tutorial: TutorialReport | None) -> dict[str, Any]:
+    """Draw the test predictions at each epoch against the truth."""
+    if tutorial is None:
+        return {}
+    return {
+        f"epoch {epoch:,}": line_chart(
+            range(1, len(predicted) + 1), {"truth": tutorial.truth, "prediction": predicted}, decimals=2
+        )
+        for epoch, predicted in sorted(tutorial.predictions.items())
+    }

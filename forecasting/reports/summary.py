@@ -5,15 +5,27 @@ Prices of different tickers have no common unit, so tickers are pooled as ratios
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from forecasting.evaluation.metrics import REFERENCE
+from forecasting.formatting import signed_percent
 
-__all__ = ["Headline", "choose_shown", "headline", "overview", "pooled_scores"]
+__all__ = ["MODELS", "Headline", "headline", "ladder", "most_telling", "overview", "pooled_scores"]
+
+MODELS = {
+    REFERENCE: "The last Open again, with the spread of all earlier changes.",
+    "last_close": "The same from the last Close, which is known when the forecast is made.",
+    "ewma_range": "The last known price, its spread scaled by the ranges of recent sessions (exponentially weighted).",
+    "har": "The same, the ranges of the last day, week and month weighted by a regression (HAR) with fixed coefficients.",
+    "lstm": "The ticker's own LSTM.",
+    "combination": "The mean of the quantiles of LSTM and HAR, calibrated on the past.",
+}
+"""Every model, from the plainest on, and what it is."""
+
+_WITH_LSTM = ("lstm", "combination")
 
 _INDEX = ["ticker", "step"]
 
@@ -27,7 +39,7 @@ class Headline:
     tickers, forecasts
         How many were published (a forecast is one ticker's step).
     lstm, baseline
-        Of the forecasts, how many are the LSTM's and how many a baseline's.
+        Of the forecasts, how many have a fresh LSTM in them and how many are a baseline's.
     stale
         Tickers published although their newest row is older than it should be.
     withheld
@@ -66,7 +78,7 @@ def overview(forecasts: pd.DataFrame, metrics: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         Sorted by ticker: the forecast's own columns of the nearest step (``reason`` empty for none), ``change`` (of the
-        median from the anchor), ``steps`` and ``lstm_steps`` (how many were published, how many of these by the LSTM),
+        median from the anchor), ``steps`` and ``lstm_steps`` (how many were published, how many of these with the LSTM),
         ``stale``, and of the published model ``n``, ``crps``, ``mase``, ``coverage_80``, ``crps_ratio`` (to
         persistence), ``skill`` (1 - crps_ratio) and ``best_baseline_ratio``; NaN where there is no score.
     """
@@ -77,7 +89,7 @@ def overview(forecasts: pd.DataFrame, metrics: pd.DataFrame) -> pd.DataFrame:
     return nearest.assign(
         change=nearest["forecast"] / nearest["anchor_price"] - 1,
         steps=groups.size(),
-        lstm_steps=ordered["model"].eq("lstm").groupby(ordered["ticker"]).sum(),
+        lstm_steps=ordered["model"].isin(_WITH_LSTM).groupby(ordered["ticker"]).sum(),
         stale=ordered["reason"].str.contains("stale", case=False).groupby(ordered["ticker"]).any(),
         **{str(name): scores[name] for name in scores},
     ).reset_index()
@@ -129,24 +141,51 @@ def pooled_scores(metrics: pd.DataFrame) -> pd.DataFrame:
     return counts.join(means).join(covered).reset_index()
 
 
-def choose_shown(table: pd.DataFrame, at_most: int = 8) -> Mapping[str, str]:
-    """Choose the tickers that get a section of their own, and say why each was chosen.
+def ladder(pooled: pd.DataFrame, step: int) -> str:
+    """Say what each model changes in the CRPS beside the one before it, in the order of `MODELS`.
+
+    Parameters
+    ----------
+    pooled
+        As `pooled_scores` gives it.
+    step
+        The step that is looked at.
 
     Returns
     -------
-    dict
-        Ticker to its distinction: all with an empty one when they are few, else the best, the median and the worst by
-        skill (the first by name where none has a skill).
+    str
+        A sentence; empty where fewer than two models are scored.
     """
-    if len(table) <= at_most:
-        return dict.fromkeys(table["ticker"].astype(str), "")
-    ranked = table[np.isfinite(table["skill"].astype(float))].sort_values("skill", ascending=False, kind="stable")
-    if ranked.empty:
-        return dict.fromkeys(table["ticker"].astype(str).head(3), "")
-    words: dict[int, str] = {}
-    for word, place in (("best", 0), ("worst", len(ranked) - 1), ("median", len(ranked) // 2)):
-        words.setdefault(place, word)
-    return {str(ranked["ticker"].iloc[place]): words[place] for place in sorted(words)}
+    rows = pooled[(pooled["step"] == step) & np.isfinite(pooled["crps_ratio"])]
+    ratios = rows.set_index("model")["crps_ratio"].to_dict()
+    scored = [model for model in MODELS if model in ratios]
+    changes = [
+        f"{model} {signed_percent(ratios[model] / ratios[before] - 1, 1)}"
+        for before, model in zip(scored, scored[1:], strict=False)
+    ]
+    if not changes:
+        return ""
+    return f"Each model beside the one before it, by CRPS: from {scored[0]}, {', '.join(changes)}. Less is better."
+
+
+def most_telling(table: pd.DataFrame) -> str | None:
+    """Choose the ticker whose nearest forecast departs most from its last price, for the width of its own 80 % band.
+
+    Only tickers that are not stale and were tested on at least as many held-out sessions as the median ticker come into
+    question, where there are any; None without tickers.
+
+    Parameters
+    ----------
+    table
+        As `overview` gives it.
+    """
+    tested = table["n"].fillna(0) >= table["n"].fillna(0).median()
+    candidates = table[tested & ~table["stale"].astype(bool)]
+    candidates = candidates if len(candidates) else table
+    if candidates.empty:
+        return None
+    apart = (candidates["forecast"] - candidates["anchor_price"]).abs() / (candidates["q90"] - candidates["q10"])
+    return str(candidates["ticker"].iloc[int(np.argmax(apart.fillna(-1).to_numpy()))])
 
 
 def _published_scores(published: pd.DataFrame, metrics: pd.DataFrame) -> pd.DataFrame:
@@ -154,7 +193,7 @@ def _published_scores(published: pd.DataFrame, metrics: pd.DataFrame) -> pd.Data
     keys = [*_INDEX, "model"]
     own = published.merge(metrics.drop_duplicates(keys)[[*keys, *columns]], on=keys, how="left").set_index("ticker")
     crps = published[_INDEX].merge(
-        metrics[metrics["model"] != "lstm"].pivot_table(index=_INDEX, columns="model", values="crps").reset_index(),
+        metrics[~metrics["model"].isin(_WITH_LSTM)].pivot_table(index=_INDEX, columns="model", values="crps").reset_index(),
         on=_INDEX,
         how="left",
     )

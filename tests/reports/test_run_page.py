@@ -13,6 +13,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from forecasting.config import LEVELS, QUANTILE_COLUMNS, ForecastConfig
@@ -116,12 +117,13 @@ def fake_run(prices: Sequence[pd.DataFrame], **changes: object) -> ReportInput:
         rows = [persistence_rows(frame, "persistence", "open"), persistence_rows(frame, "lstm", anchor, 0.95)]
         if anchor == "close":
             rows.append(persistence_rows(frame, "last_close", "close"))
-        held[ticker] = pd.concat(rows, ignore_index=True)
+        scored = pd.concat(rows, ignore_index=True)
+        held[ticker] = pa.Table.from_pandas(scored, preserve_index=False)
         scales[ticker] = float(frame["open"].diff().abs().mean())
         published = published_rows(frame, anchor)
         forecasts.append(published)
         chosen = list(zip(published["ticker"], published["step"], published["model"], strict=True))
-        metrics.append(score_heldout(held[ticker], scales, chosen))
+        metrics.append(score_heldout(scored, scales, chosen))
         curves.append(fake_curves(ticker))
     run = ReportInput(
         as_of=date(2013, 3, 1),
@@ -133,7 +135,6 @@ def fake_run(prices: Sequence[pd.DataFrame], **changes: object) -> ReportInput:
         curves=pd.concat(curves, ignore_index=True),
         findings=(),
         withheld=(),
-        scales=scales,
     )
     return replace(run, **changes)
 
