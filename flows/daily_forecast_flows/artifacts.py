@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
@@ -19,12 +18,11 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from daily_forecast_flows.outcome import Outcome
 from forecasting.evaluation.metrics import REFERENCE
-from forecasting.formatting import MISSING, day, decimals_for, number, p_value, percent, printable, signed_percent
-from forecasting.publish import Run
-from forecasting.reports.html import as_code, markdown_table, plain
-from forecasting.reports.run_page import verdict
-from forecasting.reports.summary import Headline, choose_shown, headline, overview, pooled_scores
-from forecasting.reports.ticker_section import Section, ticker_section
+from forecasting.formatting import MISSING, decimals_for, number, p_value, percent, printable, signed_percent
+from forecasting.publish import Run, report_input
+from forecasting.reports.html import as_code, plain
+from forecasting.reports.run_markdown import report_markdown
+from forecasting.reports.summary import pooled_scores
 from forecasting.reports.track_record import score_markdown
 from forecasting.store import paths
 
@@ -33,15 +31,11 @@ __all__ = [
     "leave_artifacts",
     "leave_path",
     "quality_rows",
-    "report_markdown",
     "score_rows",
     "ticker_cell",
 ]
 
 Rows = list[dict[str, Any]]
-
-PICTURED = 4
-"""Tickers with pictures: all when they are no more than this, else the best, the median and the worst."""
 
 ALL_STEPS = 20
 """With more tickers than this, the table of scores has the nearest step only."""
@@ -52,7 +46,7 @@ def leave_artifacts(outcome: Outcome) -> None:
     run = outcome.run
     if run is None or outcome.store is None:
         return
-    create_markdown_artifact(report_markdown(run), key="report", description=plain(outcome.message, 2000))
+    create_markdown_artifact(report_markdown(report_input(run)), key="report", description=plain(outcome.message, 2000))
     if outcome.record is not None:
         said = f"How published forecasts turned out, to {outcome.record.last}: {outcome.record.health.status}"
         create_markdown_artifact(score_markdown(outcome.record), key="track-record", description=said)
@@ -79,20 +73,6 @@ def leave_path(path: str, key: str, description: str) -> None:
     create_markdown_artifact(
         f"Open {as_code(path)} in a browser on the machine of this run.", key=key, description=description
     )
-
-
-def report_markdown(run: Run) -> str:
-    """Write the run's report for the UI, its pictures inside."""
-    table = overview(run.forecasts, run.metrics)
-    summary = headline(table, len(run.withheld))
-    shown = choose_shown(table, PICTURED)
-    parts = [
-        f"# Forecasts as of {day(run.as_of)}",
-        verdict(summary),
-        _facts(summary),
-        *(part for ticker, word in shown.items() for part in _ticker(_section(run, ticker, word))),
-    ]
-    return "\n\n".join(parts) + "\n"
 
 
 def forecast_rows(run: Run) -> Rows:
@@ -150,57 +130,6 @@ def quality_rows(run: Run) -> Rows:
 
 
 _PRICES = ("q10", "q50", "q90", "anchor_price")
-
-
-def _facts(summary: Headline) -> str:
-    cells = {
-        "tickers": f"{summary.tickers:,}",
-        "by the LSTM": f"{summary.lstm:,} of {summary.forecasts:,}",
-        "CRPS / persistence": number(summary.crps_ratio, 3),
-        "CRPS / best": number(summary.best_baseline_ratio, 3),
-        "in 80 %": percent(summary.coverage_80),
-        "stale": f"{summary.stale:,}",
-        "withheld": f"{summary.withheld:,}",
-    }
-    return markdown_table(list(cells), [cells.values()])
-
-
-def _ticker(section: Section) -> Iterator[str]:
-    title = plain(section.ticker) + (f" ({section.distinction})" if section.distinction else "")
-    yield f"## {title}"
-    yield _steps(section)
-    for picture in section.pictures:
-        # The text beside each picture is this project's own; of names, only the title above has one.
-        yield f"{picture.says}\n\n![{picture.shows}]({picture.source})"
-
-
-def _steps(section: Section) -> str:
-    heads = ["Open on", "median", "80 % band", "change", "model"]
-    given = any(row["reason"] for row in section.forecasts)
-    rows = []
-    for row in section.forecasts:
-        low, mid, high = (number(row[name], section.decimals) for name in ("q10", "q50", "q90"))
-        cells = (day(row["target_date"]), mid, f"{low} to {high}", signed_percent(row["change"]), row["model"])
-        rows.append((*cells, row["reason"] or "") if given else cells)
-    return markdown_table([*heads, "reason"] if given else heads, rows, text=("model", "reason"))
-
-
-def _section(run: Run, ticker: str, word: str) -> Section:
-    def own(frame: pd.DataFrame) -> pd.DataFrame:
-        return frame[frame["ticker"] == ticker]
-
-    return ticker_section(
-        ticker,
-        anchor="",
-        distinction=word,
-        prices=own(run.ingested.prices).tail(60),
-        forecasts=own(run.forecasts),
-        heldout=run.heldout[ticker].to_pandas(),
-        metrics=own(run.metrics),
-        curves=own(run.curves),
-        findings=(),
-        scale=run.scales.get(ticker, math.nan),
-    )
 
 
 def _pooled_score(row: dict[Any, Any]) -> dict[str, Any]:

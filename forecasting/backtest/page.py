@@ -19,10 +19,11 @@ from forecasting.evaluation.metrics import REFERENCE
 from forecasting.evaluation.scoring_rules import crps
 from forecasting.formatting import count, day, number, percent
 from forecasting.reports.charts import calibration_chart, data_uri, trend_chart
+from forecasting.reports.figures import Calibration, Curves
 from forecasting.reports.html import markdown_table, render_page
 from forecasting.reports.summary import pooled_scores
 
-__all__ = ["Backtest", "Picture", "backtest_markdown", "build_backtest_page", "verdict"]
+__all__ = ["Backtest", "backtest_markdown", "build_backtest_page", "verdict"]
 
 ROLLING = 20
 """Origins that the curves over time are averaged over."""
@@ -30,16 +31,9 @@ ROLLING = 20
 AGES = 4
 """Groups of origins by how many sessions their weights are old."""
 
+_CALIBRATION = "Calibration of what would have been published, all tickers and origins together."
+
 _CURVES = {"published": PUBLISHED, "LSTM": "lstm"}
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """A picture, and what it says."""
-
-    source: str
-    says: str
-    wide: bool
 
 
 @dataclass(frozen=True)
@@ -135,8 +129,14 @@ def _standing(claims: pd.Series) -> str:
 
 def build_backtest_page(backtest: Backtest) -> str:
     """Build the page; the same backtest gives the same bytes."""
+    chosen = backtest.judged.rows[backtest.judged.rows["chosen"]]
+    calibration = Calibration.of({name: chosen[name].to_numpy() for name in ("step", "actual", *QUANTILE_COLUMNS)})
+    over_time = curves(backtest)
+    charts = [*(one.chart() for one in over_time), calibration.chart()]
     return render_page(
         "backtest.html.jinja",
+        data={"charts": charts},
+        figures=[*(one.says for one in over_time), _CALIBRATION],
         backtest=backtest,
         verdict=verdict(backtest),
         first=backtest.origins[0],
@@ -144,7 +144,6 @@ def build_backtest_page(backtest: Backtest) -> str:
         fits=backtest.judged.rows["fitted"].nunique(),
         pooled=backtest.pooled.to_dict("records"),
         claims=backtest.claims.sort_values(["step", "crps_ratio"], kind="stable").to_dict("records"),
-        pictures=pictures(backtest),
         ages=ages(backtest),
         tickers=list(_ticker_rows(backtest.metrics)),
         settings=list(_settings(backtest)),
@@ -168,13 +167,20 @@ def backtest_markdown(backtest: Backtest) -> str:
         f"# Backtest as of {day(backtest.as_of)}",
         f"{backtest.study}.",
         markdown_table(heads, rows, text=("model",)),
-        *(f"**{picture.says}**\n\n![{picture.says}]({picture.source})" for picture in pictures(backtest)),
+        *(f"**{says}**\n\n![{says}]({data_uri(picture)})" for says, picture in _pictures(backtest)),
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def pictures(backtest: Backtest) -> list[Picture]:
-    """Draw the skill over time, the coverage over time, and the calibration."""
+def _pictures(backtest: Backtest) -> Iterable[tuple[str, bytes]]:
+    skill, coverage = curves(backtest)
+    yield skill.says, trend_chart(skill)
+    yield coverage.says, trend_chart(coverage, wide=False)
+    yield _CALIBRATION, calibration_chart(backtest.judged.rows[backtest.judged.rows["chosen"]])
+
+
+def curves(backtest: Backtest) -> tuple[Curves, Curves]:
+    """Say how skill and coverage moved over time, what would have been published beside the best baseline."""
     rows = backtest.nearest
     published = rows[rows["chosen"]].assign(model=PUBLISHED)
     span = min(ROLLING, max(1, len(backtest.origins) // 3))
@@ -182,30 +188,31 @@ def pictures(backtest: Backtest) -> list[Picture]:
     # All good models save most of persistence's error, and beside it their curves would be one.
     best = losses[[model for model in BASELINES if model in losses]].mean().idxmin()
     smooth = losses.rolling(span).mean().iloc[span - 1 :]
-    curves = {name: smooth[model] / smooth[best] for name, model in _CURVES.items() if model in smooth}
+    ratios = {name: smooth[model] / smooth[best] for name, model in _CURVES.items() if model in smooth}
     inside = (published["actual"] >= published["q10"]) & (published["actual"] <= published["q90"])
     held = inside.groupby(published["cutoff"]).mean().rolling(span).mean().iloc[span - 1 :]
     over = f"mean over {count(span, 'origin')}"
-    return [
-        Picture(
-            data_uri(trend_chart(smooth.index, curves, target=1.0, unit=f"CRPS, {best} = 1")),
+    return (
+        Curves(
             f"CRPS of the next Open, as a multiple of that of {best}, the best baseline over all tickers, {over}; "
             "below the dashed line is better.",
-            wide=True,
+            smooth.index,
+            ratios,
+            target=1.0,
+            measure=f"CRPS, {best} = 1",
+            decimals=3,
         ),
-        Picture(
-            data_uri(
-                trend_chart(held.index, {"": held}, target=0.8, unit="in the 80 % band, %", scale=100, wide=False)
-            ),
+        Curves(
             f"Share of the next Opens inside the published 80 % band, {over}.",
-            wide=False,
+            held.index,
+            {"": held},
+            target=0.8,
+            measure="in the 80 % band",
+            unit=" %",
+            scale=100,
+            decimals=1,
         ),
-        Picture(
-            data_uri(calibration_chart(backtest.judged.rows[backtest.judged.rows["chosen"]])),
-            "Calibration of what would have been published, all tickers and origins together.",
-            wide=False,
-        ),
-    ]
+    )
 
 
 def ages(backtest: Backtest) -> list[dict[str, Any]]:

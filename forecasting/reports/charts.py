@@ -8,14 +8,11 @@ data give the same bytes. The colours stay apart for colour-blind readers.
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from forecasting.config import LEVELS, QUANTILE_COLUMNS
 from forecasting.evaluation.metrics import reliability
@@ -37,6 +34,7 @@ from forecasting.reports.chart_style import (
     step_colours,
     style,
 )
+from forecasting.reports.figures import TONES, Curves
 
 __all__ = [
     "calibration_chart",
@@ -44,9 +42,7 @@ __all__ = [
     "data_uri",
     "fan_chart",
     "heldout_chart",
-    "training_chart",
     "trend_chart",
-    "tutorial_chart",
 ]
 
 _BANDS = (("q05", "q95", "90 %", "#dceaf6"), ("q10", "q90", "80 %", "#b9d5ec"), ("q25", "q75", "50 %", "#86b6dd"))
@@ -186,129 +182,33 @@ def calibration_chart(heldout: pd.DataFrame) -> bytes:
     return png(figure)
 
 
-def training_chart(curves: pd.DataFrame) -> bytes:
-    """Draw the losses of one ticker's members over the epochs: each faint, their mean bold, the kept epoch as a dot.
-
-    Parameters
-    ----------
-    curves
-        ``member``, ``phase`` (``fit`` or ``refit``), ``epoch``, ``train_loss``, ``validation_loss`` (NaN where there
-        is none), ``best`` (bool: the epoch whose weights were kept).
-    """
-    fit = curves[curves["phase"] == "fit"] if (curves["phase"] == "fit").any() else curves
-    fit = fit.replace([np.inf, -np.inf], np.nan)
-    figure = new_figure(4.2, 3.7)
-    axes = figure.subplots()
-    drawn = []
-    for column, colour, name in (("train_loss", BLUE, "training"), ("validation_loss", ORANGE, "validation")):
-        table = fit.pivot_table(index="epoch", columns="member", values=column, aggfunc="last")
-        if table.empty:
-            continue
-        table = table.iloc[:: max(1, len(table) // 600)]
-        if table.shape[1] > 1:
-            axes.plot(table.index, table.to_numpy(), color=colour, linewidth=0.8, alpha=0.3)
-        # Members end at different epochs; the mean of those left would jump, so it stands for all of them or for none.
-        axes.plot(table.index, table.mean(axis=1, skipna=False), color=colour, linewidth=2.0, label=name)
-        best = fit[fit["best"].astype(bool) & fit[column].notna()]
-        axes.plot(best["epoch"], best[column], "o", color=colour, markersize=4.5, markeredgecolor="white", zorder=5)
-        drawn.append(table.to_numpy(float))
-    _loss_limits(axes, drawn)
-    label(axes, x="epoch", y="loss")
-    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    style(axes)
-    legend(axes)
-    return png(figure)
-
-
-def tutorial_chart(truth: ArrayLike, predictions: Mapping[int, ArrayLike], *, unit: str = "dollars") -> bytes:
-    """Draw the test predictions against the truth, one small picture an epoch.
-
-    Parameters
-    ----------
-    truth
-        The test targets, in time order.
-    predictions
-        Epoch to its predictions of the same targets.
-    unit
-        What the values are in; labels the axis.
-    """
-    columns = min(4, max(1, len(predictions)))
-    lines = max(1, -(-len(predictions) // columns))
-    figure = new_figure(8.6, 1.0 + 1.6 * lines, above=0.5)
-    grid = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False, gridspec_kw={"hspace": 0.22})
-    actual = np.asarray(truth, float)
-    for axes, (epoch, predicted) in zip(grid.flat, sorted(predictions.items()), strict=False):
-        axes.plot(actual, color=INK, linewidth=1.0, label="truth")
-        axes.plot(np.asarray(predicted, float), color=ORANGE, linewidth=1.0, label="prediction")
-        label(axes, title=f"epoch {epoch:,}")
-    for axes in list(grid.flat)[len(predictions) :]:
-        axes.set_axis_off()
-    for axes in grid.flat:
-        price_axis(axes, 4)
-        style(axes)
-    for axes in grid[-1]:
-        label(axes, x="test window")
-    label(grid[0][0], y=unit)
-    legend(grid[0][0], above=1.14)
-    return png(figure)
-
-
-def trend_chart(
-    dates: Sequence[Any] | pd.Index | pd.Series,
-    series: Mapping[str, ArrayLike],
-    *,
-    target: float | None = None,
-    band: tuple[float, float] | None = None,
-    unit: str = "",
-    scale: float = 1.0,
-    wide: bool = True,
-) -> bytes:
+def trend_chart(curves: Curves, *, wide: bool = True) -> bytes:
     """Draw how one or several measures moved from day to day, beside where they should be.
 
     Parameters
     ----------
-    dates
-        The days, ascending.
-    series
-        Name to its values on these days (NaN where there is none); at most five, drawn in the order given.
-    target, band
-        Where the measure should be, and the zone that is still good; in the unit of the values.
-    unit
-        Labels the axis.
-    scale
-        Values, target and band are multiplied by this (100 turns shares into percent).
+    curves
+        What to draw; its labels are dates.
     wide
         Whether it stands alone in its line; else it is as large as the other pictures of half the width.
     """
     figure = new_figure(8.6, 2.6) if wide else new_figure(4.2, 3.7)
     axes = figure.subplots()
-    at = np.arange(len(dates))
-    if band is not None:
-        axes.axhspan(scale * band[0], scale * band[1], color="#e6f1ec", linewidth=0)
-    if target is not None:
-        axes.axhline(scale * target, color=GREEN, linewidth=0.9, linestyle=(0, (3, 3)))
+    at = np.arange(len(curves.labels))
+    if curves.band is not None:
+        axes.axhspan(curves.scale * curves.band[0], curves.scale * curves.band[1], color="#e6f1ec", linewidth=0)
+    if curves.target is not None:
+        axes.axhline(curves.scale * curves.target, color=GREEN, linewidth=0.9, linestyle=(0, (3, 3)))
     single = len(at) == 1
-    for colour, (name, values) in zip((BLUE, ORANGE, GREEN, MUTED, INK), series.items(), strict=False):
-        drawn = scale * np.asarray(values, float)
+    for tone, (name, values) in zip(TONES, curves.series.items(), strict=False):
+        drawn = curves.scale * np.asarray(values, float)
+        colour = {"blue": BLUE, "orange": ORANGE, "green": GREEN, "muted": MUTED, "ink": INK}[tone]
         axes.plot(at, drawn, color=colour, linewidth=1.6, label=name, marker="o" if single else None, markersize=4)
     axes.set_xlim(-0.5, max(len(at) - 0.5, 0.5))
-    label(axes, y=unit)
-    date_ticks(axes, dates, at_most=9 if wide else 5)
+    label(axes, y=f"{curves.measure},{curves.unit}" if curves.unit else curves.measure)
+    date_ticks(axes, curves.labels, at_most=9 if wide else 5)
     axes.yaxis.set_major_locator(MaxNLocator(5))
     style(axes)
-    if len(series) > 1:
+    if len(curves.series) > 1:
         legend(axes)
     return png(figure)
-
-
-def _loss_limits(axes: Axes, drawn: Sequence[NDArray[np.float64]]) -> None:
-    if not drawn:
-        return
-    low = min(float(np.nanmin(losses)) for losses in drawn)
-    # The first epochs fall from anywhere; the picture is about where they settle.
-    high = max(float(np.nanmax(losses[len(losses) // 10 if len(losses) > 5 else 0 :])) for losses in drawn)
-    if 0 < 5 * low < high:
-        axes.set_yscale("log")
-    else:
-        room = 0.08 * (high - low) or 0.01 * abs(high) or 1.0
-        axes.set_ylim(low - room, high + 3 * room)

@@ -25,7 +25,7 @@ from forecasting.config import QUANTILE_COLUMNS, ForecastConfig
 from forecasting.findings import Finding
 from forecasting.formatting import count, decimals_for, percent
 from forecasting.model.tutorial_report import TutorialReport
-from forecasting.reports.figures import Calibration, line_chart
+from forecasting.reports.figures import Calibration, Curves
 from forecasting.reports.html import render_page
 from forecasting.reports.summary import MODELS, Headline, headline, ladder, most_telling, overview, pooled_scores
 from forecasting.reports.ticker_records import SESSIONS, TickerRows, ticker_records
@@ -85,7 +85,7 @@ def build_report(run: ReportInput) -> str:
     first = most_telling(table)
     charts = _tutorial_charts(run.tutorial)
     if together.rows:
-        charts["calibration"] = together.chart(int(run.metrics["n"].max()))
+        charts["calibration"] = together.chart()
     return render_page(
         "report.html.jinja",
         data={**records, "first": names.index(first) if first else 0, "charts": charts},
@@ -175,8 +175,8 @@ def _tutorial_charts(tutorial: TutorialReport | None) -> dict[str, Any]:
     if tutorial is None:
         return {}
     return {
-        f"epoch {epoch:,}": line_chart(
-            range(1, len(predicted) + 1), {"truth": tutorial.truth, "prediction": predicted}, decimals=2
-        )
+        f"epoch {epoch:,}": Curves(
+            "", range(1, len(predicted) + 1), {"truth": tutorial.truth, "prediction": predicted}
+        ).chart()
         for epoch, predicted in sorted(tutorial.predictions.items())
     }

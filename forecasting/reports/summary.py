@@ -6,6 +6,7 @@ Prices of different tickers have no common unit, so tickers are pooled as ratios
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,7 @@ MODELS = {
     REFERENCE: "The last Open again, with the spread of all earlier changes.",
     "last_close": "The same from the last Close, which is known when the forecast is made.",
     "ewma_range": "The last known price, its spread scaled by the ranges of recent sessions (exponentially weighted).",
-    "har": "The same, the ranges of the last day, week and month weighted by a regression (HAR) with fixed coefficients.",
+    "har": "The same, the ranges of the last day, week and month weighted by fixed coefficients (HAR).",
     "lstm": "The ticker's own LSTM.",
     "combination": "The mean of the quantiles of LSTM and HAR, calibrated on the past.",
 }
@@ -78,7 +79,7 @@ def overview(forecasts: pd.DataFrame, metrics: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         Sorted by ticker: the forecast's own columns of the nearest step (``reason`` empty for none), ``change`` (of the
-        median from the anchor), ``steps`` and ``lstm_steps`` (how many were published, how many of these with the LSTM),
+        median from the anchor), ``steps`` and ``lstm_steps`` (how many are published, and with the LSTM),
         ``stale``, and of the published model ``n``, ``crps``, ``mase``, ``coverage_80``, ``crps_ratio`` (to
         persistence), ``skill`` (1 - crps_ratio) and ``best_baseline_ratio``; NaN where there is no score.
     """
@@ -159,10 +160,7 @@ def ladder(pooled: pd.DataFrame, step: int) -> str:
     rows = pooled[(pooled["step"] == step) & np.isfinite(pooled["crps_ratio"])]
     ratios = rows.set_index("model")["crps_ratio"].to_dict()
     scored = [model for model in MODELS if model in ratios]
-    changes = [
-        f"{model} {signed_percent(ratios[model] / ratios[before] - 1, 1)}"
-        for before, model in zip(scored, scored[1:], strict=False)
-    ]
+    changes = [f"{model} {signed_percent(ratios[model] / ratios[before] - 1, 1)}" for before, model in pairwise(scored)]
     if not changes:
         return ""
     return f"Each model beside the one before it, by CRPS: from {scored[0]}, {', '.join(changes)}. Less is better."
@@ -193,7 +191,9 @@ def _published_scores(published: pd.DataFrame, metrics: pd.DataFrame) -> pd.Data
     keys = [*_INDEX, "model"]
     own = published.merge(metrics.drop_duplicates(keys)[[*keys, *columns]], on=keys, how="left").set_index("ticker")
     crps = published[_INDEX].merge(
-        metrics[~metrics["model"].isin(_WITH_LSTM)].pivot_table(index=_INDEX, columns="model", values="crps").reset_index(),
+        metrics[~metrics["model"].isin(_WITH_LSTM)]
+        .pivot_table(index=_INDEX, columns="model", values="crps")
+        .reset_index(),
         on=_INDEX,
         how="left",
     )

@@ -7,7 +7,7 @@ the reader, and its ``read`` names every field.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -154,7 +154,8 @@ def _record(
 
 def _heldout(heldout: Columns, step: int, targets: int, shared: _Shared, unit: float) -> dict[str, Any]:
     """Give the newest held-out forecasts of a step; nothing where there are none."""
-    known = (heldout["step"] == step) & np.all([np.isfinite(heldout[name]) for name in ("actual", "q10", "q90")], axis=0)
+    finite = np.isfinite([heldout[name] for name in ("actual", "q10", "q90")]).all(axis=0)
+    known = finite & (heldout["step"] == step)
     places = np.flatnonzero(known)[-targets:] if targets else np.empty(0, dtype=int)
     if not len(places):
         return {}
@@ -164,7 +165,7 @@ def _heldout(heldout: Columns, step: int, targets: int, shared: _Shared, unit: f
     return {"e": {"s": step, "p": dates, "y": _differences(actuals), **bands}}
 
 
-def _scores(metrics: Columns, shared: _Shared, columns: tuple[str, ...], unit: float, detailed: bool) -> list[list[Any]]:
+def _scores(metrics: Columns, shared: _Shared, columns: Sequence[str], unit: float, detailed: bool) -> list[list[Any]]:
     """Give a list for each step: the step, its sessions, and for each model its place, whether published, scores."""
     scores = zip(
         *(_units(metrics[name], 10 * unit if name in _PRICES else 10.0**_DECIMALS) for name in columns), strict=True
@@ -214,7 +215,7 @@ def _apart(values: Units, others: Units) -> Units:
 
 def _differences(values: Units) -> Units:
     """Give the first value, then each one's difference from the one before; what is missing is no step."""
-    last, steps = 0, []
+    last, steps = 0, Units()
     for value in values:
         steps.append(0 if value is None else value - last)
         last = last if value is None else value

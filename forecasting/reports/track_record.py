@@ -18,6 +18,7 @@ from forecasting.formatting import count, day, decimals_for, number, percent, pr
 from forecasting.monitoring.health import SESSIONS, Health, Trend, by_group, judge, rolling, trend, worst_misses
 from forecasting.monitoring.ledger import read_scores
 from forecasting.reports.charts import data_uri, trend_chart
+from forecasting.reports.figures import Curves
 from forecasting.reports.html import markdown_table, render_page
 from forecasting.store.store import Store
 
@@ -103,20 +104,30 @@ class TrackRecord:
         return groups.agg(n="size", first="min", last="max").reset_index()
 
     @cached_property
-    def pictures(self) -> tuple[tuple[str, str], ...]:
-        """What each picture says, and its address: the picture itself, as a data URI."""
+    def curves(self) -> tuple[Curves, ...]:
+        """What is drawn: coverage, CRPS and skill over the sessions."""
         rows = self.measures.iloc[_SETTLED - 1 :] if len(self.measures) > _SETTLED else self.measures
         low, high = self.health.coverage_band
-        held = f"The 80 % band held {percent(self.health.coverage)}; chance explains {percent(low)} to {percent(high)}"
+
+        def drawn(says: str, measure: str, columns: Mapping[str, str], **more: Any) -> Curves:
+            series = {name: rows[column] for name, column in columns.items() if rows[column].notna().any()}
+            return Curves(says, rows.index, series, measure=measure, unit=" %", scale=100, **more)
+
+        held = f"The 80 % band held {percent(self.health.coverage)}; chance explains {percent(low)} to {percent(high)}."
         return (
-            (held, _drawn(rows, {"": "coverage_80"}, "in the 80 % band, %", target=0.8, band=(low, high))),
-            (
-                "CRPS, and what the obvious would have scored on the same days; lower is better",
-                _drawn(rows, _CRPS, "CRPS, % of price"),
+            drawn(held, "in the 80 % band", {"": "coverage_80"}, target=0.8, band=(low, high), decimals=1),
+            drawn(
+                "CRPS, and what the obvious would have scored on the same days; lower is better.",
+                "CRPS, share of price",
+                _CRPS,
+                decimals=3,
             ),
-            (
-                "Skill: the share of their CRPS that was saved; below zero nothing was",
-                _drawn(rows, _SKILL, "skill, %", target=0.0),
+            drawn(
+                "Skill: the share of their CRPS that was saved; below zero nothing was.",
+                "skill",
+                _SKILL,
+                target=0.0,
+                decimals=1,
             ),
         )
 
@@ -188,7 +199,7 @@ def build_score_page(record: TrackRecord) -> str:
         "scores.html.jinja",
         record=record,
         verdict=verdict(record),
-        pictures=record.pictures,
+        data={"charts": {str(place): curves.chart() for place, curves in enumerate(record.curves)}},
         newest=record.measures.iloc[-1].to_dict(),
         steps=by_group(record.recent, "step").to_dict("records"),
         models=by_group(record.recent, "model").to_dict("records"),
@@ -207,7 +218,7 @@ def score_markdown(record: TrackRecord) -> str:
     parts = [
         f"# How published forecasts turned out, to {day(record.last)}",
         f"**{record.health.status.capitalize()}.** {verdict(record)}",
-        *(f"**{says}**\n\n![{says}]({source})" for says, source in record.pictures),
+        *(f"**{one.says}**\n\n![{one.says}]({data_uri(trend_chart(one))})" for one in record.curves),
         "## By step",
         _measured(by_group(record.recent, "step"), "step"),
         "## By the model that was published",
@@ -227,18 +238,6 @@ def score_markdown(record: TrackRecord) -> str:
     if len(record.units):
         parts += ["## Splits and rebased histories", _unit_table(record.units)]
     return "\n\n".join(parts) + "\n"
-
-
-def _drawn(
-    rows: pd.DataFrame,
-    columns: Mapping[str, str],
-    unit: str,
-    *,
-    target: float | None = None,
-    band: tuple[float, float] | None = None,
-) -> str:
-    series = {name: rows[column] for name, column in columns.items() if rows[column].notna().any()}
-    return data_uri(trend_chart(rows.index, series, target=target, band=band, unit=unit, scale=100))
 
 
 def _miss_rows(misses: pd.DataFrame, named: int = 40) -> Iterable[dict[str, Any]]:

@@ -16,10 +16,9 @@ from forecasting.reports.charts import (
     data_uri,
     fan_chart,
     heldout_chart,
-    training_chart,
     trend_chart,
-    tutorial_chart,
 )
+from forecasting.reports.figures import Curves
 
 LIMIT = 60_000
 
@@ -53,37 +52,16 @@ def some_heldout(rows: int = 200, steps: int = 5, seed: int = 0) -> pd.DataFrame
     return pd.concat(parts, ignore_index=True)
 
 
-def some_curves(members: int = 3, epochs: int = 15, validation: bool = True) -> pd.DataFrame:
-    epoch = np.arange(1, epochs + 1)
-    return pd.concat(
-        [
-            pd.DataFrame(
-                {
-                    "member": member,
-                    "phase": "fit",
-                    "epoch": epoch[: epochs - member],
-                    "train_loss": 1 / epoch[: epochs - member],
-                    "validation_loss": 1.1 / epoch[: epochs - member] if validation else np.nan,
-                    "best": epoch[: epochs - member] == 5,
-                }
-            )
-            for member in range(members)
-        ],
-        ignore_index=True,
-    )
-
-
 def some_trend(days: int = 60) -> bytes:
     values = {"80 % band": np.linspace(0.7, 0.9, days), "50 % band": np.full(days, np.nan)}
-    return trend_chart(pd.bdate_range("2020-01-01", periods=days), values, target=0.8, band=(0.78, 0.82), scale=100)
+    dates = pd.bdate_range("2020-01-01", periods=days)
+    return trend_chart(Curves("", dates, values, target=0.8, band=(0.78, 0.82), scale=100))
 
 
 DRAWN = {
     "fan": lambda: fan_chart(some_prices(), some_forecast()),
     "heldout": lambda: heldout_chart(some_heldout(steps=1)),
     "calibration": lambda: calibration_chart(some_heldout()),
-    "training": lambda: training_chart(some_curves()),
-    "tutorial": lambda: tutorial_chart(np.arange(375.0), {1000 * k: np.arange(375.0) + k for k in range(1, 8)}),
     "trend": some_trend,
 }
 
@@ -115,14 +93,6 @@ def test_a_picture_is_a_small_png_and_the_same_again(name):
         pytest.param(lambda: heldout_chart(some_heldout(40, 1).assign(actual=0.5)), id="none missed"),
         pytest.param(lambda: calibration_chart(some_heldout(1, 1)), id="calibration of one row"),
         pytest.param(lambda: calibration_chart(some_heldout(30, 20)), id="calibration of twenty steps"),
-        pytest.param(lambda: training_chart(some_curves(1, 1)), id="one epoch"),
-        pytest.param(lambda: training_chart(some_curves(1, 7000, validation=False)), id="7,000 epochs"),
-        pytest.param(lambda: training_chart(some_curves().assign(train_loss=np.nan)), id="diverged training"),
-        pytest.param(
-            lambda: training_chart(some_curves().assign(train_loss=np.inf, validation_loss=np.nan)), id="infinite loss"
-        ),
-        pytest.param(lambda: training_chart(some_curves().assign(phase="refit")), id="refit alone"),
-        pytest.param(lambda: tutorial_chart([1.0, 2.0], {}), id="no predictions"),
         pytest.param(lambda: some_trend(1), id="one day"),
         pytest.param(lambda: some_trend(2000), id="2,000 days"),
     ],
@@ -144,7 +114,7 @@ def test_calibration_leaves_out_rows_without_actual():
 
 
 def test_a_data_uri_carries_the_picture():
-    picture = DRAWN["training"]()
+    picture = DRAWN["trend"]()
     head, body = data_uri(picture).split(",", 1)
     assert head == "data:image/png;base64"
     assert base64.b64decode(body) == picture

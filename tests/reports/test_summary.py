@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from forecasting.reports.summary import choose_shown, headline, overview, pooled_scores
+from forecasting.formatting import MINUS
+from forecasting.reports.summary import headline, ladder, most_telling, overview, pooled_scores
 
 TICKERS = ("A", "B", "C")
 
@@ -101,17 +102,39 @@ def test_a_missing_score_of_one_ticker_leaves_the_others_pooled():
     assert pooled_scores(metrics)["coverage_80"].tolist() == pytest.approx([0.75] * 6)
 
 
+def test_each_model_is_put_beside_the_one_before_it():
+    said = ladder(pooled_scores(some_metrics()), 1)
+    assert said.startswith(f"Each model beside the one before it, by CRPS: from persistence, last_close {MINUS}4")
+    assert ladder(pooled_scores(some_metrics().iloc[:0]), 1) == ""
+
+
+def telling(**changes: object) -> pd.DataFrame:
+    table = pd.DataFrame(
+        {
+            "ticker": ["A", "B", "C"],
+            "n": [300, 300, 20],
+            "stale": False,
+            "anchor_price": 100.0,
+            "forecast": [100.5, 99.0, 120.0],
+            "q10": [99.0, 90.0, 119.0],
+            "q90": [101.0, 110.0, 121.0],
+        }
+    )
+    return table.assign(**changes)
+
+
 @pytest.mark.parametrize(
-    ("skills", "shown"),
+    ("changes", "chosen"),
     [
-        ([0.1, 0.2, 0.3], {"T0": "", "T1": "", "T2": ""}),
-        ([0.1 * k for k in range(9)], {"T8": "best", "T4": "median", "T0": "worst"}),
-        ([np.nan] * 9, {"T0": "", "T1": "", "T2": ""}),
-        ([np.nan] * 8 + [0.2], {"T8": "best"}),
-        ([0.3, 0.1, *[np.nan] * 8], {"T0": "best", "T1": "worst"}),
-        ([-1.0, *[np.nan] * 8], {"T0": "best"}),
+        ({}, "A"),
+        ({"stale": [True, False, False]}, "B"),
+        ({"n": np.nan}, "C"),
+        ({"stale": True}, "C"),
     ],
 )
-def test_who_gets_a_section(skills, shown):
-    table = pd.DataFrame({"ticker": [f"T{place}" for place in range(len(skills))], "skill": skills})
-    assert choose_shown(table) == shown
+def test_the_picture_is_of_a_well_tested_ticker_whose_forecast_says_something(changes, chosen):
+    assert most_telling(telling(**changes)) == chosen
+
+
+def test_without_tickers_there_is_none_to_show():
+    assert most_telling(telling().iloc[:0]) is None

@@ -53,7 +53,8 @@ def test_it_says_how_forecasts_turned_out():
     assert "How published forecasts turned out" in page
     assert "Their CRPS was 0.90 of what repeating the last Open would have scored" in page
     assert "1.00 of repeating the last Close" in page
-    assert page.count('src="data:image/png;base64,') == 3
+    assert page.count("data-chart=") == 3
+    assert page.count('"labels":["2020-01-08",') == 3
 
 
 def test_it_says_what_has_gone_wrong():

@@ -17,7 +17,7 @@
   };
   const html = (tag, attributes = {}, ...children) => element(document.createElement(tag), attributes, children);
   const svg = (tag, attributes = {}, ...children) =>
-    element(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
+    element(document.createElementNS(document.querySelector("svg").namespaceURI, tag), attributes, children);
 
   const known = (value) => value !== null && value !== undefined && Number.isFinite(value);
   const number = (value, decimals) => {
@@ -173,7 +173,7 @@
       pointed = place;
       cursor.replaceChildren();
       if (place < 0) {
-        readout.replaceChildren("Values: point at the chart, or use the arrow keys.");
+        readout.replaceChildren("Values: point at or touch the chart, or use the arrow keys.");
         return;
       }
       const x = scale.across(place);
@@ -291,7 +291,10 @@
       const [column, down] = button.dataset.way.split(" ");
       button.addEventListener("click", () => sort(Number(column), down === "true"));
     }
-    if (ways) ways.hidden = false;
+    if (ways) {
+      ways.hidden = false;
+      ways.firstElementChild.setAttribute("aria-pressed", heads[0].ariaSort === "ascending");
+    }
   };
 
   document.querySelectorAll("table.sortable").forEach(sortable);

@@ -107,13 +107,16 @@
 
   const tableOf = (heads, rows) =>
     html("div", { class: "scroll" }, html("table", {},
-      html("thead", {}, html("tr", {}, ...heads.map(([text, left]) => html("th", left ? { class: "text" } : {}, ...text.split("\n").flatMap((line, place) => (place ? [html("br"), line] : [line])))))),
+      html("thead", {}, html("tr", {}, ...heads.map(([text, kind]) => html("th", kind ? { class: kind } : {}, ...text.split("\n").flatMap((line, place) => (place ? [html("br"), line] : [line])))))),
       html("tbody", {}, ...rows.map(({ cells, chosen }) => html("tr", chosen ? { class: "chosen" } : {},
         ...cells.map((cell, place) => html("td", heads[place][1] ? { class: heads[place][1] } : {}, cell)))))));
 
   const stepTable = (one) => {
     const reasons = one.reasons.some(Boolean);
-    const heads = [["Open on", "text"], ["5 %"], ["10 %"], ["25 %"], ["Median"], ["75 %"], ["90 %"], ["95 %"], ["Change"], ["Model", "text"]];
+    const heads = [
+      ["Open on", "text"], ["5 %", "more"], ["10 %"], ["25 %", "more"], ["Median"], ["75 %", "more"], ["90 %"], ["95 %", "more"],
+      ["Change", "more"], ["Model", "text more"],
+    ];
     const rows = one.quantiles.map((row, place) => ({
       cells: [
         `${weekday(one.targets[place])} ${day(one.targets[place])}`,
@@ -121,7 +124,7 @@
         change(row[3] / one.anchor - 1), one.models[place], ...(reasons ? [one.reasons[place]] : []),
       ],
     }));
-    return tableOf(reasons ? [...heads, ["Why not a fresh LSTM", "text note"]] : heads, rows);
+    return tableOf(reasons ? [...heads, ["Why not a fresh LSTM", "text note more"]] : heads, rows);
   };
 
   const scoreTable = (one, [step, n, ...scored]) => {
@@ -152,7 +155,8 @@
         }),
       ],
     }));
-    return tableOf([[`Step ${step}, ${n} sessions`, "text"], ...columns.map(([head]) => [head])], rows);
+    const first = new Set([columns[0][0], HEADS.coverage_80]);
+    return tableOf([[`Step ${step}, ${n} sessions`, "text"], ...columns.map(([head]) => [head, first.has(head) ? "" : "more"])], rows);
   };
 
   const folded = (summary, ...children) => html("details", {}, html("summary", {}, summary), ...children);

@@ -1,0 +1,87 @@
+"""What a run says, for the Prefect UI: markdown, with the pictures of one ticker inside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from forecasting.formatting import count, day, decimals_for, number, percent, signed_percent
+from forecasting.reports.charts import data_uri, fan_chart, heldout_chart
+from forecasting.reports.html import markdown_table, plain
+from forecasting.reports.run_page import ReportInput, published_heldout, verdict
+from forecasting.reports.summary import Headline, headline, most_telling, overview
+
+__all__ = ["report_markdown"]
+
+LISTED = 100
+"""Tickers in the table; the table artifact beside the report has the rest."""
+
+DRAWN = 120
+"""Held-out forecasts in the picture."""
+
+
+def report_markdown(run: ReportInput) -> str:
+    """Write the verdict, all tickers' next forecast, and the pictures of the ticker whose forecast says most."""
+    table = overview(run.forecasts, run.metrics)
+    summary = headline(table, len(run.withheld))
+    chosen = most_telling(table)
+    parts = [
+        f"# Forecasts as of {day(run.as_of)}",
+        f"**{verdict(summary)}**",
+        _facts(summary),
+        _next(table),
+        *(_pictures(run, chosen) if chosen else ()),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _facts(summary: Headline) -> str:
+    cells = {
+        "tickers": f"{summary.tickers:,}",
+        "with the LSTM": f"{summary.lstm:,} of {summary.forecasts:,}",
+        "CRPS / persistence": number(summary.crps_ratio, 3),
+        "CRPS / best": number(summary.best_baseline_ratio, 3),
+        "in 80 %": percent(summary.coverage_80),
+        "stale": f"{summary.stale:,}",
+        "withheld": f"{summary.withheld:,}",
+    }
+    return markdown_table(list(cells), [cells.values()])
+
+
+def _next(table: pd.DataFrame) -> str:
+    heads = ("ticker", "Open on", "median", "80 % band", "change", "model")
+    rows = []
+    for row in table.head(LISTED).to_dict("records"):
+        low, mid, high = (number(row[name], decimals_for(row["anchor_price"])) for name in ("q10", "q50", "q90"))
+        rows.append(
+            (
+                row["ticker"],
+                day(row["target_date"]),
+                mid,
+                f"{low} to {high}",
+                signed_percent(row["change"]),
+                row["model"],
+            )
+        )
+    written = markdown_table(heads, rows, text=("Open on", "model"))
+    more = len(table) - len(rows)
+    return f"{written}\n\nAnd {count(more, 'ticker')} more, in the table of forecasts." if more > 0 else written
+
+
+def _pictures(run: ReportInput, ticker: str) -> Iterator[str]:
+    forecasts = run.forecasts[run.forecasts["ticker"] == ticker].sort_values("step")
+    first = forecasts.iloc[0]
+    low, mid, high = (number(float(first[name]), decimals_for(first["anchor_price"])) for name in ("q10", "q50", "q90"))
+    prices = run.prices[run.prices["ticker"] == ticker]
+    # The text beside each picture is this project's own; of names, only the title has one.
+    yield f"## {plain(ticker)}, whose forecast departs most from its last price for the width of its band"
+    yield f"Open on {day(first['target_date'])}: {mid}, with four chances in five between {low} and {high}."
+    yield f"![Recent Open and the fan of the next sessions]({data_uri(fan_chart(prices, forecasts))})"
+    rows = published_heldout(run.heldout_of(ticker), [first["model"]], [first["step"]])
+    heldout = pd.DataFrame(rows).dropna(subset=["actual", "q10", "q90"]).tail(DRAWN)
+    if len(heldout):
+        inside = float(np.mean((heldout["actual"] >= heldout["q10"]) & (heldout["actual"] <= heldout["q90"])))
+        yield f"The last {count(len(heldout), 'held-out forecast')}: {percent(inside, 0)} came inside the 80 % band."
+        yield f"![Held-out forecasts against the actual Open]({data_uri(heldout_chart(heldout, last=DRAWN))})"
