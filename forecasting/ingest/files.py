@@ -6,13 +6,12 @@ import glob
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from forecasting.buckets import refuse_address
 from forecasting.errors import InputError
 
-__all__ = ["find_files", "ticker_of"]
+__all__ = ["FOLDER_SUFFIXES", "find_files", "ticker_of"]
 
 _SUFFIXES = (".csv", ".txt", ".tsv")
-_FOLDER_SUFFIXES = (".csv", ".csv.gz")
+FOLDER_SUFFIXES = (".csv", ".csv.gz")
 
 
 def find_files(source: str | Path | Sequence[str | Path]) -> list[Path]:
@@ -24,7 +23,7 @@ def find_files(source: str | Path | Sequence[str | Path]) -> list[Path]:
     Raises
     ------
     InputError
-        When a path does not exist or is an address (``s3://...``), a folder holds no CSV, or a pattern matches nothing.
+        When a path does not exist, a folder holds no CSV, or a pattern matches nothing.
     """
     sources: Sequence[str | Path] = [source] if isinstance(source, str | Path) else source
     if not sources:
@@ -51,7 +50,6 @@ def _expand(source: str | Path) -> Iterator[Path]:
     text = str(source)
     if not text or "\0" in text:
         raise InputError("a path is empty or holds a NUL character", setting="name a CSV, a folder or a pattern")
-    refuse_address(text)
     path = Path(text).expanduser()
     try:
         if path.is_dir():
@@ -70,7 +68,7 @@ def _folder(folder: Path) -> list[Path]:
     files = [
         path
         for path in sorted(folder.iterdir())
-        if path.name.lower().endswith(_FOLDER_SUFFIXES) and not path.name.startswith(".") and not path.is_dir()
+        if path.name.lower().endswith(FOLDER_SUFFIXES) and not path.name.startswith(".") and not path.is_dir()
     ]
     if not files:
         raise InputError("the folder holds no .csv or .csv.gz file", file=str(folder))

@@ -28,6 +28,7 @@ from forecasting.ingest.layout import Layout, find_layout
 from forecasting.ingest.names import PRICES
 from forecasting.ingest.raw import file_sha256, read_raw
 from forecasting.ingest.reader import read_table
+from forecasting.ingest.remote import local_copies
 from forecasting.ingest.table import Options, ReadFile, Table
 from forecasting.ingest.text import Text, decode
 
@@ -94,7 +95,7 @@ def read_prices(
     ----------
     source
         A CSV with one ticker (named as the file is) or many (a ticker, symbol or name column), plain or gzip; a folder
-        or a pattern of such files.
+        or a pattern of such files; the same in a bucket (``s3://bucket/folder``).
     as_of
         Rows after this date are set aside before any other check; all are read when None.
     shared
@@ -125,8 +126,12 @@ def read_prices(
         tickers=None if tickers is None else frozenset(tickers),
         format=PriceFormat.model_validate(format or {}).with_options(date_order, decimal),
     )
-    files = find_files(source)
-    reading = _read(files, options)
+    with local_copies(source) as (local, addresses):
+        return _read_files(find_files(local), addresses, options, shared=shared)
+
+
+def _read_files(files: list[Path], addresses: Mapping[Path, str], options: Options, *, shared: bool) -> Ingested:
+    reading = _read(files, addresses, options)
     ingested = reading.result()
     if not shared:
         return ingested
@@ -135,7 +140,7 @@ def read_prices(
     if not ahead:
         return ingested
     doubted = reading.doubted(ahead, day)
-    ingested = _read(files, replace(options, last_day=_number(day))).result()
+    ingested = _read(files, addresses, replace(options, last_day=_number(day))).result()
     out = {refusal.ticker for refusal in doubted}
     return replace(
         ingested,
@@ -145,8 +150,8 @@ def read_prices(
     )
 
 
-def _read(files: Iterable[Path], options: Options) -> _Reading:
-    reading = _Reading(options)
+def _read(files: Iterable[Path], addresses: Mapping[Path, str], options: Options) -> _Reading:
+    reading = _Reading(options, addresses)
     for path in files:
         reading.add(path)
     return reading
@@ -159,8 +164,9 @@ def _number(day: date) -> int:
 class _Reading:
     """What was read so far, file by file."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, addresses: Mapping[Path, str]) -> None:
         self._options = options
+        self._addresses = addresses
         self._tables: list[tuple[str, Table]] = []
         self._findings: list[Finding] = []
         self._refused: list[Refusal] = []
@@ -168,7 +174,7 @@ class _Reading:
 
     def add(self, path: Path) -> None:
         """Read one more file."""
-        file = str(path)
+        file = self._addresses.get(path, str(path))
         try:
             raw = read_raw(path)
             self._inputs.append(InputFile(file, raw.sha256, raw.size))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from forecasting.buckets import refuse_address
+from forecasting.buckets import address_of, connect
 from forecasting.errors import InputError
 from forecasting.schemas import FORECASTS, HELDOUT, read_parquet
 from forecasting.store import paths
@@ -48,8 +48,7 @@ class Store:
     """
 
     def __init__(self, root: Path | str, *, create: bool = True) -> None:
-        refuse_address(root)
-        self.place: Place = LocalFolder(Path(root))
+        self.place = _place_at(root)
         self.address = self.place.address
         if create:
             self.place.prepare()
@@ -290,3 +289,13 @@ class Store:
                 paths.is_draft(entry.name, grouped=True) and entry.modified < abandoned
             ):
                 self.place.delete(entry.name)
+
+
+def _place_at(root: Path | str) -> Place:
+    address = address_of(root)
+    if address is None:
+        return LocalFolder(Path(root))
+    connect(address)  # which says so where the package is not installed
+    from forecasting.store.bucket import Bucket  # noqa: PLC0415 - it imports a package that is an extra
+
+    return Bucket(address)
