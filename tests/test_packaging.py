@@ -21,6 +21,12 @@ from packaging.version import Version
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 DEPENDENCIES = {canonicalize_name(req.name): req for req in map(Requirement, PROJECT["dependencies"])}
+EXTRAS = {
+    canonicalize_name(Requirement(text).name)
+    for extra, names in PROJECT["optional-dependencies"].items()
+    if extra not in ("test", "bench")
+    for text in names
+}
 PINS = {
     canonicalize_name(name): Version(version)
     for line in (ROOT / "constraints.txt").read_text().splitlines()
@@ -38,7 +44,8 @@ def test_everything_imported_is_a_declared_dependency():
         for file in (ROOT / package).rglob("*.py")
         for module in _imported(file)
         if module not in sys.stdlib_module_names | ours | {"_typeshed"}  # there for type checkers alone
-        and not {canonicalize_name(name) for name in distributions.get(module, [module])} & DEPENDENCIES.keys()
+        and not {canonicalize_name(name) for name in distributions.get(module, [module])}
+        & (DEPENDENCIES.keys() | EXTRAS)
     }
     assert not missing
 
