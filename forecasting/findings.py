@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Finding", "FindingKind"]
+__all__ = ["Finding", "FindingKind", "worst"]
 
 FindingKind = Literal["set_aside", "warning", "split", "calendar", "stale", "close"]
 
@@ -30,3 +31,17 @@ class Finding:
     kind: FindingKind
     message: str
     rows: int = 0
+
+
+_GRAVITY: tuple[FindingKind, ...] = ("warning", "calendar", "split", "close", "stale", "set_aside")
+"""The kinds of findings, the one that most likely means wrong data first."""
+
+
+def worst(findings: Iterable[Finding], most: int) -> list[Finding]:
+    """Pick the findings to read first: the gravest kind first, and of a kind one of each ticker before any second."""
+    seen: dict[tuple[str, FindingKind], int] = {}
+    ranked = []
+    for place, finding in enumerate(findings):
+        again = seen[finding.ticker, finding.kind] = seen.get((finding.ticker, finding.kind), 0) + 1
+        ranked.append((_GRAVITY.index(finding.kind), again, place, finding))
+    return [finding for *_, finding in sorted(ranked, key=lambda one: one[:3])[:most]]

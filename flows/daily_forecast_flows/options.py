@@ -54,6 +54,8 @@ class RunOptions(ForecastOptions, _Places):
     """Order of day and month in the files' dates."""
     decimal: Literal["auto", "point", "comma"] = "auto"
     """Decimal mark of the files' numbers."""
+    format: Annotated[str, Field(min_length=1)] | None = None
+    """A TOML file that declares how the vendor writes its files (default: decided from the files)."""
     restate: bool = False
     """Replace what is published or scored already, where it differs."""
     time_budget: Annotated[float, Field(gt=0)] | None = None
@@ -92,8 +94,19 @@ class RunOptions(ForecastOptions, _Places):
             raise InputError(first_problem(error), setting="see --help") from error
 
     def reading(self) -> dict[str, Any]:
-        """Return how the files are to be read, as `read_prices` takes it."""
-        return {"date_order": self.date_order, "decimal": self.decimal}
+        """Return how the files are to be read, as `read_prices` takes it and the manifest records it.
+
+        Raises
+        ------
+        InputError
+            When the format file cannot be read, or declares what cannot be.
+        """
+        given: dict[str, Any] = {"date_order": self.date_order, "decimal": self.decimal}
+        if self.format is None:
+            return given
+        from forecasting.ingest.format import load_format  # noqa: PLC0415 - help is spared what reading imports
+
+        return given | {"format": load_format(self.format).model_dump(mode="json", exclude_defaults=True)}
 
     def training_deadline(self, now: float) -> float | None:
         """Return when the time budget is spent, in seconds as ``now`` is; None when there is no limit."""

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from daily_forecast_flows.outcome import Outcome
+from forecasting.findings import worst
 from forecasting.formatting import count, decimals_for, number, percent, printable, signed_percent
 from forecasting.model.tutorial_report import TutorialReport
 from forecasting.publish import Run
@@ -21,6 +22,9 @@ __all__ = ["show"]
 
 SHOWN = 12
 """Tickers whose forecasts are printed; more would hide the scores."""
+
+WORST = 3
+"""Warnings that are printed; all are in the report."""
 
 _NAMES = ("Ticker", "Model", "Reason")
 
@@ -40,6 +44,12 @@ def show(outcome: Outcome) -> None:
     for one in outcome.run.withheld:
         who = printable(one.ticker or one.file or "")
         console.print(Text(f"withheld: {who}: {printable(one.reason, 500)}", style="yellow"))
+    warnings = [finding for finding in outcome.run.findings if finding.kind != "set_aside"]
+    for finding in worst(warnings, WORST):
+        console.print(Text(f"warning: {printable(finding.message, 300)}", style="yellow"), soft_wrap=True)
+    if len(warnings) > WORST:
+        more = f"and {count(len(warnings) - WORST, 'more warning')}, in the report and the manifest"
+        console.print(Text(more, style="yellow"))
     console.print(Text(outcome.message, style="bold"))
     for what, where in _places(outcome.store, outcome.run):
         console.print(Text(f"  {what:<10} {where}"), soft_wrap=True)

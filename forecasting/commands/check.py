@@ -1,32 +1,46 @@
-"""Reading CSVs as a run would, and saying what was found: ``daily-forecast check PATH...``."""
+"""Reading CSVs as a run would, and saying what was decided and found: ``daily-forecast check PATH...``."""
 
 from __future__ import annotations
 
 import json as json_format
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 from rich.console import Console
 from rich.text import Text
 
 from forecasting.errors import InputError
-from forecasting.formatting import printable
-from forecasting.ingest.prices import Ingested, Refusal, find_files, read_prices
+from forecasting.formatting import count, printable
+
+if TYPE_CHECKING:
+    # What reads takes half a second to import, which --help is spared.
+    import pandas as pd
+
+    from forecasting.ingest.format import PriceFormat
+    from forecasting.ingest.prices import Ingested, Refusal
+    from forecasting.ingest.table import Decided
 
 __all__ = ["FileReport", "TickerReport", "check_files", "run_check"]
 
+DateOrder = Literal["auto", "dmy", "mdy", "ymd"]
+DecimalMark = Literal["auto", "point", "comma"]
+
 _MOST_NAMED = 5
+_MOST_WARNINGS = 2
 _LONGEST = 400
+_HOLE = 14
+"""Ten sessions, in days."""
+_WEEK = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
 @dataclass(frozen=True, slots=True)
 class TickerReport:
-    """What was read of a ticker, its prices as they stand in the file, and what was set aside or looks odd."""
+    """What was read of a ticker, its prices as they are in the file, and what was set aside or looks odd."""
 
     rows: int
     first_date: str
@@ -37,28 +51,54 @@ class TickerReport:
 
 
 @dataclass(frozen=True, slots=True)
+class TickerFacts:
+    """What a ticker's rows are like: their weekdays, the holes of more than ten sessions, the splits adjusted for."""
+
+    weekdays: str
+    holes: list[str]
+    splits: list[str]
+
+
+@dataclass(frozen=True, slots=True)
 class FileReport:
-    """What was read of a file: its tickers, or why it (or one of its tickers) cannot be read."""
+    """What was read of a file: its tickers, how, and why it (or one of its tickers) cannot be read."""
 
     file: str
     tickers: dict[str, TickerReport]
     error: str | None = None
+    decided: Decided | None = None
+    facts: dict[str, TickerFacts] = field(default_factory=dict)
 
     def as_json(self) -> str:
-        """One line: ``file``, ``ok``, and ``tickers`` or ``error``."""
-        if self.error is not None:
-            return json_format.dumps({"file": self.file, "ok": False, "error": self.error})
-        tickers = {ticker: asdict(report) for ticker, report in self.tickers.items()}
-        return json_format.dumps({"file": self.file, "ok": True, "tickers": tickers})
+        """One line: ``file``, ``ok``, ``error`` if there is one, ``tickers`` that can be read, and ``decided``."""
+        said: dict[str, Any] = {"file": self.file, "ok": self.error is None}
+        said |= {} if self.error is None else {"error": self.error}
+        if self.tickers:
+            said["tickers"] = {ticker: asdict(report) for ticker, report in self.tickers.items()}
+        if self.decided is not None:
+            said["decided"] = {
+                "columns": self.decided.format.columns,
+                "ignored": self.decided.ignored,
+                "dates": self.decided.dates,
+                "clock_dropped": self.decided.clock,
+                "decimal": self.decided.format.decimal,
+                "delimiter": self.decided.format.delimiter,
+                "encoding": self.decided.format.encoding,
+                "tickers": {ticker: asdict(facts) for ticker, facts in self.facts.items()},
+            }
+        return json_format.dumps(said)
 
 
 def run_check(
     *paths: Path,
     json: Annotated[bool, Parameter(negative=())] = False,
-    date_order: Literal["auto", "dmy", "mdy", "ymd"] = "auto",
-    decimal: Literal["auto", "point", "comma"] = "auto",
+    verbose: Annotated[bool, Parameter(name=["--verbose", "-v"], negative=())] = False,
+    suggest: Annotated[bool, Parameter(negative=())] = False,
+    format: Path | None = None,  # noqa: A002 - as the option is called
+    date_order: DateOrder = "auto",
+    decimal: DecimalMark = "auto",
 ) -> int:
-    """Read the CSVs as a run would, and say what was found in them.
+    """Read the CSVs as a run would, and say what was decided and found: a line for each file, more where it is odd.
 
     Parameters
     ----------
@@ -66,6 +106,12 @@ def run_check(
         CSVs, folders of them, or patterns.
     json
         Print one JSON object a file, one a line.
+    verbose
+        Say of every ticker what was read, and of every file how: its columns, dates, numbers, weekdays, holes, splits.
+    suggest
+        Print the format that was decided for the first readable file, as TOML, to be edited and given to --format.
+    format
+        A TOML file that declares how the vendor writes its files: what it declares is not decided from them.
     date_order
         The order of day, month and year where they are numbers.
     decimal
@@ -76,67 +122,125 @@ def run_check(
     int
         The exit status: 0 when all can be read, else 2.
     """
+    from forecasting.ingest.format import PriceFormat, load_format, to_toml  # noqa: PLC0415 - after --help
+
     if not paths:
         raise InputError("no path was named", setting="name a CSV, a folder or a pattern")
-    console = Console(highlight=False, soft_wrap=True)
-    readable = True
-    for report in check_files(paths, date_order=date_order, decimal=decimal):
-        readable &= report.error is None
-        if json:
-            sys.stdout.write(report.as_json() + "\n")
-        else:
-            _print(console, report)
+    declared = (PriceFormat() if format is None else load_format(format)).with_options(date_order, decimal)
+    reports = list(check_files(paths, format=declared))
+    readable = all(report.error is None for report in reports)
+    if suggest:
+        decided = next((report.decided for report in reports if report.decided is not None), None)
+        if decided is None:
+            raise InputError(reports[0].error or "nothing can be read")
+        sys.stdout.write(to_toml(decided.format))
+    elif json:
+        sys.stdout.writelines(report.as_json() + "\n" for report in reports)
+    else:
+        _print(reports, verbose=verbose)
     return 0 if readable else 2
 
 
-def check_files(
-    paths: Sequence[Path],
-    *,
-    date_order: Literal["auto", "dmy", "mdy", "ymd"] = "auto",
-    decimal: Literal["auto", "point", "comma"] = "auto",
-) -> Iterator[FileReport]:
+def check_files(paths: Sequence[Path], *, format: PriceFormat | None = None) -> list[FileReport]:  # noqa: A002
     """Read each file by itself and report on it; a path that leads to no file is reported like a file."""
+    from forecasting.ingest.prices import find_files, read_prices  # noqa: PLC0415 - after --help
+
+    reports: list[FileReport] = []
     first_in: dict[str, str] = {}
     for path in paths:
         try:
             files = find_files(path)
         except InputError as error:
-            yield FileReport(str(path), {}, str(error))
+            reports.append(FileReport(str(path), {}, str(error)))
             continue
+        of_path = []
         for file in files:
             try:
-                ingested = read_prices(file, date_order=date_order, decimal=decimal)
+                ingested = read_prices(file, format=format)
             except InputError as error:
-                yield FileReport(str(file), {}, str(error))
+                of_path.append(FileReport(str(file), {}, str(error)))
                 continue
-            if ingested.refused:
-                yield FileReport(str(file), _tickers(ingested, first_in, str(file)), _reasons(ingested.refused))
-            else:
-                yield FileReport(str(file), _tickers(ingested, first_in, str(file)))
+            of_path.append(_report(str(file), ingested, first_in))
+        reports += _with_ahead(of_path)
+    return reports
 
 
-def _tickers(ingested: Ingested, first_in: dict[str, str], file: str) -> dict[str, TickerReport]:
+def _report(file: str, ingested: Ingested, first_in: dict[str, str]) -> FileReport:
+    tickers = {str(ticker): rows for ticker, rows in ingested.prices.groupby("ticker", sort=False)}
+    return FileReport(
+        file,
+        _tickers(tickers, ingested, first_in, file),
+        _reasons(ingested.refused) if ingested.refused else None,
+        ingested.decided.get(file),
+        {ticker: _facts(rows) for ticker, rows in tickers.items()},
+    )
+
+
+def _tickers(
+    tickers: dict[str, pd.DataFrame], ingested: Ingested, first_in: dict[str, str], file: str
+) -> dict[str, TickerReport]:
     warnings: dict[str, list[str]] = {}
     for finding in ingested.findings:
         warnings.setdefault(finding.ticker, []).append(finding.message)
     reports = {}
-    for ticker, rows in ingested.prices.groupby("ticker", sort=False):
-        name = str(ticker)
+    for name, rows in tickers.items():
         first, last = rows.iloc[0], rows.iloc[-1]
-        told = [*warnings.get("", []), *warnings.get(name, [])]
+        said = [*warnings.get("", []), *warnings.get(name, [])]
         if last["date"].date() > datetime.now(tz=UTC).date():
-            told.append(f"the last date, {last['date'].date()}, is in the future by this machine's clock")
-        if first_in.setdefault(name, file) != file:
-            told.append(f"ticker {name} is also in {first_in[name]}; one run cannot take both")
+            said.append(f"the last date, {last['date'].date()}, is in the future by this machine's clock")
+        other = first_in.setdefault(name, file)
+        if other != file and len(rows) > 1:  # with one row each, a folder of one file a day is one table
+            said.append(f"ticker {name} is also in {other}; one run cannot take both")
         reports[name] = TickerReport(
             rows=len(rows),
             first_date=str(first["date"].date()),
             first_open=float(first["open"]),
             last_date=str(last["date"].date()),
             last_open=float(last["open"]),
-            warnings=told,
+            warnings=said,
         )
     return reports
+
+
+def _facts(rows: pd.DataFrame) -> TickerFacts:
+    """Find out what a ticker's rows are like."""
+    from forecasting.features.splits import find_splits  # noqa: PLC0415 - after --help
+    from forecasting.ingest.doubts import weekdays_of  # noqa: PLC0415
+
+    days = rows["date"].to_numpy().astype("datetime64[D]")
+    numbers = days.astype("int64")
+    kept = sorted(weekdays_of(numbers))
+    run = kept == list(range(kept[0], kept[-1] + 1)) and len(kept) > 1
+    weekdays = f"{_WEEK[kept[0]]}-{_WEEK[kept[-1]]}" if run else ", ".join(_WEEK[one] for one in kept)
+    steps = numbers[1:] - numbers[:-1]
+    holes = [f"{days[at]} to {days[at + 1]}" for at in (steps > _HOLE).nonzero()[0]]
+    columns = [rows[name].to_numpy() for name in ("open", "high", "low", "close", "volume")]
+    return TickerFacts(weekdays, holes, [f"{split} on {split.date}" for split in find_splits(days, *columns)])
+
+
+def _with_ahead(reports: Sequence[FileReport]) -> Iterator[FileReport]:
+    """Warn of a ticker far beyond the last date that the tickers share: a run as of `latest` would withhold it."""
+    from forecasting.ingest.latest import FAR, far_ahead, last_shared  # noqa: PLC0415 - after --help
+
+    ends = [
+        (
+            date.fromisoformat(one.last_date).toordinal() - _EPOCH,
+            any("a hole of weeks" in said for said in one.warnings),
+        )
+        for report in reports
+        for one in report.tickers.values()
+    ]
+    shared = last_shared(ends) if ends else 0
+    for report in reports:
+        tickers = dict(report.tickers)
+        for name, one in tickers.items():
+            last = date.fromisoformat(one.last_date).toordinal() - _EPOCH
+            if last > shared + FAR:
+                tickers[name] = replace(one, warnings=[*one.warnings, far_ahead(name, last, shared)])
+        yield replace(report, tickers=tickers)
+
+
+_EPOCH = date(1970, 1, 1).toordinal()
 
 
 def _reasons(refused: Sequence[Refusal]) -> str:
@@ -145,21 +249,61 @@ def _reasons(refused: Sequence[Refusal]) -> str:
     return "; ".join([*named, f"and {more} more tickers"] if more else named)
 
 
-def _print(console: Console, report: FileReport) -> None:
-    """For a person: the file, a line for each ticker, and under it what was noticed."""
+def _print(reports: Sequence[FileReport], *, verbose: bool) -> None:
+    """For a person: a line for each file, and under it what is odd; with ``verbose`` also each ticker, and how."""
+    console = Console(highlight=False, soft_wrap=True)
+    for report in reports:
+        console.print(_line(report))
+        if report.error is not None:
+            console.print(Text(f"    {printable(report.error, 4 * _LONGEST)}", style="red"))
+        if verbose or report.error is not None:
+            for ticker, found in report.tickers.items():
+                console.print(Text(f"    {_ticker_line(ticker, found, report.facts.get(ticker))}"))
+        if verbose and report.decided is not None:
+            console.print(Text(f"    {_decided_line(report.decided)}", style="dim"))
+        warnings = list(dict.fromkeys(said for one in report.tickers.values() for said in one.warnings))
+        for said in warnings if verbose else warnings[:_MOST_WARNINGS]:
+            text = printable(said.removeprefix(f"{report.file}: "), _LONGEST)
+            console.print(Text(f"    {text}", style="yellow"))
+        if not verbose and len(warnings) > _MOST_WARNINGS:
+            console.print(Text(f"    and {len(warnings) - _MOST_WARNINGS} more (-v shows them)", style="yellow"))
+    if len(reports) > 1:
+        refused = sum(report.error is not None for report in reports)
+        odd = sum(any(one.warnings for one in report.tickers.values()) for report in reports)
+        told = f"{count(len(reports), 'file')}: {refused} cannot be read whole, {odd} with warnings"
+        console.print(Text(told, style="bold"))
+
+
+def _line(report: FileReport) -> Text:
     head = Text(printable(report.file, _LONGEST), style="bold")
     if report.error is not None:
         head.append("  cannot be read whole" if report.tickers else "  cannot be read", style="bold red")
-    console.print(head)
-    if report.error is not None:
-        console.print(Text(f"  {printable(report.error, 4 * _LONGEST)}", style="red"))
-    width = max((len(printable(ticker)) for ticker in report.tickers), default=0)
-    for ticker, found in report.tickers.items():
-        console.print(
-            Text(
-                f"  {printable(ticker):{width}}  {found.rows:>6} rows  {found.first_date} Open {found.first_open!r}"
-                f"  to  {found.last_date} Open {found.last_open!r}"
-            )
-        )
-        for warning in found.warnings:
-            console.print(Text(f"    {printable(warning, _LONGEST)}", style="yellow"))
+    elif len(report.tickers) == 1:
+        ((ticker, one),) = report.tickers.items()
+        head.append("  " + _ticker_line(ticker, one, report.facts.get(ticker)), style="not bold")
+    else:
+        rows = sum(one.rows for one in report.tickers.values())
+        first = min(one.first_date for one in report.tickers.values())
+        last = max(one.last_date for one in report.tickers.values())
+        line = f"  {count(len(report.tickers), 'ticker')}  {rows:,} rows  {first} to {last}"
+        head.append(line, style="not bold")
+    return head
+
+
+def _ticker_line(ticker: str, one: TickerReport, facts: TickerFacts | None) -> str:
+    line = f"{printable(ticker)}  {one.rows} rows  {one.first_date} Open {one.first_open!r}"
+    line += f"  to  {one.last_date} Open {one.last_open!r}"
+    if facts is None:
+        return line
+    line += f"  {facts.weekdays}"
+    line += f"  {count(len(facts.holes), 'hole')}: {', '.join(facts.holes[:2])}" if facts.holes else ""
+    return line + (f"  split {', '.join(facts.splits)}" if facts.splits else "")
+
+
+def _decided_line(decided: Decided) -> str:
+    columns = ", ".join(f"{role.capitalize()}: {printable(name)}" for role, name in decided.format.columns.items())
+    parts = [columns, f"dates {decided.dates}" + (", times of day dropped" if decided.clock else "")]
+    parts += [f"decimal {decided.format.decimal}", f"fields by {decided.format.delimiter!r}"]
+    parts += [str(decided.format.encoding)]
+    parts += [f"not read: {', '.join(map(printable, decided.ignored))}"] if decided.ignored else []
+    return "; ".join(parts)

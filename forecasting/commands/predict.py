@@ -15,6 +15,7 @@ from rich.text import Text
 from forecasting.config import parse_as_of
 from forecasting.errors import InputError
 from forecasting.formatting import decimals_for, number, printable, signed_percent
+from forecasting.ingest.format import load_format
 from forecasting.ingest.prices import read_prices
 from forecasting.saved_model import forecast_from, read_model
 from forecasting.schemas import FORECASTS, as_table
@@ -34,6 +35,7 @@ def run_predict(
     json: Annotated[bool, Parameter(negative=())] = False,
     date_order: Literal["auto", "dmy", "mdy", "ymd"] = "auto",
     decimal: Literal["auto", "point", "comma"] = "auto",
+    format: Path | None = None,  # noqa: A002 - as the option is called
 ) -> int:
     """Forecast the next sessions' Open from a saved model, without training.
 
@@ -53,6 +55,8 @@ def run_predict(
         The order of day, month and year where they are numbers.
     decimal
         The decimal mark.
+    format
+        A TOML file that declares how the vendor writes its files.
 
     Returns
     -------
@@ -70,7 +74,10 @@ def run_predict(
     cutoff = None if day == "latest" else day
     saved = read_model(model) if ticker is None else read_model(model).only(ticker)
     tickers = None if ticker is None else [ticker]
-    ingested = read_prices(prices, as_of=cutoff, tickers=tickers, date_order=date_order, decimal=decimal)
+    declared = None if format is None else load_format(format)
+    ingested = read_prices(
+        prices, as_of=cutoff, tickers=tickers, date_order=date_order, decimal=decimal, format=declared
+    )
     prediction = forecast_from(saved, ingested.prices, cutoff)
     rows = as_table(prediction.forecasts, FORECASTS).to_pylist()
     if json:

@@ -83,8 +83,8 @@ class DateColumn:
         The times of day, by the index of the text, where they were dropped.
     unsure
         Why the dates may be of other days than they seem; empty where they are plainly dates.
-    numeric_order
-        Whether day and month are numbers whose order had to be decided.
+    order
+        The order of day, month and year, where they are numbers and it had to be decided.
     """
 
     days: NDArray[np.int64]
@@ -92,7 +92,12 @@ class DateColumn:
     form: str = ""
     clocks: Mapping[int, Clock] = field(default_factory=dict)
     unsure: str = ""
-    numeric_order: bool = False
+    order: str = ""
+
+    @property
+    def numeric_order(self) -> bool:
+        """Whether day and month are numbers whose order had to be decided."""
+        return self.order != ""
 
 
 def read_dates(
@@ -153,7 +158,7 @@ def _read_stamps(texts: Sequence[str], sequence: Sequenced, format_: PriceFormat
     clocks = {i: stamp.clock for i, stamp in good.items() if stamp.clock is not None and stamp.clock.minutes}
     _to_sessions(days, clocks, format_)
     unsure = _unsure(shape, clocks, format_)
-    return DateColumn(days, why, _words(shape, order), clocks, unsure, shape.kind in _ORDERS)
+    return DateColumn(days, why, _words(shape, order), clocks, unsure, order if shape.kind in _ORDERS else "")
 
 
 def _unsure(shape: Shape, clocks: Mapping[int, Clock], format_: PriceFormat) -> str:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import date
+from collections.abc import Sequence
+from datetime import date, timedelta
 
 import numpy as np
 import pandas as pd
 
 from forecasting.ingest.table import IntArray
 
-__all__ = ["FAR", "last_dates", "shared_day"]
+__all__ = ["FAR", "days_by_ticker", "far_ahead", "last_shared", "shared_day"]
 
 FAR = 14
 """Ten sessions in days: a ticker that ends so long before the others is not current, one that ends after is doubted."""
-_COMPANY = 0.05
+_COMPANY = 0.1
 """Fewer tickers than this share of all, ending within ten sessions of each other, decide nothing for the others."""
 _FEW = 3
 _STEPS = 5
@@ -23,7 +24,7 @@ def shared_day(prices: pd.DataFrame) -> date:
     """Return the last date that the tickers share.
 
     That is the latest date that more than half of the current tickers have reached. A ticker is current when it ended
-    within ten sessions of the newest date at which at least two tickers (and one in twenty) ended together: the dead
+    within ten sessions of the newest date at which at least two tickers (and one in ten) ended together: the dead
     tickers of an old archive have no say, and neither has one ticker alone far ahead. A ticker whose last one to three
     rows come after a hole of more than ten sessions does not vote while others do: a mistyped date leaves a hole
     before it. With one ticker it is that ticker's last date, with two that agree within ten sessions the earlier.
@@ -31,35 +32,37 @@ def shared_day(prices: pd.DataFrame) -> date:
     Parameters
     ----------
     prices
-        Columns ticker and date, sorted by both (`forecasting.ingest.prices`).
+        Columns ticker and date, sorted by both (`read_prices`).
     """
-    days = prices["date"].to_numpy().astype("datetime64[D]").astype(np.int64)
-    ends = _ends(prices)
-    starts = np.concatenate([[0], ends[:-1] + 1])
-    strays = [_stray(days[start : end + 1]) for start, end in zip(starts, ends, strict=True)]
-    lasts = np.sort(days[ends])
-    votes = np.sort(days[ends[~np.array(strays)]]) if not all(strays) else lasts
+    ends = [(int(days[-1]), _is_stray(days)) for days in days_by_ticker(prices).values()]
+    return date(1970, 1, 1) + timedelta(days=last_shared(ends))
+
+
+def last_shared(ends: Sequence[tuple[int, bool]]) -> int:
+    """Do the same from each ticker's last day, and whether it comes after such a hole."""
+    votes = np.sort([last for last, stray in ends if not stray] or [last for last, _ in ends])
     company = np.searchsorted(votes, votes, side="right") - np.searchsorted(votes, votes - FAR)
     enough = company >= max(2, _COMPANY * len(votes))
     newest = votes[enough].max() if enough.any() else votes.max()
     current = votes[(votes >= newest - FAR) & (votes <= newest)]
-    return date.fromordinal(int(current[(len(current) - 1) // 2]) + date(1970, 1, 1).toordinal())
+    return int(current[(len(current) - 1) // 2])
 
 
-def last_dates(prices: pd.DataFrame) -> dict[str, date]:
-    """Return each ticker's last date; `prices` as for `shared_day`."""
-    last = prices.iloc[_ends(prices)]
-    return {str(ticker): when.date() for ticker, when in zip(last["ticker"], last["date"], strict=True)}
+def far_ahead(ticker: str, last: int, shared: int) -> str:
+    """Say that a ticker's last day is far beyond the one that the tickers share."""
+    when, day = np.datetime64(int(last), "D"), np.datetime64(int(shared), "D")
+    return f"the last date of {ticker}, {when}, is far beyond {day}, the last date that the tickers share"
 
 
-def _ends(prices: pd.DataFrame) -> IntArray:
-    """Find each ticker's last row."""
-    codes = pd.factorize(prices["ticker"])[0]
-    ends: IntArray = np.flatnonzero(np.append(codes[1:] != codes[:-1], True))
-    return ends
+def days_by_ticker(prices: pd.DataFrame) -> dict[str, IntArray]:
+    """Give each ticker's days from 1970-01-01; `prices` as `read_prices` gives them."""
+    days = prices["date"].to_numpy().astype("datetime64[D]").astype(np.int64)
+    codes, names = pd.factorize(prices["ticker"])
+    parts = np.split(days, np.flatnonzero(np.diff(codes)) + 1)
+    return dict(zip(map(str, names), parts, strict=True))
 
 
-def _stray(days: IntArray) -> bool:
+def _is_stray(days: IntArray) -> bool:
     """Whether a ticker's last few rows come after a hole, by far its usual step."""
     steps = np.diff(days)
     if len(steps) <= _FEW:

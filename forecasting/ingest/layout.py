@@ -211,6 +211,11 @@ def _read_header(  # noqa: PLR0917 - a line, and what is around it
         if (ticker if role == "ticker" else date if role == "date" else blocks[0].columns.get(role)) is None:
             what = f"there is no column {name}, which the format declares as {role.capitalize()} (found {found})"
             raise InputError(what, file=text.file, line=line.number)
+    if date is None and under and len(under[0]) == len(cells) + 1:
+        what = (
+            f"the rows have {len(under[0])} fields and the header {len(cells)}: is the first an index without a name?"
+        )
+        raise InputError(what, file=text.file, line=line.number, setting="set header and skip_lines in a format file")
     if date is None:
         setting = "set columns.date in a format file"
         raise InputError(f"Date is missing (found {found})", file=text.file, line=line.number, setting=setting)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -23,13 +23,13 @@ from forecasting.findings import Finding
 from forecasting.ingest.checks import check_rows
 from forecasting.ingest.files import find_files, ticker_of
 from forecasting.ingest.format import DateOrder, DecimalMark, PriceFormat
-from forecasting.ingest.latest import FAR, last_dates, shared_day
+from forecasting.ingest.latest import FAR, days_by_ticker, far_ahead, shared_day
 from forecasting.ingest.layout import Layout, find_layout
 from forecasting.ingest.names import PRICES
 from forecasting.ingest.raw import file_sha256, read_raw
 from forecasting.ingest.reader import read_table
 from forecasting.ingest.remote import local_copies
-from forecasting.ingest.table import Options, ReadFile, Table
+from forecasting.ingest.table import Decided, Options, ReadFile, Table
 from forecasting.ingest.text import Text, decode
 
 __all__ = ["Ingested", "InputFile", "Refusal", "find_files", "read_prices"]
@@ -71,12 +71,15 @@ class Ingested:
         The files and tickers that could not be read, and why.
     inputs
         The files.
+    decided
+        How each file was read, by its path.
     """
 
     prices: pd.DataFrame
     findings: tuple[Finding, ...]
     refused: tuple[Refusal, ...]
     inputs: tuple[InputFile, ...]
+    decided: Mapping[str, Decided] = field(default_factory=dict)
 
 
 def read_prices(
@@ -135,12 +138,12 @@ def _read_files(files: list[Path], addresses: Mapping[Path, str], options: Optio
     ingested = reading.result()
     if not shared:
         return ingested
-    day = shared_day(ingested.prices)
-    ahead = {ticker for ticker, last in last_dates(ingested.prices).items() if last > day}
+    day = _number(shared_day(ingested.prices))
+    ahead = {ticker for ticker, days in days_by_ticker(ingested.prices).items() if days[-1] > day}
     if not ahead:
         return ingested
     doubted = reading.doubted(ahead, day)
-    ingested = _read(files, addresses, replace(options, last_day=_number(day))).result()
+    ingested = _read(files, addresses, replace(options, last_day=day)).result()
     out = {refusal.ticker for refusal in doubted}
     return replace(
         ingested,
@@ -171,6 +174,7 @@ class _Reading:
         self._findings: list[Finding] = []
         self._refused: list[Refusal] = []
         self._inputs: list[InputFile] = []
+        self._decided: dict[str, Decided] = {}
 
     def add(self, path: Path) -> None:
         """Read one more file."""
@@ -189,7 +193,9 @@ class _Reading:
         self._take(found, file, None if layout.ticker is not None else ticker_of(path))
 
     def _take(self, found: ReadFile, file: str, ticker: str | None) -> None:
-        """Check what was read of a file and keep what stands."""
+        """Check what was read of a file and keep what is sound."""
+        if found.decided is not None:
+            self._decided[file] = found.decided
         verdicts = [check_rows(table) for table in found.tables]
         problems = [*found.problems, *(problem for verdict in verdicts for problem in verdict.problems)]
         whole = next((problem for problem in problems if problem.ticker is None), None)
@@ -225,27 +231,23 @@ class _Reading:
         _warn_of_future(prices)
         kept = set(prices["ticker"].unique())
         findings = tuple(finding for finding in self._findings if not finding.ticker or finding.ticker in kept)
-        return Ingested(prices, findings, tuple(self._refused), tuple(self._inputs))
+        return Ingested(prices, findings, tuple(self._refused), tuple(self._inputs), self._decided)
 
-    def doubted(self, tickers: Collection[str], day: date) -> list[Refusal]:
+    def doubted(self, tickers: Collection[str], day: int) -> list[Refusal]:
         """Refuse those of the tickers whose last row is far beyond the last date that the tickers share."""
         refused = []
         for file, table in self._tables:
             for code in np.unique(table.codes):
                 name, rows = table.tickers[code], np.flatnonzero(table.codes == code)
                 last = rows[-1]
-                if name not in tickers or table.days[last] <= _number(day) + FAR:
+                if name not in tickers or table.days[last] <= day + FAR:
                     continue
-                when = date.fromordinal(int(table.days[last]) + _EPOCH.toordinal())
-                what = f"the last date of {name}, {when}, is far beyond {day}, the last date that the tickers share"
-                error = InputError(
-                    what,
-                    file=file,
-                    line=int(table.lines()[last]),
-                    column=table.names["date"],
-                    setting=f"correct the date, or set --as-of {when} if it is the others that are old",
-                )
-                refused.append(Refusal(name, file, error))
+                line, column = int(table.lines()[last]), table.names["date"]
+                when = np.datetime64(int(table.days[last]), "D")
+                setting = f"correct the date, or set --as-of {when} if it is the others that are old"
+                refused.append(Refusal(name, file, InputError(
+                    far_ahead(name, table.days[last], day), file=file, line=line, column=column, setting=setting
+                )))  # fmt: skip
         return refused
 
     def _without_shared(self) -> list[Table]:

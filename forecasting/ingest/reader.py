@@ -412,11 +412,18 @@ class _Reading:
 
     def _decided(self, dates: DateColumn, decimal: Decimal) -> Decided:
         layout = self._layout
-        columns = {"date": layout.name(layout.date)}
-        columns |= {} if self._ticker_column is None else {"ticker": layout.name(self._ticker_column)}
-        columns |= {role: layout.name(at) for role, at in layout.blocks[0].columns.items()}
+        columns: dict[Role, int | None] = {"date": layout.date, "ticker": self._ticker_column}
+        columns |= layout.blocks[0].columns if len(layout.blocks) == 1 else {}
+        named = {role: layout.header[at].strip() for role, at in columns.items() if at is not None}
         read = {layout.date, self._ticker_column, *(at for block in layout.blocks for at in block.columns.values())}
-        ignored = [layout.name(at) for at in range(layout.width) if at not in read]
-        return Decided(
-            columns, ignored, dates.form, bool(dates.clocks), decimal, layout.delimiter, self._rows.text.encoding
+        format_ = self._options.format.model_copy(
+            update={
+                "columns": {role: name for role, name in named.items() if name},
+                "delimiter": layout.delimiter,
+                "encoding": self._rows.text.encoding,
+                "date_order": dates.order or self._options.format.date_order,
+                "decimal": decimal,
+            }
         )
+        ignored = tuple(layout.name(at) for at in range(layout.width) if at not in read)
+        return Decided(format_, ignored, dates.form, bool(dates.clocks))

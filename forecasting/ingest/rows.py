@@ -28,6 +28,8 @@ __all__ = ["Broken", "Rows", "cut_field", "is_event", "is_note", "left_out", "re
 
 _MOST_BROKEN = 100_000
 """With more lines that are no rows, the file is not one of prices, whatever else is in it."""
+_BLOCK = 1 << 24
+"""Bytes that Arrow reads at a time; no line is longer (`raw`)."""
 _BLANKS = ' \t,;|"'
 _EVENT = re.compile(
     rf"[\d.,:/ ]*\b(?:{'|'.join(map(re.escape, load('notation')['events']))})\b[:\d.,/ ]*", re.IGNORECASE
@@ -127,11 +129,16 @@ def read_rows(text: Text, layout: Layout) -> Rows:
     """
     data = text.data[layout.start :]
     damaged: list[_Misfit] = []
-    if b'"' in data:
+    if quoted := b'"' in data:
         data = _without_blanks(data, layout.delimiter)
-        data, damaged = _without_damage(data, text, layout)
     width = _usual_width(data, layout)
-    table, misfits = _parse(data, text, layout, width, [one.place for one in damaged])
+    try:
+        table, misfits = _parse(data, text, layout, width, [])
+    except pa.ArrowInvalid:  # a quotation mark that is open for longer than a block
+        table, misfits = [], []
+    if quoted and (_within(layout.delimiter).search(data) or len(table) + len(misfits) < _count_lines(data)):
+        data, damaged = _without_damage(data, text, layout)
+        table, misfits = _parse(data, text, layout, width, [one.place for one in damaged])
     if len(misfits) > _MOST_BROKEN:
         raise InputError(f"{len(misfits)} lines are no rows of prices", file=text.file, line=misfits[0].line)
     broken = [Broken(one.line, one.text.split(layout.delimiter), "a quotation mark is not closed") for one in damaged]
@@ -160,26 +167,26 @@ def _without_blanks(data: bytes, delimiter: str) -> bytes:
     return re.sub(rb'(?m)" +(?=$|' + mark + rb")", b'"', data)
 
 
+def _within(delimiter: str) -> re.Pattern[bytes]:
+    """Match a quotation mark within a field."""
+    mark = re.escape(delimiter.encode())
+    return re.compile(rb'(?<=[^\n"' + mark + rb'])"(?=[^\n"' + mark + rb"])")
+
+
+def _count_lines(data: bytes) -> int:
+    return sum(1 for line in data.split(b"\n") if line)
+
+
 def _without_damage(data: bytes, text: Text, layout: Layout) -> tuple[bytes, list[_Misfit]]:
     """Leave out lines with a quotation mark that is not closed, or within a field: the next lines would be lost."""
-    mark = re.escape(layout.delimiter.encode())
-    within = re.compile(rb'(?<![\n"' + mark + rb'])"(?![\n"' + mark + rb"])")
-    marks = np.frombuffer(data, dtype=np.uint8)
-    ends = np.flatnonzero(marks == ord("\n"))
-    odd = np.bincount(np.searchsorted(ends, np.flatnonzero(marks == ord('"'))), minlength=1) % 2 == 1
-    bad = {int(at) for at in np.flatnonzero(odd)}
-    bad |= {
-        int(np.searchsorted(ends, match.start()))
-        for match in within.finditer(data)
-        if 0 < match.start() < len(data) - 1
-    }
-    if not bad:
-        return data, []
     lines = data.split(b"\n")
+    bad = [at for at, line in enumerate(lines) if b'"' in line and split_line(line.decode(), layout.delimiter) is None]
     places = np.cumsum([len(line) > 0 for line in lines]) - 1
     first = text.data.count(b"\n", 0, layout.start) + 1
-    damaged = [_Misfit(int(places[at]), first + at, lines[at].decode()) for at in sorted(bad)]
-    return b"\n".join(b"" if at in bad else line for at, line in enumerate(lines)), damaged
+    damaged = [_Misfit(int(places[at]), first + at, lines[at].decode()) for at in bad]
+    for at in bad:
+        lines[at] = b""
+    return b"\n".join(lines), damaged
 
 
 def _usual_width(data: bytes, layout: Layout) -> int:
@@ -205,7 +212,7 @@ def _parse(
     table = pa_csv.read_csv(
         pa.BufferReader(data if data.strip(b"\n") else b"\0\n"),
         # With more threads than one, Arrow does not say where a line was.
-        read_options=pa_csv.ReadOptions(column_names=names, use_threads=False),
+        read_options=pa_csv.ReadOptions(column_names=names, use_threads=False, block_size=_BLOCK),
         parse_options=pa_csv.ParseOptions(delimiter=layout.delimiter, invalid_row_handler=keep),
         convert_options=pa_csv.ConvertOptions(
             column_types=dict.fromkeys(names, pa.string()), null_values=[], strings_can_be_null=False

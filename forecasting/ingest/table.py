@@ -136,25 +136,20 @@ class Decided:
 
     Attributes
     ----------
-    columns
-        The columns that were read, by role (those of the first ticker, where tickers are side by side).
+    format
+        What was declared or decided, as a format that declares it.
     ignored
-        The columns that were not.
+        The columns that were not read.
     dates
-        The dates' format in words.
+        The dates' form, in words.
     clock
         Whether times of day were dropped.
-    decimal, delimiter, encoding
-        How numbers, fields and characters are written.
     """
 
-    columns: Mapping[str, str]
-    ignored: Sequence[str]
+    format: PriceFormat
+    ignored: tuple[str, ...]
     dates: str
     clock: bool
-    decimal: str
-    delimiter: str
-    encoding: str
 
 
 @dataclass

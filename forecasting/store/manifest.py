@@ -51,6 +51,8 @@ _READING = {"date_order": ("auto", "dmy", "mdy", "ymd"), "decimal": ("auto", "po
 
 def _known(reading: dict[str, JsonValue]) -> dict[str, JsonValue]:
     for name, value in reading.items():
+        if name == "format" and isinstance(value, dict):
+            continue  # what it declares is looked at where it is used
         if value not in _READING.get(name, ()):
             raise ValueError(f"{name} is no setting of reading, or cannot be {value!r}")
     return reading
@@ -106,7 +108,7 @@ class Manifest(_Record):
     config
         The whole configuration (`config_record`).
     reading
-        How the input was read (date order, decimal mark), as given to `read_prices`.
+        How the input was read (date order, decimal mark, declared format), as given to `read_prices`.
     inputs
         The files that were read.
     rows

@@ -39,7 +39,11 @@ def test_json_says_per_ticker_what_was_found(tmp_path: Path, capsys: pytest.Capt
         "last_open": 119.1,
         "warnings": [],
     }
-    assert objects(capsys.readouterr().out) == [{"file": str(path), "ok": True, "tickers": {"GOOG": expected}}]
+    (said,) = objects(capsys.readouterr().out)
+    decided = said.pop("decided")
+    assert said == {"file": str(path), "ok": True, "tickers": {"GOOG": expected}}
+    assert decided["columns"]["open"] == "Open"
+    assert decided["tickers"]["GOOG"] == {"weekdays": "Mon-Fri", "holes": [], "splits": []}
 
 
 def test_one_object_a_file_and_2_when_one_cannot_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

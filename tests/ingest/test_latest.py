@@ -27,9 +27,9 @@ def mistyped(last: date, count: int = 40) -> list[date]:
     return [*weekdays(END, count)[:-1], last]
 
 
-def frame(*histories: list[date]) -> pd.DataFrame:
-    rows = [(f"T{at}", pd.Timestamp(day)) for at, days in enumerate(histories) for day in days]
-    return pd.DataFrame(rows, columns=["ticker", "date"]).sort_values(["ticker", "date"])
+def shared(*histories: list[date]) -> date:
+    rows = [(f"T{at:02d}", pd.Timestamp(day)) for at, days in enumerate(histories) for day in days]
+    return shared_day(pd.DataFrame(rows, columns=["ticker", "date"]).sort_values(["ticker", "date"]))
 
 
 CURRENT, LATE = weekdays(END), mistyped(date(2013, 11, 29))
@@ -50,20 +50,21 @@ DEAD = weekdays(date(2008, 9, 12))
         ([CURRENT, CURRENT, NEXT], END),
         ([DEAD, CURRENT], END),
         ([DEAD, weekdays(date(2001, 1, 5)), CURRENT], END),
-        ([DEAD] * 19 + [CURRENT] * 2, END),
+        ([DEAD] * 17 + [CURRENT] * 2, END),
         ([weekdays(date(2013, 11, 29)), CURRENT, CURRENT], END),
         ([weekdays(date(2013, 11, 29))] * 2 + [CURRENT] * 98, END),
+        ([weekdays(date(1990 + at, 3, 1)) for at in range(20)] + [DEAD], date(2009, 3, 1)),
     ],
 )
 def test_the_date_is_the_last_that_the_tickers_share(histories: list[list[date]], day: date) -> None:
-    assert shared_day(frame(*histories)) == day
+    assert shared(*histories) == day
 
 
 @given(st.integers(2, 30), st.integers(1, 2000), st.booleans())
 def test_one_late_ticker_never_moves_the_date(tickers: int, days: int, whole: bool) -> None:
     last = END + timedelta(days=days)
     late = weekdays(last) if whole else mistyped(last)
-    assert shared_day(frame(*[CURRENT] * tickers, late)) == END
+    assert shared(*[CURRENT] * tickers, late) == END
 
 
 def write(path: Path, days: list[date]) -> None:
@@ -91,9 +92,9 @@ def test_a_ticker_far_ahead_is_refused_and_the_others_are_read_to_their_last_dat
 def test_tickers_that_agree_are_read_whole(tmp_path: Path) -> None:
     write(tmp_path / "a.csv", CURRENT)
     write(tmp_path / "b.csv", CURRENT)
-    shared, all_rows = read_prices(tmp_path, shared=True), read_prices(tmp_path)
-    assert shared.findings == all_rows.findings == shared.refused
-    pd.testing.assert_frame_equal(shared.prices, all_rows.prices)
+    cut, all_rows = read_prices(tmp_path, shared=True), read_prices(tmp_path)
+    assert cut.findings == all_rows.findings == cut.refused
+    pd.testing.assert_frame_equal(cut.prices, all_rows.prices)
 
 
 def test_nothing_at_all_is_an_input_error(tmp_path: Path) -> None:
