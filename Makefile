@@ -6,8 +6,8 @@
 PYTHON ?= python3
 ARGS ?=
 BIN := .venv/bin
-# One process per core, at most four: each may start a Prefect server. ARGS="-n 0" runs the tests in one process.
-PARALLEL := -n auto --maxprocesses 4 --dist worksteal
+# One process per core, at most four. ARGS="-n 0" runs the tests in one process.
+PARALLEL := -n auto --maxprocesses 4
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt
 
 .DEFAULT_GOAL := help

@@ -1,32 +1,53 @@
-"""What all tests share: a machine state of their own, repeatable examples, and where data beside the checkout is."""
+"""What all tests share: their own machine state, repeatable examples, and the folder of data beside the checkout."""
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadScopeScheduling
 
-# Before Prefect, torch or matplotlib are imported: nothing of the user's is read or written, nothing asks for a
-# display, and small tensors are not handed to a pool of threads.
-os.environ.setdefault("PREFECT_HOME", tempfile.mkdtemp(prefix="prefect-of-tests-"))
-os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
-os.environ.setdefault("MPLBACKEND", "Agg")
+# Set before Prefect, torch or matplotlib are imported: nothing of the user's is read or written, no display is needed,
+# and small tensors are not given to a pool of threads. Each process of a parallel run has a Prefect home of its own.
+for name in [name for name in os.environ if name.startswith("PREFECT_")]:
+    del os.environ[name]
+_PREFECT_HOME = tempfile.mkdtemp(prefix="prefect-of-tests-")
+atexit.register(shutil.rmtree, _PREFECT_HOME, ignore_errors=True)
+os.environ["PREFECT_HOME"] = _PREFECT_HOME
+os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
+os.environ["MPLBACKEND"] = "Agg"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# The same examples in every run; how long one takes says something about the machine, not about the code.
+# The same examples in every run, and no limit on the time of one, which depends on the machine.
 settings.register_profile(
     "repeatable", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("repeatable")
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+class _Scheduling(LoadScopeScheduling):
+    """Deal out whole files, but all of `tests/flows` to one process, since a Prefect server takes long to start."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "tests/flows" if file.startswith("tests/flows/") else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _Scheduling:
+    """Replace pytest-xdist's choice."""
+    return _Scheduling(config, log)
 
 
 @pytest.fixture(scope="session")
@@ -77,7 +98,7 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     home = tmp_path_factory.mktemp("prefect-server")
     with local_server({**SETTINGS, "PREFECT_HOME": str(home)}, ui=True) as api:
         yield api
-        # What flows of this process still have to say would be tried again and again at a server that is gone.
+        # Log lines that are still queued in this process would be retried against a server that is gone.
         if "prefect" in sys.modules:
             from daily_forecast_flows.launch import drain
 

@@ -42,8 +42,9 @@ def test_outside_a_calendars_records_weekdays_are_assumed() -> None:
     assert newest_due_session("XBOM", datetime(2040, 1, 7, 12, tzinfo=UTC)) == date(2040, 1, 6)
 
 
+# Few years, because building a calendar is what takes the time.
 @given(
-    cutoff=st.dates(date(1998, 1, 1), date(2034, 12, 31)),
+    cutoff=st.dates(date(2012, 7, 1), date(2013, 12, 31)),
     horizon=st.integers(1, 60),
     calendar=st.sampled_from(["XNYS", "24/7"]),
 )
@@ -54,7 +55,7 @@ def test_target_sessions_follow_the_cutoff_without_a_gap(cutoff: date, horizon: 
     assert tuple(day for day in between if is_session(calendar, day)) == sessions
 
 
-@given(st.dates(date(2015, 2, 1), date(2019, 6, 1)), st.integers(1, 40), st.sampled_from(["XNYS", "XLON", "24/7"]))
+@given(st.dates(date(2015, 2, 1), date(2016, 6, 1)), st.integers(1, 40), st.sampled_from(["XNYS", "XLON", "24/7"]))
 def test_as_many_sessions_are_counted_as_were_listed(after: date, horizon: int, calendar: str) -> None:
     targets = target_sessions(calendar, after, horizon)
     assert count_sessions(calendar, after, targets[-1]) == horizon
