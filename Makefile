@@ -11,7 +11,7 @@ PARALLEL := -n auto --maxprocesses 4
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help forecast ui test test-all lint format bench clean
+.PHONY: help forecast ui test test-all lint format bench prior clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ format: .venv/.test ## format the code, with ruff's fixes
 
 bench: .venv/.bench ## run the benchmarks; the first run installs the other libraries under .cache/bench
 	for script in tests/benchmarks/bench_*.py; do $(BIN)/python $$script || exit 1; done
+
+prior: .venv/.job ## fit on the sample what every LSTM starts from, and HAR's coefficients; the same bytes every time
+	$(BIN)/python -m forecasting.model.pretrain
 
 clean: ## remove the environments and caches, but not data/output
 	rm -rf .venv .cache .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks build dist *.egg-info

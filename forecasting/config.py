@@ -6,6 +6,7 @@ Everything that changes a number in the output is here, and is written into the 
 from __future__ import annotations
 
 from datetime import date
+from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -14,10 +15,11 @@ from forecasting.errors import InputError
 
 __all__ = [
     "LEVELS",
-    "OUT_OF_TIME",
+    "MEDIAN",
     "QUANTILE_COLUMNS",
     "ForecastConfig",
     "ForecastOptions",
+    "Reason",
     "first_problem",
     "parse_as_of",
     "parse_date",
@@ -26,11 +28,29 @@ __all__ = [
 LEVELS: tuple[float, ...] = tuple(round(0.05 * k, 2) for k in range(1, 20))
 """The probabilities of the 19 published quantiles, 0.05 to 0.95."""
 
+MEDIAN = LEVELS.index(0.5)
+"""Place of the median among them."""
+
 QUANTILE_COLUMNS: tuple[str, ...] = tuple(f"q{round(100 * level):02d}" for level in LEVELS)
 """Their column names, ``q05`` to ``q95``."""
 
-OUT_OF_TIME = "time budget spent"
-"""The published reason of a ticker whose LSTM there was no time to train."""
+
+class Reason(StrEnum):
+    """Why what is published is not a fresh LSTM's, as the column ``reason`` has it; several are joined by ``; ``."""
+
+    STALE = "stale"
+    TOO_SHORT = "under {minimum_rows} rows"
+    NO_WINDOWS = "no windows to train and validate on"
+    NOT_CONVERGED = "did not converge"
+    OUT_OF_TIME = "time budget spent"
+    ANCHOR_CHANGED = "its anchor has changed since the fit"
+    LOST = "lost on validation"
+    NOT_JUDGED = "no validation rows"
+
+    def text(self, config: ForecastConfig) -> str:
+        """Return the words in the file, which may name a setting."""
+        return self.value.format(minimum_rows=config.minimum_rows)
+
 
 _FIRST_YEAR, _LAST_YEAR = 1800, 2199
 """Years of dates that anything here can be as of."""
@@ -46,9 +66,25 @@ _TUTORIAL: dict[str, Any] = {
     "weight_decay": 0.0,
     "dropout": 0.0,
     "validation_share": 0.0,
+    "prior": "none",
 }
 
+_FROM_SCRATCH: dict[str, Any] = {
+    "later_steps": 0.02,
+    "members": 2,
+    "epochs": 12,
+    "learning_rate": 0.02,
+    "weight_decay": 0.1,
+    "dropout": 0.2,
+    "prior": "none",
+}
+"""What training from random weights needs instead."""
 
+PRIOR_HIDDEN = 6
+"""Hidden size of the prior."""
+
+
+Prior = Literal["sample", "none"]
 Members = Annotated[int, Field(ge=1, le=64)]
 Epochs = Annotated[int, Field(ge=1, le=100_000)]
 
@@ -66,8 +102,15 @@ class ForecastOptions(BaseModel):
     """Sessions ahead, 1 to N (the tutorial preset has one step, which is 2)."""
     preset: Literal["default", "tutorial"] = "default"
     """The formulation: ours, or the tutorial's to the digit."""
-    anchor: Literal["auto", "open", "close"] = "auto"
-    """The price that forecasts start from; auto takes the last Close where it is usable."""
+    anchor: Literal["auto", "open", "close", "range"] = "auto"
+    """The price that forecasts start from; auto takes the last Close where it is usable, else an estimate of it from
+    Open, High and Low (range)."""
+    publish: Literal["combination", "lstm", "best"] = "combination"
+    """What is published: the mean of the LSTM's and HAR's quantiles, calibrated; the LSTM's alone; or for each ticker
+    and step what was best on validation rows."""
+    prior: Prior | None = None
+    """What each LSTM starts from: weights trained on the sample, before the ticker's first judged row, or random ones,
+    which need more epochs (default: sample; none in the tutorial preset)."""
     calendar: Annotated[str, Field(min_length=1)] = "XNYS"
     """Exchange calendar of the target dates; 24/7 for coins."""
     members: Members | None = None
@@ -91,8 +134,9 @@ class ForecastConfig(ForecastOptions):
     tutorial's setting: one output two sessions ahead, windows of 7, hidden 4, Adam 0.01, batches of 35, 7,000 epochs.
     """
 
-    members: Members = 2
-    epochs: Epochs = 12
+    prior: Prior = "sample"
+    members: Members = 1
+    epochs: Epochs = 2
     tickers: frozenset[str] | None = None
     """Only these tickers; all when None."""
 
@@ -100,12 +144,12 @@ class ForecastConfig(ForecastOptions):
     """Sessions in a window, the LSTM's number of time steps."""
     hidden: Annotated[int, Field(ge=1, le=256)] = 6
     """Size of the LSTM's hidden state."""
-    later_steps: Annotated[float, Field(ge=0)] = 0.02
+    later_steps: Annotated[float, Field(ge=0)] = 0.1
     """Weight of each step after the first in the training loss; more costs the first step what it gives the others."""
 
     batch: Annotated[int, Field(ge=1)] = 64
     """Windows in one training step of one model."""
-    learning_rate: Annotated[float, Field(gt=0)] = 0.02
+    learning_rate: Annotated[float, Field(gt=0)] = 0.0025
     """Peak of the one-cycle schedule (constant in the tutorial preset)."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.1
     """AdamW's decoupled weight decay."""
@@ -121,7 +165,7 @@ class ForecastConfig(ForecastOptions):
     validation_share: Annotated[float, Field(ge=0, lt=1)] = 0.15
     """Share of what is not test, its last part, that early stopping and the choice of model see."""
     minimum_rows: Annotated[int, Field(ge=60)] = 150
-    """A ticker with fewer rows gets its best baseline instead of an LSTM."""
+    """A ticker with fewer rows gets the HAR's forecast instead of an LSTM's."""
     minimum_history: Annotated[int, Field(ge=10)] = 15
     """A ticker with fewer rows is not forecast at all."""
 
@@ -135,10 +179,21 @@ class ForecastConfig(ForecastOptions):
     @model_validator(mode="before")
     @classmethod
     def _fill_from_preset(cls, values: Any) -> Any:
-        if isinstance(values, dict) and values.get("preset") == "tutorial":
-            given = {name: value for name, value in values.items() if value is not None}
+        if not isinstance(values, dict):
+            return values
+        given = {name: value for name, value in values.items() if value is not None}
+        if given.get("preset") == "tutorial":
             return {**_TUTORIAL, **given}
-        return values
+        fits = given.get("hidden", PRIOR_HIDDEN) == PRIOR_HIDDEN
+        return given if given.get("prior", "sample" if fits else "none") == "sample" else {**_FROM_SCRATCH, **given}
+
+    @model_validator(mode="after")
+    def _prior_fits(self) -> ForecastConfig:
+        if self.prior == "sample" and (self.hidden != PRIOR_HIDDEN or self.preset != "default"):
+            raise ValueError(
+                f'the prior has hidden size {PRIOR_HIDDEN} and is of the default preset; set prior to "none"'
+            )
+        return self
 
     @field_validator("tickers", mode="before")
     @classmethod

@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
-from forecasting.config import OUT_OF_TIME, ForecastConfig
+from forecasting.config import ForecastConfig, Reason
 from forecasting.errors import InputError
 from forecasting.formatting import printable
 from forecasting.schemas import FORECASTS, parquet_bytes
@@ -198,7 +198,7 @@ def _untrained(published: bytes) -> list[str]:
     """List the tickers whose LSTM a time budget cut off: how far a clock lets a run come is not to be repeated."""
     table = pq.read_table(io.BytesIO(published), columns=["ticker", "reason"])
     pairs = zip(table["ticker"].to_pylist(), table["reason"].to_pylist(), strict=True)
-    return sorted({ticker for ticker, reason in pairs if reason and OUT_OF_TIME in reason})
+    return sorted({ticker for ticker, reason in pairs if reason and Reason.OUT_OF_TIME in reason})
 
 
 def _without(forecasts: bytes, tickers: list[str]) -> bytes:

@@ -7,20 +7,20 @@ from dataclasses import dataclass, replace
 from datetime import date
 from hashlib import sha256
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
-from forecasting.config import ForecastConfig
+from forecasting.config import LEVELS, ForecastConfig, Reason
 from forecasting.errors import InputError
-from forecasting.evaluation.calibration import Correction, correct
-from forecasting.evaluation.evaluate import CHANGE_BOUND, Candidate, Choice
+from forecasting.evaluation.calibration import spread, widen
+from forecasting.evaluation.candidates import Candidate, Choice, within_bounds
 from forecasting.evaluation.frames import forecasts_frame
 from forecasting.features.scaling import Scaler
-from forecasting.features.series import Engineered, TickerSeries, engineer
-from forecasting.features.windows import window
+from forecasting.features.series import Anchor, Engineered, TickerSeries, engineer
+from forecasting.features.windows import RANGE_SPANS, Windows, window
 from forecasting.formatting import count
 from forecasting.model.inference import predict
 from forecasting.model.network import Layout
@@ -30,11 +30,19 @@ from forecasting.store.model_file import ModelFileError, load_model
 
 __all__ = ["Prediction", "SavedModel", "TrainedOn", "forecast_from", "read_model"]
 
+Array = NDArray[np.float64]
+
 _FEATURES = 2
 """Inputs of the LSTM: the change of Open, and High-Low."""
 
-_POSITIVE = ("inputs.range", "volatility.range", "targets.range", "calibration.width")
+_POSITIVE = (
+    *("inputs.range", "volatility.range", "targets.range"),
+    *("calibration.width", "calibration.lstm", "calibration.combination"),
+)
 """Tensors that are divided by, or stretch the quantiles."""
+
+_ONLY_LSTM = 1
+"""Card version of the files that have no HAR; their LSTM's quantiles were shifted as well as stretched."""
 
 _MOST_NAMED = 5
 
@@ -45,7 +53,7 @@ class TrainedOn(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     ticker: str
-    anchor: Literal["open", "close"]
+    anchor: Anchor
     rows: int
     first_date: date
     last_date: date
@@ -66,7 +74,13 @@ class SavedModel:
     config: ForecastConfig
     tickers: tuple[TrainedOn, ...]
     fitted: Fitted
-    correction: Correction
+    constants: Mapping[str, Array]
+    """What goes with the weights, by tensor name, tickers first; see `forecasting.evaluation.evaluate.Evaluated`."""
+
+    @property
+    def model(self) -> str:
+        """The name of what it forecasts: the LSTM alone only where that is what was published."""
+        return "lstm" if self.config.publish == "lstm" or "har.quantiles" not in self.constants else "combination"
 
     def take(self, places: Sequence[int]) -> SavedModel:
         """Choose some of its tickers."""
@@ -78,7 +92,7 @@ class SavedModel:
             fitted=Fitted(
                 self.fitted.parameters[rows], *(Scaler(one.offset[rows], one.range[rows]) for one in scalers)
             ),
-            correction=Correction(self.correction.shift[rows], self.correction.width[rows]),
+            constants={name: values[rows] for name, values in self.constants.items()},
         )
 
     def only(self, ticker: str) -> SavedModel:
@@ -103,7 +117,8 @@ class Prediction:
     Attributes
     ----------
     forecasts
-        The columns of forecasts.parquet; the model is ``lstm`` throughout, whatever was chosen to publish.
+        The columns of forecasts.parquet; the model is ``combination`` (``lstm`` where that was published, and in
+        files of the first version) throughout, whatever was chosen for a ticker and step.
     failed
         Tickers that the model and the prices both have, without a forecast: name and reason.
     notes
@@ -142,26 +157,27 @@ def read_model(path: Path) -> SavedModel:
         raise ModelFileError(what, file=str(path))
     if len({one.ticker for one in card.tickers}) < len(card.tickers):
         raise ModelFileError("its card has a ticker twice", file=str(path))
-    expected = _shapes(len(card.tickers), config)
+    expected = _shapes(card, config)
     found = {name: array.shape for name, array in tensors.items()}
     usable = all(array.dtype.kind == "f" and np.isfinite(array).all() for array in tensors.values())
-    if found != expected or not usable or not all((tensors[name] > 0).all() for name in _POSITIVE):
+    if found != expected or not usable or not all((tensors[name] > 0).all() for name in _POSITIVE if name in tensors):
         raise ModelFileError("its tensors are not those that its card describes", file=str(path))
-    fitted, correction = from_file(tensors)
-    return SavedModel(path, config, card.tickers, fitted, correction)
+    constants = {name: values for name, values in tensors.items() if name.startswith(("calibration.", "har."))}
+    return SavedModel(path, config, card.tickers, from_file(tensors), constants)
 
 
 def forecast_from(model: SavedModel, prices: pd.DataFrame, as_of: date | None = None) -> Prediction:
     """Forecast from the newest row of each ticker that the model knows.
 
-    With the prices that the model was trained on these are the forecasts that were published, where the LSTM's were.
+    With the prices that the model was trained on these are the forecasts that were published. With newer ones, HAR's
+    scale follows the newest ranges, while its standardised quantiles and the calibration are those of training.
 
     Parameters
     ----------
     model
         As `read_model` gives it.
     prices
-        As `forecasting.ingest.prices.read_prices` returns them: unadjusted, and at least as long as a window.
+        As `forecasting.ingest.prices.read_prices` returns them: unadjusted, longer than a window, and a month for HAR.
     as_of
         The date against which a ticker is stale; that of the newest row when None.
 
@@ -179,15 +195,31 @@ def forecast_from(model: SavedModel, prices: pd.DataFrame, as_of: date | None = 
         reasons = "; ".join([*failed.values(), *notes][:3])
         raise InputError(f"the model can forecast none of these prices: {reasons}", file=str(model.path))
     chosen, windows = model.take(list(able)), window(list(able.values()), config)
-    raw = predict(chosen.fitted, windows, config, windows.time - 1)[:, 0]
-    change = np.clip(correct(raw, chosen.correction), -CHANGE_BOUND, CHANGE_BOUND)
-    candidate = Candidate("lstm", windows.log_anchor[:, -1:], change[:, None], chosen.correction)
-    wild = [place for place, finite in enumerate(np.asarray(np.isfinite(raw).all(axis=(1, 2)))) if not finite]
+    raw = predict(chosen.fitted, windows, config, windows.time - 1)
+    wild = [place for place, finite in enumerate(np.asarray(np.isfinite(raw).all(axis=(1, 2, 3)))) if not finite]
     if wild:
         names = ", ".join(windows.series[place].ticker for place in wild[:_MOST_NAMED])
         raise ModelFileError(f"its weights give no finite forecast: {names}", file=str(model.path))
-    choices = [[Choice("lstm", "stale" if one.stale else None)] * config.horizon for one in windows.series]
+    change = _calibrated(within_bounds(raw), windows, chosen)
+    candidate = Candidate(model.model, windows.log_anchor[:, -1:], change, np.ones(change.shape[::2]))
+    choices = [
+        [Choice(model.model, Reason.STALE.text(config) if one.stale else None)] * config.horizon
+        for one in windows.series
+    ]
     return Prediction(forecasts_frame(windows, [candidate], choices, config), failed, tuple(notes))
+
+
+def _calibrated(lstm: Array, windows: Windows, model: SavedModel) -> Array:
+    """Turn the LSTM's quantiles ``(tickers, 1, horizon, 19)`` into what is published."""
+    constants = {name: values[:, None] for name, values in model.constants.items()}
+    if "har.quantiles" not in constants:
+        shift = constants["calibration.shift"] * spread(lstm)
+        return within_bounds(widen(lstm, constants["calibration.width"]) + shift[..., None])
+    if model.model == "lstm":
+        return within_bounds(widen(lstm, constants["calibration.lstm"]))
+    scale = np.exp((constants["har.coefficients"] * windows.log_ranges[:, -1:, None]).sum(axis=3))
+    together = (lstm + scale[..., None] * constants["har.quantiles"]) / 2
+    return within_bounds(widen(together, constants["calibration.combination"]))
 
 
 def _prepare(model: SavedModel, engineered: Engineered) -> tuple[dict[int, TickerSeries], dict[str, str]]:
@@ -237,12 +269,16 @@ def _unlike(model: SavedModel, engineered: Engineered) -> Iterator[str]:
         yield f"{count(len(unlike), 'ticker')} with other Opens than the model was trained on: {names}"
 
 
-def _shapes(tickers: int, config: ForecastConfig) -> dict[str, tuple[int, ...]]:
+def _shapes(card: _Card, config: ForecastConfig) -> dict[str, tuple[int, ...]]:
     """Name and shape of the tensors of a model file."""
-    scalers = {"inputs": _FEATURES, "volatility": 1, "targets": config.horizon}
-    row = sum(Layout(_FEATURES, config.hidden, config.horizon).sizes)
+    tickers, horizon = len(card.tickers), config.horizon
+    scalers = {"inputs": _FEATURES, "volatility": 1, "targets": horizon}
+    row = sum(Layout(_FEATURES, config.hidden, horizon).sizes)
+    parts = ("shift", "width") if card.card_version == _ONLY_LSTM else ("lstm", "combination")
+    har = {"har.coefficients": (tickers, horizon, len(RANGE_SPANS)), "har.quantiles": (tickers, horizon, len(LEVELS))}
     return {
         "parameters": (tickers, config.members, row),
         **{f"{name}.{part}": (tickers, 1, size) for name, size in scalers.items() for part in ("offset", "range")},
-        **{f"calibration.{part}": (tickers, config.horizon) for part in Correction._fields},
+        **{f"calibration.{part}": (tickers, horizon) for part in parts},
+        **({} if card.card_version == _ONLY_LSTM else har),
     }

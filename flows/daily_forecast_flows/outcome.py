@@ -11,7 +11,7 @@ from typing import Any, Literal
 from prefect.events import emit_event
 from prefect.runtime import flow_run
 
-from forecasting.config import OUT_OF_TIME
+from forecasting.config import Reason
 from forecasting.formatting import count
 from forecasting.publish import Run
 from forecasting.reports.summary import Headline, headline, overview
@@ -81,7 +81,7 @@ class Outcome:
         elif summary.stale:
             parts.append(f"{summary.stale} stale")
         reasons = run.forecasts["reason"].astype(object).fillna("")
-        untrained = run.forecasts.loc[reasons.str.contains(OUT_OF_TIME, regex=False), "ticker"].nunique()
+        untrained = run.forecasts.loc[reasons.str.contains(Reason.OUT_OF_TIME, regex=False), "ticker"].nunique()
         if untrained:
             parts.append(f"{count(untrained, 'ticker')} by a baseline, the time budget being spent")
         if run.withheld:

@@ -17,22 +17,12 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from forecasting.config import QUANTILE_COLUMNS, ForecastConfig
-from forecasting.evaluation.baselines import BASELINES, baseline_quantiles, origin
-from forecasting.evaluation.calibration import calibrate, no_correction
-from forecasting.evaluation.evaluate import (
-    CALIBRATED,
-    CHANGE_BOUND,
-    Candidate,
-    Choice,
-    choose,
-    first_judged,
-    lstm_quantiles,
-)
+from forecasting.config import QUANTILE_COLUMNS, ForecastConfig, Reason
+from forecasting.evaluation.candidates import Candidate, Choice, choose, first_judged, make_candidates
 from forecasting.features.scaling import Scaler
 from forecasting.features.series import TickerSeries, engineer
 from forecasting.features.windows import Windows, group, window
-from forecasting.model.inference import predict
+from forecasting.model.inference import lstm_quantiles
 from forecasting.model.training import Fitted, Progress, Trained, TrainingStoppedError, train
 
 __all__ = ["FORECAST_FIELDS", "forecast_block", "up_to"]
@@ -141,8 +131,9 @@ def _forecast(fit: _Fit, series: Sequence[TickerSeries], origins: Sequence[date]
     windows, trained = _carried(fit, series, config)
     fitted_at = windows.first + np.array([fit.windows.series[fit.places[one.ticker]].rows - 1 for one in series])
     start = min(first_judged(windows), max(int(fitted_at.min()), windows.context))
-    models = _candidates(windows, trained, fitted_at, config, start)
-    choices = choose(windows, models, trained.without, config, start)
+    # Weights of all rows make every forecast since they were fitted.
+    models = make_candidates(windows, lstm_quantiles(windows, trained, config, start, fitted_at), start)
+    choices = choose(windows, models, trained.skip_reasons, config, start)
     asked = np.isin(_dates(windows), np.array(origins, dtype="datetime64[D]"))
     asked[:, :start] = False
     return _table(windows, models, choices, asked, fit.on)
@@ -159,48 +150,17 @@ def _carried(fit: _Fit, series: Sequence[TickerSeries], config: ForecastConfig) 
         test_start=fit.windows.test_start[own] + moved,
     )
     turned = {
-        one.ticker: "its anchor has changed since the fit"
+        one.ticker: Reason.ANCHOR_CHANGED
         for k, one in zip(own, series, strict=True)
         if one.anchor != fit.windows.series[k].anchor
     }
     fits = {segment: _of(fitted, own) for segment, fitted in fit.trained.fits.items()}
-    return carried, Trained(fits, {**fit.trained.without, **turned}, ())
+    return carried, Trained(fits, {**fit.trained.skip_reasons, **turned}, ())
 
 
 def _of(fitted: Fitted, own: Sequence[int]) -> Fitted:
     scalers = (Scaler(one.offset[own], one.range[own]) for one in (fitted.inputs, fitted.volatility, fitted.targets))
     return Fitted(fitted.parameters[own], *scalers)
-
-
-def _candidates(
-    windows: Windows, trained: Trained, fitted_at: NDArray[np.int64], config: ForecastConfig, start: int
-) -> tuple[Candidate, ...]:
-    """As `evaluate.candidates`, where weights of all rows make every forecast since they were fitted."""
-    lstm = lstm_quantiles(windows, trained, config, start)
-    since = max(int(fitted_at.min()), start)
-    newest = predict(trained.fits["all"], windows, config, since)
-    newest[[one.ticker in trained.without for one in windows.series]] = np.nan
-    after = np.arange(since, windows.time) >= fitted_at[:, None]
-    lstm[:, since - start :] = np.where(after[:, :, None, None], newest, lstm[:, since - start :])
-
-    own = (np.arange(start, windows.time) >= windows.first_judged[:, None])[:, :, None]
-    known = np.where(own, windows.log_anchor[:, start:, None] + windows.targets[:, start:], np.nan)
-    raw = {"lstm": (windows.log_anchor[:, start:], lstm)}
-    raw |= {name: (origin(windows, name)[:, start:], baseline_quantiles(windows, name, start)) for name in BASELINES}
-    none = no_correction(len(windows.series), windows.horizon)
-    return tuple(
-        Candidate(
-            model,
-            base,
-            np.clip(
-                calibrate(change, known - base[:, :, None])[0] if model in CALIBRATED else change,
-                -CHANGE_BOUND,
-                CHANGE_BOUND,
-            ),
-            none,
-        )
-        for model, (base, change) in raw.items()
-    )
 
 
 def _dates(windows: Windows) -> NDArray[np.datetime64]:

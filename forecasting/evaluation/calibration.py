@@ -1,63 +1,60 @@
-"""Conformal calibration: shift and stretch what is published until its quantiles cover what they say.
+"""Calibration by width: stretch the quantiles about their median until they cover what they say.
 
-Each ticker, model and step has one factor on the distances of its quantiles from their median, and one shift of them
-all in units of the forecast's own spread. Both start from nothing on the first validation row and move after every
-target that becomes known: wider when the central intervals that were issued missed more often than they claim, up
-when targets came above the quantiles more often than they should. This is online conformal prediction (Gibbs and
-Candes 2021) on location and log width, with decaying steps (Angelopoulos, Barber and Bates 2024): the long-run
-coverage is right whatever the data do. A forecast is only ever changed by targets that were known at its cutoff.
+Each ticker and step has one number, the log of the factor on its quantiles' distances from their median. It starts
+from zero at the first forecast that is judged, and descends the gradient of the CRPS after every target that becomes
+known. With the quantiles q_k of level tau_k as they were issued, their median m, spread s = (q_75 - q_25) / 1.349 and
+the target y,
+
+    g = (2 / s) mean_k (1{y <= q_k} - tau_k) (q_k - m),      theta <- 0.99 theta - eta g,
+
+    eta = max(0.1 / sqrt(n), 0.06) / sqrt(step),             width = exp(theta), |theta| <= 1.5,
+
+where n counts the targets known so far and targets several sessions ahead, which overlap, count for less. This is
+online gradient descent on the score itself (Zinkevich 2003), in units of the forecast's own spread; the pull towards
+zero forgets a regime that is over. A forecast is only ever changed by targets that were known at its cutoff.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from forecasting.config import LEVELS
+from forecasting.config import LEVELS, MEDIAN
 
-__all__ = ["Correction", "calibrate", "correct", "no_correction"]
+__all__ = ["calibrate", "spread", "widen"]
 
 Array = NDArray[np.float64]
 
-WIDTH_RATES = (0.10, 0.03)
-"""Step of the log width after the first target, and the least that it decays to as one over the square root of their
-number. Both are divided by the square root of the forecast's own step, since targets several sessions ahead overlap."""
+KEEP = 0.99
+"""What is left of the log width after each target."""
 
-SHIFT_RATES = (0.05, 0.01)
-"""The same for the shift, divided by the forecast's step."""
+FIRST_RATE, LEAST_RATE = 0.10, 0.06
+"""Step after the first target, which decays as one over the square root of their number, and the least of it."""
 
 LOG_BOUND = 1.5
-"""The log width stays within plus and minus this, a factor of about 4.5; the shift within that many spreads."""
+"""The log width stays within plus and minus this, a factor of about 4.5."""
 
-MEDIAN = LEVELS.index(0.5)
 QUARTILES = (LEVELS.index(0.25), LEVELS.index(0.75))
 QUARTILE_DISTANCE = 1.349
 """Distance of the normal distribution's quartiles, in standard deviations."""
 
 
-class Correction(NamedTuple):
-    """What calibration does to a forecast, each ``(tickers, horizon)``: a shift in spreads, and a factor of width."""
-
-    shift: Array
-    width: Array
-
-
-def no_correction(tickers: int, horizon: int) -> Correction:
-    """Leave forecasts as they are."""
-    return Correction(np.zeros((tickers, horizon)), np.ones((tickers, horizon)))
-
-
-def correct(quantiles: Array, correction: Correction) -> Array:
-    """Apply a correction to quantiles ``(tickers, horizon, 19)`` of one cutoff; their order stays."""
+def spread(quantiles: Array) -> Array:
+    """Return the standard deviation that a normal distribution with the quartiles of ``(..., 19)`` would have."""
     low, high = QUARTILES
+    distance: Array = quantiles[..., high] - quantiles[..., low]
+    return distance / QUARTILE_DISTANCE
+
+
+def widen(quantiles: Array, width: Array) -> Array:
+    """Multiply the distances of quantiles ``(..., 19)`` from their median by a width ``(...)``; their order stays."""
     median = quantiles[..., MEDIAN, None]
-    spread = (quantiles[..., high, None] - quantiles[..., low, None]) / QUARTILE_DISTANCE
-    return median + correction.shift[..., None] * spread + correction.width[..., None] * (quantiles - median)
+    return median + width[..., None] * (quantiles - median)
 
 
-def calibrate(quantiles: Array, actual: Array) -> tuple[Array, Correction]:
+def calibrate(quantiles: Array, actual: Array) -> tuple[Array, Array]:
     """Calibrate forecasts in the order of their cutoffs, each by earlier targets alone.
 
     Parameters
@@ -69,28 +66,39 @@ def calibrate(quantiles: Array, actual: Array) -> tuple[Array, Correction]:
 
     Returns
     -------
-    tuple[Array, Correction]
-        As ``quantiles``, each cutoff corrected by what was known then; and the correction of the last one.
+    calibrated, width
+        As ``quantiles``, each cutoff's with the width that was known then; and the width at the last one
+        ``(tickers, horizon)``.
     """
-    cutoffs, horizon = quantiles.shape[1], quantiles.shape[2]
-    claimed = np.array([high - low for low, high in zip(LEVELS[:MEDIAN], reversed(LEVELS), strict=False)])
-    shift, log_width = np.zeros((2, quantiles.shape[0], horizon))
-    seen = np.zeros_like(shift)
-    out = np.empty_like(quantiles)
-    for now in range(cutoffs):
-        for step in range(1, min(now, horizon) + 1):
-            # The target of the forecast issued ``step`` sessions ago has just become known.
-            issued, came = out[:, now - step, step - 1], actual[:, now - step, step - 1, None]
-            known = np.isfinite(came[:, 0]) & np.isfinite(issued[:, 0])
-            inside = (came >= issued[:, :MEDIAN]) & (came <= issued[:, :MEDIAN:-1])
-            above = np.array(LEVELS) - (came <= issued)
-            seen[:, step - 1] += known
-            decay = known / np.sqrt(np.maximum(seen[:, step - 1], 1))
-            wider = np.maximum(WIDTH_RATES[0] * decay, WIDTH_RATES[1] * known) / np.sqrt(step)
-            upwards = np.maximum(SHIFT_RATES[0] * decay, SHIFT_RATES[1] * known) / step
-            log_width[:, step - 1] += wider * (claimed - inside).mean(1)
-            shift[:, step - 1] += upwards * above.mean(1)
-        np.clip(log_width, -LOG_BOUND, LOG_BOUND, out=log_width)
-        np.clip(shift, -LOG_BOUND, LOG_BOUND, out=shift)
-        out[:, now] = correct(quantiles[:, now], Correction(shift, np.exp(log_width)))
-    return out, Correction(shift, np.exp(log_width))
+    tickers, cutoffs, horizon, levels = quantiles.shape
+    median, unit = quantiles[..., MEDIAN], spread(quantiles)
+    usable = np.isfinite(actual) & np.isfinite(unit) & (unit > 0)
+    unit = np.where(usable, unit, 1.0)
+    # (cutoffs, tickers, horizon, ...): moved in time to where the target becomes known, in units of the spread.
+    known = _when_known(usable)
+    miss = _when_known(np.where(usable, (actual - median) / unit, 0.0))
+    away = _when_known(np.where(usable[..., None], (quantiles - median[..., None]) / unit[..., None], 0.0))
+    expected = (away * np.array(LEVELS)).sum(axis=3)
+    steps = np.arange(1, horizon + 1)
+    rate = np.maximum(FIRST_RATE / np.sqrt(np.maximum(known.cumsum(axis=0), 1)), LEAST_RATE) / np.sqrt(steps)
+    rate = 2 / levels * np.where(known, rate, 0.0)
+    keep = np.where(known, KEEP, 1.0)
+    log_width = np.zeros((cutoffs, tickers, horizon))
+    place = steps - 1
+    for now in range(1, cutoffs):
+        issued = np.exp(log_width[np.maximum(now - steps, 0), :, place]).T
+        reached = miss[now, :, :, None] <= issued[:, :, None] * away[now]
+        gradient = (reached * away[now]).sum(axis=2) - expected[now]
+        theta = keep[now] * log_width[now - 1] - rate[now] * gradient
+        np.clip(theta, -LOG_BOUND, LOG_BOUND, out=log_width[now])
+    width = np.exp(log_width).swapaxes(0, 1)
+    return widen(quantiles, width), width[:, -1]
+
+
+def _when_known(values: NDArray[Any]) -> NDArray[Any]:
+    """Move ``(tickers, cutoffs, horizon, ...)`` of each step that many cutoffs later, cutoffs first; zero before."""
+    out = np.zeros_like(values.swapaxes(0, 1), order="C")
+    cutoffs = len(out)
+    for step in range(1, min(values.shape[2], cutoffs - 1) + 1):
+        out[step:, :, step - 1] = values[:, : cutoffs - step, step - 1].swapaxes(0, 1)
+    return out

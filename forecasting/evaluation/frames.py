@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,17 +11,17 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from forecasting.calendars import target_sessions
-from forecasting.config import LEVELS, QUANTILE_COLUMNS, ForecastConfig
+from forecasting.config import LEVELS, MEDIAN, QUANTILE_COLUMNS, ForecastConfig
+from forecasting.evaluation.candidates import Candidate, Choice
+from forecasting.features.series import Anchor
 from forecasting.features.windows import Windows
 from forecasting.model.training import Curve
 from forecasting.schemas import HELDOUT
 
-if TYPE_CHECKING:
-    from forecasting.evaluation.evaluate import Candidate, Choice
-
 __all__ = ["curves_frame", "forecasts_frame", "heldout_tables"]
 
-MEDIAN = LEVELS.index(0.5)
+ORIGINS: Mapping[str, Anchor] = {"persistence": "open", "last_close": "close"}
+"""What the models start from that do not start from the ticker's anchor."""
 
 
 def heldout_tables(
@@ -80,8 +80,7 @@ def forecasts_frame(
             # The newest row is its own basis: no factor.
             prices: NDArray[np.float64] = np.exp(chosen.origin[k, -1] + chosen.change[k, -1, step - 1])
             prices = np.maximum.accumulate(prices)  # whatever the exponential's last bit
-            anchor = {"persistence": "open", "last_close": "close"}.get(choice.model, series.anchor)
-            known = series.open if anchor == "open" or series.close is None else series.close
+            start = replace(series, anchor=ORIGINS.get(choice.model, series.anchor))
             records.append(
                 {
                     "ticker": series.ticker,
@@ -90,8 +89,8 @@ def forecasts_frame(
                     "step": step,
                     "model": choice.model,
                     "reason": choice.reason,
-                    "anchor": anchor,
-                    "anchor_price": float(known[-1]),
+                    "anchor": start.anchor,
+                    "anchor_price": float(start.anchor_price[-1]),
                     "forecast": float(prices[MEDIAN]),
                     **dict(zip(QUANTILE_COLUMNS, prices.tolist(), strict=True)),
                 }
@@ -101,7 +100,7 @@ def forecasts_frame(
 
 
 def curves_frame(curves: Sequence[Curve]) -> pd.DataFrame:
-    """Lay out the losses of the first fit and of the last, one row an epoch."""
+    """Lay out the losses of the first fit and of the last, one row per epoch."""
     phases = {"train": "fit", "all": "refit"}
     frames = [
         pd.DataFrame(

@@ -15,9 +15,15 @@ from forecasting.config import ForecastConfig
 from forecasting.features.splits import Split, adjustment, find_splits
 from forecasting.findings import Finding
 
-__all__ = ["Engineered", "TickerSeries", "Withheld", "engineer", "usable_close"]
+__all__ = ["Anchor", "Engineered", "TickerSeries", "Withheld", "engineer", "usable_close"]
 
 Array = NDArray[np.float64]
+
+Anchor = Literal["open", "close", "range"]
+"""Where forecasts start from: the last Open, the last Close, or an estimate of the Close from Open, High and Low."""
+
+RANGE_WEIGHTS = (0.80, 0.75)
+"""Where a session ends, as weights of ln(High/Open) and ln(Open/Low); by least squares on real tickers' Closes."""
 
 CLOSE_SLACK = 0.001
 """How far a usable Close may stand outside [Low, High], as a share of the price: rounding, no more."""
@@ -56,7 +62,7 @@ class TickerSeries:
     factor
         ``open * factor`` is on the last row's basis, whatever splits lie between.
     anchor
-        Which price the LSTM's forecasts start from; a usable Close is kept even when this is the Open.
+        Which price forecasts start from; a usable Close is kept even when this is the Open.
     stale
         How many of the calendar's sessions the last row lags the as-of date, 0 when up to date.
     """
@@ -69,7 +75,7 @@ class TickerSeries:
     close: Array | None
     factor: Array
     splits: tuple[Split, ...] = ()
-    anchor: Literal["open", "close"] = "open"
+    anchor: Anchor = "open"
     stale: int = 0
 
     @property
@@ -85,12 +91,26 @@ class TickerSeries:
     @property
     def variance(self) -> Array:
         """Parkinson's estimate of each session's variance of log prices: ln(H/L)^2 / (4 ln 2) (Parkinson 1980)."""
-        variance: Array = np.log(self.high / self.low) ** 2 / (4 * np.log(2))
+        variance: Array = self.log_range**2 / (4 * np.log(2))
         return variance
 
     @property
+    def log_range(self) -> Array:
+        """ln(High/Low) of each session."""
+        log_range: Array = np.log(self.high / self.low)
+        return log_range
+
+    @property
     def anchor_price(self) -> Array:
-        """The last known price at each session, in the file's unit."""
+        """The last known price at each session, in the file's unit.
+
+        From the range, it is where a session that rose so far above its Open and fell so far below it ends up on
+        average: ``log O + 0.80 ln(H/O) - 0.75 ln(O/L)``.
+        """
+        if self.anchor == "range":
+            up, down = RANGE_WEIGHTS
+            estimate: Array = self.open * (self.high / self.open) ** up * (self.low / self.open) ** down
+            return estimate
         return self.open if self.anchor == "open" or self.close is None else self.close
 
     @property
@@ -137,7 +157,7 @@ def engineer(prices: pd.DataFrame, config: ForecastConfig, as_of: date) -> Engin
             continue
         one, noticed = _engineer_ticker(name, rows, config, lag)
         findings.extend(noticed)
-        if one.anchor == "open" and config.anchor == "close":
+        if one.anchor != "close" and config.anchor == "close":
             withheld.append(Withheld(name, "no usable close", f"{name}: --anchor close, but its Close is not usable"))
         else:
             series.append(one)
@@ -175,8 +195,10 @@ def _engineer_ticker(
     splits = find_splits(dates, open_, high, low, close, volume)
     findings = [_tell_split(ticker, split) for split in splits]
     usable, complaint = usable_close(high, low, close)
-    if complaint is not None and config.anchor != "open":
-        findings.append(Finding(ticker, "close", f"{ticker}: {complaint}; forecasts start from the last Open"))
+    anchor = _choose_anchor(config, close_is_usable=usable is not None)
+    if complaint is not None and config.anchor in ("auto", "close"):
+        instead = "the last Open" if anchor == "open" else "where Open, High and Low say that the session ended"
+        findings.append(Finding(ticker, "close", f"{ticker}: {complaint}; forecasts start from {instead}"))
     if lag:
         findings.append(Finding(ticker, "stale", f"{ticker}: its last row, {dates[-1]}, is {lag} sessions old"))
     one = TickerSeries(
@@ -188,10 +210,18 @@ def _engineer_ticker(
         close=usable,
         factor=adjustment(len(dates), splits),
         splits=splits,
-        anchor="open" if usable is None or config.anchor == "open" else "close",
+        anchor=anchor,
         stale=lag,
     )
     return one, findings
+
+
+def _choose_anchor(config: ForecastConfig, *, close_is_usable: bool) -> Anchor:
+    if config.anchor in ("open", "range"):
+        return "open" if config.anchor == "open" else "range"
+    if close_is_usable:
+        return "close"
+    return "open" if config.preset == "tutorial" else "range"
 
 
 def _tell_split(ticker: str, split: Split) -> Finding:

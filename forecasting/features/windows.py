@@ -17,13 +17,17 @@ from numpy.typing import NDArray
 from forecasting.config import ForecastConfig
 from forecasting.features.series import TickerSeries
 
-__all__ = ["Segment", "Windows", "group", "window"]
+__all__ = ["RANGE_SPANS", "Segment", "Windows", "group", "window"]
 
 Array = NDArray[np.float64]
 Segment = Literal["train", "validation", "test", "before_test", "all"]
 
 RANGE_FLOOR = 1e-4
-"""Smallest High-Low, as a share of Open, that the logarithm is taken of; a session without trade has none."""
+"""Smallest High-Low, as a share of Open, and smallest ln(High/Low), that the logarithm is taken of; a session without
+trade has none."""
+
+RANGE_SPANS = (1, 5, 22)
+"""Sessions over which the log range is averaged: a day, a week and a month (Corsi 2009)."""
 
 VARIANCE_FLOOR = 1e-8
 """Smallest variance of a day's log price, for tickers whose High equals Low for weeks."""
@@ -47,6 +51,8 @@ class Windows:
         ``(tickers, time)``: log prices on the last row's basis. ``log_close`` is NaN where there is no usable Close.
     log_volatility
         ``(tickers, time)``: log of the exponentially weighted Parkinson volatility, up to and including that row.
+    log_ranges
+        ``(tickers, time, 3)``: log of the log range ln(High/Low), and its means over the last 5 and 22 sessions.
     targets
         ``(tickers, time, horizon)``: log(Open_{t+step} / anchor_t), NaN where it is not known.
     same_unit
@@ -63,6 +69,7 @@ class Windows:
     log_anchor: Array
     log_close: Array
     log_volatility: Array
+    log_ranges: Array
     targets: Array
     same_unit: NDArray[np.bool_]
     first: NDArray[np.int64]
@@ -150,8 +157,7 @@ def window(series: Sequence[TickerSeries], config: ForecastConfig) -> Windows:
     log_open = np.log(dense([one.open for one in series]) * factor)
     closes = [np.full(one.rows, np.nan) if one.close is None else one.close for one in series]
     log_close = np.log(dense(closes) * factor)
-    close_anchored = np.array([one.anchor == "close" for one in series])[:, None]
-    log_anchor = np.where(close_anchored, log_close, log_open)
+    log_anchor = np.log(dense([one.anchor_price for one in series]) * factor)
     spread = dense([np.maximum(one.range / one.open, RANGE_FLOOR) for one in series])
     change = np.diff(log_open, axis=1, prepend=np.nan)
     inputs = np.stack([change, np.where(np.isnan(change), np.nan, np.log(spread))], axis=2)
@@ -167,6 +173,7 @@ def window(series: Sequence[TickerSeries], config: ForecastConfig) -> Windows:
         log_anchor=log_anchor,
         log_close=log_close,
         log_volatility=_log_volatility(dense([one.variance for one in series])),
+        log_ranges=_log_ranges(dense([one.log_range for one in series])),
         targets=targets,
         same_unit=same_unit,
         first=time - rows,
@@ -180,6 +187,18 @@ def _ahead(values: Array, step: int) -> Array:
     """Values of ``step`` positions later, NaN where there are none."""
     out = np.full_like(values, np.nan)
     out[:, :-step] = values[:, step:]
+    return out
+
+
+def _log_ranges(log_range: Array) -> Array:
+    """Log of the log range, and its means over the last sessions: as many of `RANGE_SPANS` as there are."""
+    daily = np.log(np.maximum(log_range, RANGE_FLOOR))
+    padded = np.pad(daily, [(0, 0), (max(RANGE_SPANS) - 1, 0)], constant_values=np.nan)
+    out = np.full((*daily.shape, len(RANGE_SPANS)), np.nan)
+    for k, span in enumerate(RANGE_SPANS):
+        latest = sliding_window_view(padded, span, axis=1)[:, -daily.shape[1] :]
+        counts = np.isfinite(latest).sum(axis=2)
+        out[:, :, k] = np.nansum(latest, axis=2) / np.where(np.isnan(daily), np.nan, counts)
     return out
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,14 +13,16 @@ from torch import Tensor
 
 from forecasting.config import ForecastConfig
 from forecasting.features.scaling import Scaler, fit_scaler
+from forecasting.features.series import Anchor
 from forecasting.features.windows import Segment, Windows
 from forecasting.model.network import Layout
+from forecasting.model.prior import starting_rows
 
-__all__ = ["Batch", "Data", "rectangle"]
+__all__ = ["Batch", "ShardTensors", "pad"]
 
 
 class Batch(NamedTuple):
-    """One training step's data of k models; see `Data.gather`."""
+    """One training step's data of k models; see `ShardTensors.gather`."""
 
     x: Tensor
     log_volatility: Tensor
@@ -29,7 +31,7 @@ class Batch(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Data:
+class ShardTensors:
     """A shard's arrays on the device, scaled for one segment."""
 
     views: Tensor  # (tickers, windows, features, context): every window, as a view
@@ -39,10 +41,11 @@ class Data:
     scalers: tuple[Scaler, Scaler, Scaler]
     layout: Layout
     context: int
-    anchors: tuple[Literal["open", "close"], ...]  # per ticker
+    anchors: tuple[Anchor, ...]  # per ticker
+    prior: NDArray[np.float32] | None  # (tickers, parameters): where training starts from; random when None
 
     @classmethod
-    def of(cls, windows: Windows, segment: Segment, config: ForecastConfig, device: torch.device) -> Data:
+    def of(cls, windows: Windows, segment: Segment, config: ForecastConfig, device: torch.device) -> ShardTensors:
         """Scale a shard by what the segment may see, and list the cutoffs to fit and to judge on."""
         seen, pairs = windows.rows_seen(segment), windows.pairs(segment)
         some, judged = np.asarray(pairs.any(axis=2)), windows.pairs("validation") & (segment == "train")
@@ -65,17 +68,18 @@ class Data:
             layout=Layout(windows.inputs.shape[2], config.hidden, windows.horizon),
             context=windows.context,
             anchors=tuple(one.anchor for one in windows.series),
+            prior=None if config.prior == "none" else starting_rows(windows, config.hidden),
         )
 
     def gather(self, ticker: Tensor, cutoffs: Tensor, valid: Tensor) -> Batch:
-        """Collect the windows that end at ``cutoffs`` ``(k, batch)`` of the models' tickers ``(k,)``.
+        """Collect the windows that end at ``cutoffs`` ``(k, batch)``, of the tickers ``(k, 1)`` or ``(k, batch)``.
 
         ``x`` is ``(context, k, features, batch)``, the log volatility ``(k, batch)``, target and weight
         ``(k, horizon, batch)``; weights sum to the step's weight over the valid windows.
         """
         horizon = self.layout.horizon
-        windows = self.views[ticker[:, None], cutoffs - (self.context - 1)]
-        answers = self.answers[ticker[:, None], cutoffs].transpose(1, 2)  # (k, batch, .) -> (k, ., batch)
+        windows = self.views[ticker, cutoffs - (self.context - 1)]
+        answers = self.answers[ticker, cutoffs].transpose(1, 2)  # (k, batch, .) -> (k, ., batch)
         share = valid / valid.sum(1, keepdim=True).clamp(min=1)
         return Batch(
             windows.permute(3, 0, 2, 1).contiguous(),  # (k, batch, features, context) -> (context, k, features, batch)
@@ -85,9 +89,7 @@ class Data:
         )
 
 
-def rectangle(
-    lines: Sequence[NDArray[np.int64]], multiple: int, fill: int
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+def pad(lines: Sequence[NDArray[np.int64]], multiple: int, fill: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Lay lines of different lengths in one array, padded with ``fill``; the second result is 1 where it is real."""
     width = -(-max(len(line) for line in lines) // multiple) * multiple
     out = np.full((len(lines), width), fill, dtype=np.int64)

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -26,12 +26,12 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 from torch import Tensor
 
-from forecasting.config import LEVELS
+from forecasting.config import LEVELS, MEDIAN
+from forecasting.features.series import Anchor
 from forecasting.model.lstm import Recurrence
 
 __all__ = ["DRIVERS", "Layout", "Parameters", "initial_parameters", "pinball_loss", "quantiles", "random_stream"]
 
-MEDIAN = LEVELS.index(0.5)
 RANGE = 1
 """Place of the log range among a window's inputs."""
 LOCATION_SHARE = 0.3
@@ -40,9 +40,9 @@ LOG_SCALE_BOUND = 8.0
 """The log scale, in units of the target's own spread, is held within plus and minus this."""
 
 
-DRIVERS: Mapping[Literal["open", "close"], tuple[float, float]] = {"open": (0.2, 0.3), "close": (1.0, 0.0)}
-"""Where training starts from, by anchor: from the Close, the night to come follows the volatility; from the Open, the
-session that is over, whose range is known, is part of what is forecast."""
+DRIVERS: Mapping[Anchor, tuple[float, float]] = {"open": (0.2, 0.3), "close": (1.0, 0.0), "range": (0.8, 0.2)}
+"""Where training without a prior starts from, by anchor: from the Close, the night to come follows the volatility; from
+the Open, the session that is over, whose range is known, is part of what is forecast."""
 
 
 class Parameters(NamedTuple):

@@ -41,8 +41,8 @@ class AdamW:
         self._decay, self._clip, self._betas, self._epsilon = weight_decay, clip_norm, betas, epsilon
         self._mean = torch.zeros_like(rows)
         self._square = torch.zeros_like(rows)
-        # The moments start from zero: they lack of their weight beta to the power of the steps taken.
-        self._lacking, self._factors = rows.new_ones(rows.shape[0], 2), rows.new_tensor(betas)
+        # Bias correction: the moments start from zero, so a share beta^steps of their weight is still on that zero.
+        self._bias, self._factors = rows.new_ones(rows.shape[0], 2), rows.new_tensor(betas)
 
     @torch.no_grad()
     def step(self, first: int, rate: Tensor) -> None:
@@ -50,20 +50,20 @@ class AdamW:
         if self.rows.grad is None:
             raise RuntimeError("there is no gradient to step by; call backward first")
         grad, rows = self.rows.grad[:first], self.rows[:first]
-        mean, square, lacking = self._mean[:first], self._square[:first], self._lacking[:first]
+        mean, square, bias = self._mean[:first], self._square[:first], self._bias[:first]
         grad *= (self._clip / (grad.norm(dim=1, keepdim=True) + 1e-6)).clamp(max=1)
-        lacking *= self._factors
+        bias *= self._factors
         mean.lerp_(grad, 1 - self._betas[0])
         square.mul_(self._betas[1]).addcmul_(grad, grad, value=1 - self._betas[1])
         rows.mul_(1 - rate * self._decay)
-        unbiased = (square / (1 - lacking[:, 1:])).sqrt_().add_(self._epsilon)
-        rows.sub_(mean.div(unbiased).mul_(rate / (1 - lacking[:, :1])))
+        unbiased = (square / (1 - bias[:, 1:])).sqrt_().add_(self._epsilon)
+        rows.sub_(mean.div(unbiased).mul_(rate / (1 - bias[:, :1])))
         self.rows.grad = None
 
     def keep(self, which: Tensor) -> Tensor:
         """Keep only the models at these places, with their state; returns the new leaf."""
         self.rows = self.rows.detach()[which].requires_grad_()
-        self._mean, self._square, self._lacking = self._mean[which], self._square[which], self._lacking[which]
+        self._mean, self._square, self._bias = self._mean[which], self._square[which], self._bias[which]
         return self.rows
 
 

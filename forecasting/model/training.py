@@ -16,11 +16,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from forecasting.config import OUT_OF_TIME, ForecastConfig
+from forecasting.config import ForecastConfig, Reason
 from forecasting.features.scaling import Scaler
 from forecasting.features.windows import Segment, Windows
-from forecasting.model.dataset import Data
-from forecasting.model.device import choose_device
+from forecasting.model.dataset import ShardTensors
+from forecasting.model.device import choose_device, one_thread
 from forecasting.model.training_loop import Curve, Model, OutOfTimeError, Progress, TrainingStoppedError, Watch, fit
 from forecasting.model.tutorial import TutorialFit, fit_tutorial
 
@@ -57,16 +57,16 @@ class Trained:
     ----------
     fits
         By segment: ``train`` judges the validation rows, ``before_test`` the test rows, ``all`` makes the forecast.
-    without
+    skip_reasons
         Why a ticker has no LSTM, by name.
     curves
-        One a model and fit.
+        One per model and fit.
     tutorial
         The tutorial preset's fits by ticker, which take the place of all of the above; empty otherwise.
     """
 
     fits: Mapping[Segment, Fitted]
-    without: Mapping[str, str]
+    skip_reasons: Mapping[str, Reason]
     curves: tuple[Curve, ...]
     tutorial: Mapping[str, TutorialFit] = field(default_factory=dict)
 
@@ -103,33 +103,35 @@ def train(
         fits = {one.ticker: fit_tutorial(one, config, progress=progress, stop=stop) for one in windows.series}
         return Trained({}, {}, (), fits)
     device = choose_device(config.device)
-    if device.type == "cpu":
-        torch.set_num_threads(1)  # pools of threads stall on small tensors; shards are what runs in parallel
-    without = _without(windows, config)
-    able = [k for k, one in enumerate(windows.series) if one.ticker not in without]
-    data = {segment: Data.of(windows, segment, config, device) for segment in SEGMENTS}
+    with one_thread():  # shards are what runs in parallel
+        return _train(windows, config, device, Watch(progress, stop, out_of_time))
+
+
+def _train(windows: Windows, config: ForecastConfig, device: torch.device, watch: Watch) -> Trained:
+    skipped = _skipped(windows, config)
+    able = [k for k, one in enumerate(windows.series) if one.ticker not in skipped]
+    data = {segment: ShardTensors.of(windows, segment, config, device) for segment in SEGMENTS}
     fitted = {segment: _blank(data[segment], config) for segment in SEGMENTS}
     curves: list[Curve] = []
     models = [
         Model(k, member, windows.series[k].ticker, config.epochs) for k in able for member in range(config.members)
     ]
-    watch = Watch(progress, stop, out_of_time)
     for program in _programs(models, data["train"].cutoffs, config):
         try:
             curves.extend(_fit_all_segments(program, data, fitted, config, watch))
         except OutOfTimeError:
-            without |= {model.name: OUT_OF_TIME for model in program}
+            skipped |= {model.name: Reason.OUT_OF_TIME for model in program}
     for k in able:
         name = windows.series[k].ticker
-        if name not in without and any(np.isnan(fit.parameters[k]).any() for fit in fitted.values()):
-            without[name] = "did not converge"
-            log.warning("%s: training did not converge, its best baseline is published", name)
-    return Trained(fitted, without, tuple(curves))
+        if name not in skipped and any(np.isnan(fit.parameters[k]).any() for fit in fitted.values()):
+            skipped[name] = Reason.NOT_CONVERGED
+            log.warning("%s: training did not converge, HAR is published", name)
+    return Trained(fitted, skipped, tuple(curves))
 
 
 def _fit_all_segments(
     program: Sequence[Model],
-    data: Mapping[Segment, Data],
+    data: Mapping[Segment, ShardTensors],
     fitted: Mapping[Segment, Fitted],
     config: ForecastConfig,
     watch: Watch,
@@ -148,16 +150,15 @@ def _fit_all_segments(
     return curves
 
 
-def _blank(data: Data, config: ForecastConfig) -> Fitted:
+def _blank(data: ShardTensors, config: ForecastConfig) -> Fitted:
     shape = (len(data.cutoffs), config.members, sum(data.layout.sizes))
     return Fitted(np.full(shape, np.nan, dtype=np.float32), *data.scalers)
 
 
-def _without(windows: Windows, config: ForecastConfig) -> dict[str, str]:
+def _skipped(windows: Windows, config: ForecastConfig) -> dict[str, Reason]:
     fitted, judged = windows.pairs("train").any(2).sum(1), windows.pairs("validation").any(2).sum(1)
-    too_short = f"under {config.minimum_rows} rows"
     return {
-        one.ticker: too_short if one.rows < config.minimum_rows else "no windows to train and validate on"
+        one.ticker: Reason.TOO_SHORT if one.rows < config.minimum_rows else Reason.NO_WINDOWS
         for one, n_fit, n_val in zip(windows.series, fitted, judged, strict=True)
         if one.rows < config.minimum_rows or n_fit == 0 or n_val == 0
     }

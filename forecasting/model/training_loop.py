@@ -13,7 +13,7 @@ from torch import Tensor
 
 from forecasting.config import ForecastConfig
 from forecasting.features.windows import Segment
-from forecasting.model.dataset import Batch, Data, rectangle
+from forecasting.model.dataset import Batch, ShardTensors, pad
 from forecasting.model.lstm import RECURRENCES
 from forecasting.model.network import (
     DRIVERS,
@@ -25,7 +25,17 @@ from forecasting.model.network import (
 )
 from forecasting.model.optimizer import AdamW, one_cycle
 
-__all__ = ["Curve", "Model", "OutOfTimeError", "Outcome", "Progress", "TrainingStoppedError", "Watch", "fit"]
+__all__ = [
+    "Curve",
+    "Model",
+    "OutOfTimeError",
+    "Outcome",
+    "Progress",
+    "TrainingStoppedError",
+    "Watch",
+    "batch_loss",
+    "fit",
+]
 
 
 class TrainingStoppedError(Exception):
@@ -92,7 +102,7 @@ class Outcome(NamedTuple):
     curves: list[Curve]
 
 
-def _loss(rows: Tensor, data: Data, config: ForecastConfig, batch: Batch, keep: Tensor | None) -> Tensor:
+def batch_loss(rows: Tensor, data: ShardTensors, config: ForecastConfig, batch: Batch, keep: Tensor | None) -> Tensor:
     """Give each model's pinball loss on a batch; ``keep`` is the dropout mask of the last hidden state, or None."""
     parameters = data.layout.cut(rows)
     _, state = RECURRENCES[config.recurrence](parameters.recurrent, batch.x, None)
@@ -101,49 +111,51 @@ def _loss(rows: Tensor, data: Data, config: ForecastConfig, batch: Batch, keep: 
     return pinball_loss(location, log_scale, standard_quantiles(parameters.gaps), batch.target, batch.weight)
 
 
-def fit(models: Sequence[Model], data: Data, segment: Segment, config: ForecastConfig, watch: Watch) -> Outcome:
+def fit(models: Sequence[Model], data: ShardTensors, segment: Segment, config: ForecastConfig, watch: Watch) -> Outcome:
     """Run one tensor program: the models' epochs, each model leaving when it is done, its best weights kept.
 
     In the first fit a model is done when its validation loss has not improved for ``patience`` epochs; later, when it
     has run the epochs it inherits. A model whose loss or weights are no longer finite leaves without weights.
     """
     device = data.answers.device
-    race = _Race(models, data, config)
-    rows = torch.from_numpy(race.start).to(device).requires_grad_()
+    state = TrainingState(models, data, config)
+    rows = torch.from_numpy(state.start).to(device).requires_grad_()
     optimiser = AdamW(rows, config.weight_decay, config.clip_norm)
-    while len(race.running):
+    while len(state.running):
         watch.look()
-        plan = race.plan_epoch(device)
-        train_loss = torch.zeros(len(race.running), device=device)
+        plan = state.plan_epoch(device)
+        train_loss = torch.zeros(len(state.running), device=device)
         for step in range(plan.steps):
             k = int((plan.batches > step).sum())  # the first k models still have a batch in this epoch
             columns = slice(step * config.batch, (step + 1) * config.batch)
-            batch = data.gather(plan.ticker[:k], plan.cutoffs[:k, columns], plan.valid[:k, columns])
-            loss = _loss(rows[:k], data, config, batch, plan.keep[:k, step] if config.dropout else None)
+            batch = data.gather(plan.ticker[:k, None], plan.cutoffs[:k, columns], plan.valid[:k, columns])
+            loss = batch_loss(rows[:k], data, config, batch, plan.keep[:k, step] if config.dropout else None)
             loss.sum().backward()
             optimiser.step(k, plan.rates[:k, step : step + 1])
             train_loss[:k] += loss.detach() / plan.batches_on_device[:k]
         with torch.no_grad():
-            validation = _validate(rows, data, config, race.running) if segment == "train" else None
-        stay = race.close_epoch(rows.detach().cpu().numpy(), train_loss.cpu().numpy(), validation)
-        watch.progress(race.progress(segment))
+            validation = _validate(rows, data, config, state.running) if segment == "train" else None
+        stay = state.close_epoch(rows.detach().cpu().numpy(), train_loss.cpu().numpy(), validation)
+        watch.progress(state.progress(segment))
         if not stay.all():
             rows = optimiser.keep(torch.from_numpy(np.flatnonzero(stay)).to(device))
-    return race.outcome(segment)
+    return state.outcome(segment)
 
 
-def _validate(rows: Tensor, data: Data, config: ForecastConfig, running: Sequence[Model]) -> NDArray[np.float32]:
+def _validate(
+    rows: Tensor, data: ShardTensors, config: ForecastConfig, running: Sequence[Model]
+) -> NDArray[np.float32]:
     """Loss of each model on its ticker's validation windows, weighted as in training.
 
     In batches of one width, so that a model's sums do not hang on how many windows the others have.
     """
     ticker = torch.tensor([model.ticker for model in running], device=rows.device)
-    lines = rectangle([data.judged[model.ticker] for model in running], config.batch, data.context)
+    lines = pad([data.judged[model.ticker] for model in running], config.batch, data.context)
     cutoffs, valid = (torch.from_numpy(line).to(rows.device) for line in lines)
     loss = rows.new_zeros(len(running))
     for some, real in zip(cutoffs.split(config.batch, 1), valid.split(config.batch, 1), strict=True):
         share = real.sum(1) / valid.sum(1)
-        loss += share * _loss(rows, data, config, data.gather(ticker, some, real), None)
+        loss += share * batch_loss(rows, data, config, data.gather(ticker[:, None], some, real), None)
     judged: NDArray[np.float32] = loss.cpu().numpy()
     return judged
 
@@ -161,28 +173,31 @@ class _Plan(NamedTuple):
     steps: int
 
 
-class _Race:
-    """Who is still running, at which epoch, and the best that each has been."""
+class TrainingState:
+    """Which models are still running, at which epoch, and the best that each has been."""
 
-    def __init__(self, models: Sequence[Model], data: Data, config: ForecastConfig) -> None:
+    def __init__(self, models: Sequence[Model], data: ShardTensors, config: ForecastConfig) -> None:
         self._data, self._config, self._all = data, config, list(models)
         self._streams = {model: random_stream(config.seed, model.member, model.name) for model in models}
         self.running = sorted(models, key=lambda model: -len(data.cutoffs[model.ticker]))
-        self.start = np.stack(
-            [
-                initial_parameters(data.layout, self._streams[one], DRIVERS[data.anchors[one.ticker]])
-                for one in self.running
-            ]
-        )
+        self.start = np.stack([self._start(one) for one in self.running])
         self._epoch = 0
         self._best: dict[Model, tuple[float, int, NDArray[np.float32]]] = {}
         self._losses: dict[Model, list[tuple[float, float]]] = {model: [] for model in models}
+
+    def _start(self, one: Model) -> NDArray[np.float32]:
+        """Give a model's first row: its ticker's prior, or a random one."""
+        data = self._data
+        if data.prior is not None:
+            row: NDArray[np.float32] = data.prior[one.ticker]
+            return row
+        return initial_parameters(data.layout, self._streams[one], DRIVERS[data.anchors[one.ticker]])
 
     def plan_epoch(self, device: torch.device) -> _Plan:
         """Draw the order of windows, the dropout and the learning rates of every running model's next epoch."""
         batch, hidden, dropout = self._config.batch, self._config.hidden, self._config.dropout
         orders = [self._streams[one].permutation(self._data.cutoffs[one.ticker]) for one in self.running]
-        cutoffs, valid = rectangle(orders, batch, self._data.context)
+        cutoffs, valid = pad(orders, batch, self._data.context)
         batches = np.array([-(-len(order) // batch) for order in orders])
         keep = np.zeros((len(orders), int(batches[0]), hidden, batch) if dropout else (len(orders), 0), np.float32)
         if dropout:

@@ -20,7 +20,7 @@ from torch import Tensor
 from forecasting.config import ForecastConfig
 from forecasting.features.scaling import Scaler, fit_scaler
 from forecasting.features.series import TickerSeries
-from forecasting.model.device import choose_device
+from forecasting.model.device import choose_device, one_thread
 from forecasting.model.lstm import RECURRENCES, Recurrence, State, join
 from forecasting.model.network import random_stream
 from forecasting.model.optimizer import AdamW
@@ -147,8 +147,14 @@ def fit_tutorial(
     TrainingStoppedError
         When ``stop`` answers True.
     """
+    with one_thread():
+        return _fit(series, config, progress, stop)
+
+
+def _fit(
+    series: TickerSeries, config: ForecastConfig, progress: Callable[[Progress], None], stop: Callable[[], bool]
+) -> TutorialFit:
     device = choose_device(config.device)
-    torch.set_num_threads(1)
     both = [tutorial_data(series, config, leak=leak) for leak in (True, False)]
     train, batch = both[0].train, min(config.batch, both[0].train)
     rows = torch.from_numpy(np.stack([_xavier(series.ticker, config)] * 2)).to(device).requires_grad_()

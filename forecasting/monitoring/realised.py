@@ -15,7 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from forecasting.config import LEVELS, QUANTILE_COLUMNS
-from forecasting.evaluation.baselines import expanding_quantiles
+from forecasting.evaluation.order_statistics import expanding_quantiles
 from forecasting.evaluation.scoring_rules import crps, pinball
 from forecasting.features.splits import Split, adjustment
 from forecasting.findings import Finding

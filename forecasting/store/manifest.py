@@ -17,6 +17,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Jso
 
 from forecasting.config import ForecastConfig
 from forecasting.errors import InputError
+from forecasting.model.prior import load_prior
 from forecasting.store.fingerprints import TickerRows
 from forecasting.store.places import FileRecord
 
@@ -160,7 +161,7 @@ def versions_in_use() -> dict[str, str]:
     for package in _PACKAGES:
         with contextlib.suppress(metadata.PackageNotFoundError):
             versions[package] = metadata.version(package)
-    return versions
+    return {**versions, "prior": load_prior().sha256}
 
 
 def read_manifest(file: BinaryIO, name: str) -> Manifest:

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forecasting.config import ForecastConfig
-from forecasting.evaluation.calibration import Correction
 from forecasting.evaluation.evaluate import Evaluated
 from forecasting.features.scaling import Scaler
 from forecasting.features.windows import Windows
@@ -21,7 +20,7 @@ from forecasting.store.manifest import config_record, versions_in_use
 
 __all__ = ["ModelFile", "from_file", "model_file"]
 
-CARD_VERSION = 1
+CARD_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -38,13 +37,13 @@ def model_file(
 ) -> ModelFile:
     """Make the file of a shard's published weights; tickers without an LSTM are not in it."""
     fitted = _tutorial_fitted(trained.tutorial, windows) if trained.tutorial else trained.fits["all"]
-    able = [k for k, one in enumerate(windows.series) if one.ticker not in trained.without]
+    able = [k for k, one in enumerate(windows.series) if one.ticker not in trained.skip_reasons]
     tensors: dict[str, NDArray[Any]] = {"parameters": fitted.parameters[able]}
     for part in ("inputs", "volatility", "targets"):
         scaler: Scaler = getattr(fitted, part)
         tensors |= {f"{part}.offset": scaler.offset[able], f"{part}.range": scaler.range[able]}
     tickers = [windows.series[k] for k in able]
-    tensors |= {f"calibration.{part}": values[able] for part, values in evaluated.correction._asdict().items()}
+    tensors |= {name: values[able] for name, values in evaluated.constants.items()}
     scores = evaluated.metrics[evaluated.metrics["model"] == "lstm"].set_index(["ticker", "step"])["crps"]
     card = {
         "card_version": CARD_VERSION,
@@ -77,14 +76,12 @@ def _tutorial_fitted(fits: Mapping[str, TutorialFit], windows: Windows) -> Fitte
     return Fitted(np.stack([fit.row for fit in each])[:, None, :], on_inputs, nothing, on_targets)
 
 
-def from_file(tensors: Mapping[str, NDArray[Any]]) -> tuple[Fitted, Correction]:
-    """Turn a model file's tensors back into weights with their scalers, and the calibration's correction."""
+def from_file(tensors: Mapping[str, NDArray[Any]]) -> Fitted:
+    """Turn a model file's tensors back into weights with their scalers."""
     scalers = [
         Scaler(tensors[f"{part}.offset"], tensors[f"{part}.range"]) for part in ("inputs", "volatility", "targets")
     ]
-    return Fitted(tensors["parameters"], *scalers), Correction(
-        tensors["calibration.shift"], tensors["calibration.width"]
-    )
+    return Fitted(tensors["parameters"], *scalers)
 
 
 def _or_none(value: float | None) -> float | None:

@@ -38,6 +38,7 @@ from forecasting.backtest.study import (
 from forecasting.config import QUANTILE_COLUMNS, ForecastConfig
 from forecasting.errors import InputError
 from forecasting.evaluation.baselines import BASELINES
+from forecasting.evaluation.candidates import MODELS
 from forecasting.evaluation.scoring_rules import crps, diebold_mariano
 from forecasting.ingest.prices import Ingested
 from forecasting.model.training import TrainingStoppedError
@@ -143,8 +144,8 @@ def test_at_a_fit_what_is_chosen_is_what_a_live_run_publishes(prices, study):
 
 def test_every_model_forecasts_from_every_origin_with_weights_of_the_last_fit(forecasts):
     frame = forecasts.to_pandas()
-    assert set(frame["model"]) == {"lstm", *BASELINES}
-    assert (frame.groupby(["ticker", "cutoff", "step"]).size() == 4).all()
+    assert set(frame["model"]) == set(MODELS)
+    assert (frame.groupby(["ticker", "cutoff", "step"]).size() == len(MODELS)).all()
     assert frame.groupby("fitted")["cutoff"].agg(["min", "max"]).to_numpy().tolist() == [
         [day("2024-06-21"), day("2024-06-23")],
         [day("2024-06-24"), day("2024-06-26")],
@@ -176,7 +177,7 @@ def test_nothing_after_an_origin_changes_what_was_forecast_from_it(prices, forec
     origins = origin_dates(prices, STUDY, CONFIG)
     tables = [forecast_part(part, STUDY, CONFIG) for part in deal(altered, origins, STUDY, CONFIG)]
     was, now = by_key(forecasts, until), by_key(pa.concat_tables(tables), until)
-    assert len(was) == 2 * 5 * CONFIG.horizon * 4
+    assert len(was) == 2 * 5 * CONFIG.horizon * len(MODELS)
     assert (was["chosen"] == now["chosen"]).all()
     # How many cutoffs share a computation may show in a last bit; what came after must not show at all.
     np.testing.assert_allclose(now[QUANTILES], was[QUANTILES], rtol=3e-7)
@@ -193,7 +194,7 @@ def test_a_split_inside_a_block_is_met_in_the_new_unit_and_not_scored_across(mak
     np.testing.assert_allclose(now[QUANTILES] * unit, was[QUANTILES], rtol=1e-5)
     judged = judge(run(split), split)
     crossing = {(day("2024-06-24"), 2), (day("2024-06-25"), 1), (day("2024-06-25"), 2)}
-    assert judged.across_splits == 4 * len(crossing)
+    assert judged.across_splits == len(MODELS) * len(crossing)
     left = {(cutoff.date(), step) for cutoff, step in judged.rows[["cutoff", "step"]].itertuples(index=False)}
     assert not left & crossing
 
@@ -204,8 +205,8 @@ def test_when_the_anchor_changes_between_fits_the_lstm_has_no_forecast(make_pric
     broken = whole.assign(close=whole["close"].where(~off, np.nan))
     rows = run(broken).to_pandas()
     models = rows.groupby("cutoff")["model"].agg(set)
-    assert models[day("2024-06-25")] == {"persistence", "ewma_range"}
-    assert models.drop(day("2024-06-25")).map(len).eq(4).all()
+    assert models[day("2024-06-25")] == {"persistence", "ewma_range", "har"}
+    assert models.drop(day("2024-06-25")).map(len).eq(len(MODELS)).all()
     assert (rows[rows["chosen"]].groupby(["cutoff", "step"]).size() == 1).all()
 
 
@@ -322,7 +323,9 @@ def test_models_are_scored_on_the_origins_that_all_of_them_have(make_prices):
     judged = judge(run(prices), prices)
     metrics = score_backtest(judged.rows, judged.scales)
     new = judged.rows[(judged.rows["ticker"] == "NEW") & (judged.rows["step"] == 1)]
-    assert new["model"].value_counts().to_dict() == {"lstm": 3} | dict.fromkeys(BASELINES, 6)  # from 150 rows on
+    assert new["model"].value_counts().to_dict() == {"lstm": 3, "combination": 3} | dict.fromkeys(
+        BASELINES, 6
+    )  # from 150 rows on
     assert set(metrics.loc[metrics["ticker"] == "NEW", "n"]) == {3}
     assert set(metrics.loc[metrics["ticker"] == "AAA", "n"]) == {6}
 

@@ -11,11 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import forecasting.evaluation.evaluate
 from forecasting.__main__ import main
 from forecasting.config import QUANTILE_COLUMNS, ForecastConfig
 from forecasting.errors import InputError
-from forecasting.evaluation.evaluate import Choice
 from forecasting.features.series import engineer
 from forecasting.ingest.prices import read_prices
 from forecasting.pipeline import forecast_shard
@@ -52,15 +50,16 @@ def prices():
 
 @pytest.fixture(scope="module")
 def trained(prices, tmp_path_factory):
-    """A model file, and the forecasts that were published with it, all of them the LSTM's."""
-    series = engineer(prices, CONFIG, date(2016, 7, 15)).series
-    with pytest.MonkeyPatch.context() as patch:
-        chosen = [tuple([Choice("lstm", None)] * CONFIG.horizon)] * 2 + [(Choice("persistence", "short"),) * 2]
-        patch.setattr(forecasting.evaluation.evaluate, "choose", lambda *_: tuple(chosen))
-        evaluated, model = forecast_shard("shard-00", series, CONFIG)
-    path = tmp_path_factory.mktemp("models") / "shard-00.safetensors"
+    """A model file, and the forecasts that were published with it of the tickers that have an LSTM."""
+    return saved(prices, CONFIG, tmp_path_factory.mktemp("models"))
+
+
+def saved(prices, config, folder):
+    series = engineer(prices, config, date(2016, 7, 15)).series
+    evaluated, model = forecast_shard("shard-00", series, config)
+    path = folder / "shard-00.safetensors"
     path.write_bytes(model_bytes(model.tensors, model.card))
-    return path, evaluated.forecasts[evaluated.forecasts["model"] == "lstm"].reset_index(drop=True)
+    return path, evaluated.forecasts[evaluated.forecasts["ticker"] != "TINY"].reset_index(drop=True)
 
 
 @pytest.fixture(scope="module")
@@ -97,11 +96,43 @@ def test_the_same_prices_give_what_was_published(trained, prices):
     assert len(found) == 4
 
 
+@pytest.mark.parametrize(
+    ("changes", "model", "anchor"),
+    [
+        ({"publish": "lstm"}, "lstm", "close"),
+        ({"publish": "best"}, "combination", "close"),
+        ({}, "combination", "range"),
+    ],
+)
+def test_every_setting_and_anchor_can_be_saved(prices, tmp_path, changes, model, anchor):
+    rows = prices if anchor == "close" else prices.assign(close=np.nan)
+    path, published = saved(rows, CONFIG.model_copy(update=changes), tmp_path)
+    found = forecast_from(read_model(path), rows).forecasts
+    assert set(found["model"]) == {model}
+    assert set(found["anchor"]) == {anchor}
+    same = (published["model"] == model).to_numpy()
+    assert same.any() or changes == {"publish": "best"}
+    np.testing.assert_allclose(found[PRICES][same], published[PRICES][same], rtol=1e-6)
+
+
+def test_newer_ranges_move_hars_scale(trained, prices):
+    wild = prices.assign(high=prices["high"].where(prices["date"] < prices["date"].max(), 1.05 * prices["high"]))
+    spans = [
+        np.log(found["q95"] / found["q05"]).to_numpy()
+        for found in (forecasts_of(trained, prices), forecasts_of(trained, wild))
+    ]
+    assert (spans[1] > 1.05 * spans[0]).all()
+
+
+def forecasts_of(trained, prices):
+    return forecast_from(read_model(trained[0]), prices).forecasts
+
+
 def test_the_calibration_is_part_of_it(trained, prices, tmp_path):
     path, published = trained
     tensors, card = load_model(path)
     wide = tmp_path / "wide.safetensors"
-    wide.write_bytes(model_bytes(tensors | {"calibration.width": 2 * tensors["calibration.width"]}, card))
+    wide.write_bytes(model_bytes(tensors | {"calibration.combination": 2 * tensors["calibration.combination"]}, card))
     found = np.log(forecast_from(read_model(wide), prices).forecasts[["q05", "q95"]]).diff(axis=1)["q95"]
     assert found.to_numpy() == pytest.approx(2 * np.log(published["q95"] / published["q05"]).to_numpy(), rel=1e-4)
 
@@ -188,7 +219,7 @@ def test_weights_that_are_no_numbers_are_refused(trained, tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("inputs.range", 0.0), ("targets.range", -1.0), ("calibration.width", -1.0), ("parameters", np.int8)],
+    [("inputs.range", 0.0), ("targets.range", -1.0), ("calibration.combination", -1.0), ("parameters", np.int8)],
 )
 def test_forged_tensors_are_refused_though_their_sum_is_right(trained, tmp_path, name, value):
     tensors, card = load_model(trained[0])

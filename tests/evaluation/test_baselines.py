@@ -1,19 +1,18 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
 from forecasting.config import LEVELS, ForecastConfig
-from forecasting.evaluation.baselines import BASELINES, baseline_quantiles, expanding_quantiles, origin
+from forecasting.evaluation.baselines import BASELINES, baseline_quantiles, origin, scale
 from forecasting.features.series import engineer
 from forecasting.features.windows import Windows, window
-
-MEDIAN = LEVELS.index(0.5)
-NUMBERS = st.one_of(st.floats(-1, 1), st.just(float("nan")), st.sampled_from([0.0, 0.5]))
+from forecasting.model.prior import har_coefficients
 
 
 @pytest.fixture(scope="session")
@@ -26,39 +25,43 @@ def shard(make_prices):
     return make
 
 
-@settings(max_examples=80)
-@given(st.data())
-def test_expanding_quantiles_are_numpys_of_the_past(data) -> None:
-    time = data.draw(st.integers(1, 30))
-    values = data.draw(arrays(np.float64, (3, time), elements=NUMBERS, fill=st.nothing()))
-    start = data.draw(st.integers(0, time - 1))
-    found = expanding_quantiles(values, start)
-    assert found.shape == (3, time - start, 19)
-    for row, line in zip(found, values, strict=True):
-        for k, got in enumerate(row):
-            past = line[: start + k + 1]
-            past = past[~np.isnan(past)]
-            if len(past) < 2:
-                assert np.isnan(got).all()
-            else:
-                np.testing.assert_allclose(got, np.quantile(past, LEVELS), rtol=1e-12, atol=1e-15)
-                assert (np.diff(got) >= 0).all()
-
-
 @pytest.mark.parametrize("baseline", BASELINES)
 def test_the_median_and_the_spread_are_those_of_earlier_changes(shard, baseline) -> None:
     """By hand, for each step, from one cutoff."""
     windows = shard()
     at = 40
     found = baseline_quantiles(windows, baseline, at)[0, 0]
-    base, spread = origin(windows, baseline)[0], np.exp(windows.log_volatility[0])
+    base = origin(windows, baseline)[0]
     for step in (1, 2, 3):
+        spread = scale(windows, baseline)[0, :, step - 1]
         changes = np.array([windows.log_open[0, t + step] - base[t] for t in range(at - step + 1)])
-        if baseline == "ewma_range":
-            known = np.quantile(changes / spread[: at - step + 1], LEVELS) * spread[at]
-        else:
-            known = np.quantile(changes, LEVELS)
-        np.testing.assert_allclose(found[step - 1], known, rtol=1e-12)
+        known = np.quantile(changes / spread[: at - step + 1], LEVELS) * spread[at]
+        if baseline == "har":
+            known = (known - known[::-1]) / 2
+        np.testing.assert_allclose(found[step - 1], known, rtol=1e-12, atol=1e-15)
+
+
+def test_the_scales_are_what_they_say(shard, make_prices) -> None:
+    rows, windows = make_prices(rows=60), shard()
+    for plain in ("persistence", "last_close"):
+        np.testing.assert_array_equal(scale(windows, plain), 1)
+    parkinson = np.log(rows["high"] / rows["low"]) ** 2 / (4 * np.log(2))
+    smooth = parkinson.ewm(alpha=0.06, adjust=False).mean() ** 0.5
+    for step in range(3):
+        np.testing.assert_allclose(scale(windows, "ewma_range")[0, :, step], smooth)
+    daily = np.log(np.log(rows["high"] / rows["low"]))
+    means = np.stack([daily.rolling(span, min_periods=1).mean() for span in (1, 5, 22)], axis=1)
+    np.testing.assert_allclose(windows.log_ranges[0], means)
+    coefficients = har_coefficients(windows)[0]
+    for step in range(3):
+        np.testing.assert_allclose(scale(windows, "har")[0, :, step], np.exp(means @ coefficients[step]))
+
+
+def test_hars_coefficients_do_not_change_with_the_unit_of_the_range(shard, make_prices) -> None:
+    """No centring is needed: a constant factor of the scale cancels."""
+    windows = shard()
+    moved = replace(windows, log_ranges=windows.log_ranges + 0.7)
+    np.testing.assert_allclose(baseline_quantiles(moved, "har", 30), baseline_quantiles(windows, "har", 30), rtol=1e-9)
 
 
 def test_each_starts_from_its_own_origin(shard) -> None:
@@ -78,7 +81,7 @@ def test_later_rows_change_nothing(shard, make_prices, baseline, known, factor) 
     changed.loc[known:, ["open", "high", "low", "close"]] *= factor
     before, after = (baseline_quantiles(shard(one), baseline, 10) for one in (rows, changed))
     upto = known - 10  # cutoffs 10 to known - 1
-    np.testing.assert_allclose(before[:, :upto], after[:, :upto], rtol=1e-9, atol=1e-15)
+    np.testing.assert_allclose(before[:, :upto], after[:, :upto], rtol=1e-9, atol=1e-14)
 
 
 def test_a_ticker_is_as_alone(shard, make_prices) -> None:

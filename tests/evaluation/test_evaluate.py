@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from forecasting.config import LEVELS, QUANTILE_COLUMNS, ForecastConfig
+from forecasting.config import LEVELS, QUANTILE_COLUMNS, ForecastConfig, Reason
 from forecasting.evaluation.baselines import BASELINES
-from forecasting.evaluation.calibration import no_correction
-from forecasting.evaluation.evaluate import Candidate, choose, evaluate, first_judged
+from forecasting.evaluation.candidates import Candidate, choose, first_judged
+from forecasting.evaluation.evaluate import evaluate
 from forecasting.features.series import engineer
 from forecasting.features.windows import window
 from forecasting.model.training import train
@@ -58,7 +58,7 @@ def heldout(evaluated):
 
 def test_every_model_is_scored_on_the_same_rows(heldout) -> None:
     for ticker, rows in heldout.groupby("ticker"):
-        expected = {*BASELINES, "lstm"} if ticker != "C" else {*BASELINES}
+        expected = {*BASELINES, "lstm", "combination"} if ticker != "C" else {*BASELINES}
         assert set(rows["model"]) == expected
         keys = [frozenset(zip(one["cutoff"], one["step"], strict=True)) for _, one in rows.groupby("model")]
         assert len(set(keys)) == 1
@@ -86,7 +86,7 @@ def test_rows_with_a_split_between_cutoff_and_target_are_left_out_and_counted(he
     rows = heldout[heldout["ticker"] == "B"]
     assert not ((rows["cutoff"] < when) & (rows["target_date"] >= when)).any()
     left_out = 1 + 2 + 3  # of steps 1, 2 and 3
-    (finding,) = evaluated.findings
+    (finding,) = (one for one in evaluated.findings if one.kind == "split")
     assert (finding.ticker, finding.kind) == ("B", "split")
     assert f"{left_out} held-out forecasts" in finding.message
     whole = heldout[heldout["ticker"] == "A"].groupby("model").size()["lstm"]
@@ -170,7 +170,7 @@ def test_a_held_out_forecast_sees_nothing_after_its_cutoff(evaluated, frames, kn
 
 @pytest.mark.parametrize("seed", range(3))
 def test_the_choice_is_made_on_validation_alone(make_prices, seed) -> None:
-    asked = config()
+    asked = config(publish="best")
     rows = make_prices("A", 260, seed=seed)
     changed = rows.copy()
     wild = np.exp(0.02 * np.cumsum(np.random.default_rng(seed).standard_normal(int(0.3 * 259))))
@@ -191,7 +191,7 @@ def made_up(windows, start, spreads):
             model,
             np.zeros_like(windows.log_open[:, start:]),
             np.where(np.isfinite(truth), truth, 4.6) + spread * fan,
-            no_correction(len(windows.series), windows.horizon),
+            np.ones((len(windows.series), windows.horizon)),
         )
         for model, spread in spreads.items()
     )
@@ -201,8 +201,8 @@ def made_up(windows, start, spreads):
     ("lstm", "chosen", "reason"),
     [(0.1, "lstm", None), (0.2, "last_close", "lost on validation"), (0.3, "last_close", "lost on validation")],
 )
-def test_the_lstm_is_published_only_where_it_beats_the_best_baseline(frames, lstm, chosen, reason) -> None:
-    asked = config()
+def test_the_best_is_the_lstm_only_where_it_beats_the_best_baseline(frames, lstm, chosen, reason) -> None:
+    asked = config(publish="best")
     windows = windows_of(frames[:1], asked)
     start = first_judged(windows)
     models = made_up(windows, start, {"lstm": lstm, "persistence": 0.4, "last_close": 0.2, "ewma_range": 0.3})
@@ -211,7 +211,7 @@ def test_the_lstm_is_published_only_where_it_beats_the_best_baseline(frames, lst
 
 
 def test_anchor_open_leaves_close_out_of_the_choice_but_not_of_the_scores(frames) -> None:
-    asked = config(anchor="open")
+    asked = config(anchor="open", publish="best")
     windows = windows_of(frames[:1], asked)
     start = first_judged(windows)
     models = made_up(windows, start, {"lstm": 0.5, "persistence": 0.4, "last_close": 0.1, "ewma_range": 0.3})
@@ -223,8 +223,8 @@ def test_anchor_open_leaves_close_out_of_the_choice_but_not_of_the_scores(frames
     assert "last_close" in set(evaluated.metrics["model"])
 
 
-def test_each_step_is_chosen_for_itself(frames) -> None:
-    asked = config()
+def test_the_best_is_chosen_for_each_step_by_itself(frames) -> None:
+    asked = config(publish="best")
     windows = windows_of(frames[:1], asked)
     start = first_judged(windows)
     models = list(made_up(windows, start, {"lstm": 0.2, "persistence": 0.3, "last_close": 0.3, "ewma_range": 0.3}))
@@ -233,31 +233,65 @@ def test_each_step_is_chosen_for_itself(frames) -> None:
     assert [one.model for one in choices] == ["lstm", "last_close", "lstm"]
 
 
-def test_a_step_without_validation_rows_is_not_the_lstms(make_prices) -> None:
-    evaluated = evaluated_of([make_prices("A", 160)], config(horizon=40))
+def test_a_step_without_validation_rows_has_no_best_model(make_prices) -> None:
+    evaluated = evaluated_of([make_prices("A", 160)], config(horizon=40, publish="best"))
     late = evaluated.forecasts[evaluated.forecasts["step"] > int(0.15 * (159 - int(0.3 * 159)))]
     assert len(late) > 10
-    assert set(late["model"]) == {"last_close"}  # the last known price
+    assert set(late["model"]) == {"har"}
     assert set(late["reason"]) == {"no validation rows"}
 
 
-def test_who_has_no_lstm_has_the_reason_with_the_best_baseline(evaluated, frames) -> None:
+@pytest.mark.parametrize("publish", ["combination", "lstm"])
+def test_what_is_asked_for_is_published_for_all_steps(frames, publish) -> None:
+    rows = evaluated_of(frames[:1], config(publish=publish)).forecasts
+    assert set(rows["model"]) == {publish}
+    assert rows["reason"].isna().all()
+
+
+def test_the_combination_is_the_mean_of_its_members_calibrated(heldout, frames) -> None:
+    """Calibration stretches about the median, so the median is the mean of the members', and the shape is theirs."""
+    rows = heldout[(heldout["ticker"] == "A") & (heldout["step"] == 1)]
+    own = {name: one.set_index("cutoff") for name, one in rows.groupby("model")}
+    close = pd.Series(frames[0]["close"].to_numpy(), index=frames[0]["date"].dt.date).loc[own["lstm"].index]
+    logs = {name: np.log(one["forecast"].astype(float) / close) for name, one in own.items()}
+    np.testing.assert_allclose(logs["har"], 0, atol=1e-6)
+    np.testing.assert_allclose(logs["combination"], logs["lstm"] / 2, atol=1e-6)
+    width = {name: np.log((one["q95"] / one["q05"]).astype(float)) for name, one in own.items()}
+    assert (width["combination"] < 1.3 * np.maximum(width["lstm"], width["har"])).all()
+    assert (width["combination"] > 0.7 * np.minimum(width["lstm"], width["har"])).all()
+
+
+def test_who_has_no_lstm_gets_har_with_the_reason(evaluated, frames) -> None:
     rows = evaluated.forecasts.query("ticker == 'C'")
     assert set(rows["reason"]) == {"under 150 rows"}
-    assert set(rows["model"]) <= set(BASELINES)
+    assert set(rows["model"]) == {"har"}
     asked = config()
     windows = windows_of(frames, asked)
     trained = train(windows, asked)
-    lost = evaluate(windows, replace(trained, without={**trained.without, "A": "did not converge"}), asked)
+    skipped = {**trained.skip_reasons, "A": Reason.NOT_CONVERGED}
+    lost = evaluate(windows, replace(trained, skip_reasons=skipped), asked)
     mine = lost.forecasts.query("ticker == 'A'")
     assert set(mine["reason"]) == {"did not converge"}
-    assert "lstm" not in set(lost.heldout["A"].to_pandas()["model"])
+    assert set(mine["model"]) == {"har"}
+    assert set(lost.heldout["A"].to_pandas()["model"]) == set(BASELINES)
     for ticker in "BC":
         assert lost.heldout[ticker].equals(evaluated.heldout[ticker])
 
 
-def test_a_stale_ticker_says_so_whatever_is_published(make_prices) -> None:
+def test_without_har_the_next_plainer_model_is_published(frames) -> None:
     asked = config()
+    windows = windows_of(frames[:1], asked)
+    start = first_judged(windows)
+    models = made_up(windows, start, {"har": 0.1, "ewma_range": 0.2, "last_close": 0.3, "persistence": 0.4})
+    expected = ["har", "ewma_range", "last_close", "persistence"]
+    for k, name in enumerate(expected):
+        (choices,) = choose(windows, models[k:], {"A": Reason.OUT_OF_TIME}, asked, start)
+        assert {(one.model, one.reason) for one in choices} == {(name, "time budget spent")}
+        models[k].change[...] = np.nan
+
+
+def test_a_stale_ticker_says_so_whatever_is_published(make_prices) -> None:
+    asked = config(publish="best")
     windows = windows_of([make_prices("A", 200)], asked, as_of="2024-07-02")
     start = first_judged(windows)
     for lstm, reason in ((0.1, "stale"), (0.9, "stale; lost on validation")):
@@ -266,10 +300,18 @@ def test_a_stale_ticker_says_so_whatever_is_published(make_prices) -> None:
         assert {one.reason for one in choices} == {reason}
 
 
-def test_without_a_close_everything_starts_from_the_open(make_prices) -> None:
-    evaluated = evaluated_of([make_prices("A", 200).assign(close=np.nan)])
-    assert set(evaluated.forecasts["anchor"]) == {"open"}
-    assert set(evaluated.metrics["model"]) == {"lstm", "persistence", "ewma_range"}
+def test_without_a_close_everything_starts_from_where_the_range_says_that_it_was(make_prices) -> None:
+    rows = make_prices("A", 200).assign(close=np.nan)
+    evaluated = evaluated_of([rows])
+    last = rows.iloc[-1]
+    estimate = last["open"] * (last["high"] / last["open"]) ** 0.8 * (last["low"] / last["open"]) ** 0.75
+    assert set(evaluated.forecasts["anchor"]) == {"range"}
+    np.testing.assert_allclose(evaluated.forecasts["anchor_price"], estimate)
+    assert set(evaluated.metrics["model"]) == {"lstm", "combination", "har", "persistence", "ewma_range"}
+    crps = evaluated.metrics.query("step == 1").set_index("model")["crps"]
+    assert crps["har"] < 0.8 * crps["persistence"]
+    asked = evaluated_of([rows], config(anchor="open"))
+    assert set(asked.forecasts["anchor"]) == {"open"}
 
 
 def test_a_day_without_its_close_is_scored_for_no_model(make_prices) -> None:
@@ -293,7 +335,8 @@ def test_the_unit_of_the_price_does_not_matter(evaluated, frames, scale) -> None
 
 
 def test_a_forecast_run_wild_is_still_a_number(frames, monkeypatch) -> None:
-    monkeypatch.setattr("forecasting.evaluation.evaluate.predict", lambda *_: np.full((1, 1, 3, 19), 1e9))
+    wild = lambda windows, *_: np.full((1, windows.time - first_judged(windows), 3, 19), 1e9)  # noqa: E731
+    monkeypatch.setattr("forecasting.evaluation.evaluate.lstm_quantiles", wild)
     evaluated = evaluated_of(frames[:1])
     rows = evaluated.heldout["A"].to_pandas().query("model == 'lstm'")
     assert np.isfinite(rows[list(QUANTILE_COLUMNS)]).all(axis=None)

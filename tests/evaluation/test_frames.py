@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 from forecasting.config import LEVELS, QUANTILE_COLUMNS, ForecastConfig
-from forecasting.evaluation.calibration import no_correction
-from forecasting.evaluation.evaluate import Candidate, Choice
+from forecasting.evaluation.candidates import Candidate, Choice
 from forecasting.evaluation.frames import curves_frame, forecasts_frame, heldout_tables
 from forecasting.features.series import TickerSeries
 from forecasting.features.splits import Split, adjustment
 from forecasting.features.windows import window
+from forecasting.frame_checks import check_forecasts
 from forecasting.model.training_loop import Curve
-from forecasting.schemas import FORECASTS, HELDOUT, as_table, check_forecasts
+from forecasting.schemas import FORECASTS, HELDOUT, as_table
 
 CONFIG = ForecastConfig(horizon=2, context=3, calendar="XNYS", test_share=0.5)
 FAN = np.array(LEVELS) - 0.5
@@ -43,7 +43,7 @@ def candidates(windows, names=("lstm", "persistence", "last_close", "ewma_range"
     """Each says "as the anchor, give or take half", and starts from its own price."""
     shape = (len(windows.series), windows.time, windows.horizon, 19)
     origins = {"persistence": windows.log_open, "last_close": windows.log_close}
-    correction = no_correction(shape[0], windows.horizon)
+    correction = np.ones((shape[0], windows.horizon))
     return [
         Candidate(name, origins.get(name, windows.log_anchor), np.broadcast_to(FAN, shape).copy(), correction)
         for name in names

@@ -45,18 +45,31 @@ def test_forecasts_start_from_a_usable_close(make_prices) -> None:
     np.testing.assert_array_equal(one.anchor_price, rows["close"])
 
 
-def test_without_a_close_they_start_from_the_open_without_a_word(make_prices) -> None:
+def test_without_a_close_they_start_from_where_the_range_says_that_the_session_ended(make_prices) -> None:
     rows = make_prices(rows=30).assign(close=np.nan)
     one, findings = only([rows])
-    assert (one.anchor, one.close, findings) == ("open", None, ())
-    np.testing.assert_array_equal(one.anchor_price, rows["open"])
+    assert (one.anchor, one.close, findings) == ("range", None, ())
+    up, down = np.log(rows["high"] / rows["open"]), np.log(rows["open"] / rows["low"])
+    np.testing.assert_allclose(one.anchor_price, rows["open"] * np.exp(0.80 * up - 0.75 * down))
+
+
+@pytest.mark.parametrize("anchor", ["open", "range"])
+def test_the_anchor_asked_for_is_taken_whatever_the_close(make_prices, anchor) -> None:
+    one, findings = only([make_prices(rows=30)], ForecastConfig(calendar="24/7", anchor=anchor))
+    assert (one.anchor, findings) == (anchor, ())
+
+
+def test_the_tutorial_starts_from_the_open_where_no_close_is_usable(make_prices) -> None:
+    rows = make_prices(rows=30).assign(close=np.nan)
+    one, _ = only([rows], ForecastConfig(calendar="24/7", preset="tutorial"))
+    assert one.anchor == "open"
 
 
 def test_a_close_on_another_basis_is_not_used_and_that_is_said(make_prices) -> None:
     rows = make_prices(rows=100)
     rows["close"] = rows["close"].where(rows.index >= 40, 2 * rows["close"])
     one, (finding,) = only([rows])
-    assert (one.anchor, one.close) == ("open", None)
+    assert (one.anchor, one.close) == ("range", None)
     assert finding.kind == "close"
     assert "40 of 100 rows" in finding.message
 
@@ -69,11 +82,11 @@ def test_one_stray_close_is_blanked_and_the_rest_used(make_prices) -> None:
     assert np.flatnonzero(np.isnan(one.anchor_price)).tolist() == [50]
 
 
-def test_without_the_last_close_there_is_nothing_to_start_from_but_the_open(make_prices) -> None:
+def test_without_the_last_close_there_is_nothing_to_start_from_but_the_range(make_prices) -> None:
     rows = make_prices(rows=200)
     rows.loc[199, "close"] = np.nan
     one, (finding,) = only([rows])
-    assert one.anchor == "open"
+    assert one.anchor == "range"
     assert "last row" in finding.message
 
 

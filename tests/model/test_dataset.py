@@ -8,7 +8,7 @@ import torch
 from forecasting.config import ForecastConfig
 from forecasting.features.series import engineer
 from forecasting.features.windows import window
-from forecasting.model.dataset import Data, rectangle
+from forecasting.model.dataset import ShardTensors, pad
 
 CPU = torch.device("cpu")
 
@@ -29,9 +29,9 @@ def shard(make_prices):
 
 def test_a_batch_has_the_windows_that_end_at_its_cutoffs(shard) -> None:
     windows = shard(config())
-    data = Data.of(windows, "train", config(), CPU)
+    data = ShardTensors.of(windows, "train", config(), CPU)
     cutoffs, valid = np.array([[100, 120, 5], [130, 5, 5]]), np.array([[1, 1, 0], [1, 0, 0]], dtype=np.float32)
-    batch = data.gather(torch.tensor([0, 2]), torch.from_numpy(cutoffs), torch.from_numpy(valid))
+    batch = data.gather(torch.tensor([[0], [2]]), torch.from_numpy(cutoffs), torch.from_numpy(valid))
     on_inputs, on_volatility, on_targets = data.scalers
     inputs = on_inputs.scale(windows.inputs)
     assert batch.x.shape == (5, 2, 2, 3)
@@ -49,9 +49,9 @@ def test_a_batch_has_the_windows_that_end_at_its_cutoffs(shard) -> None:
 
 def test_targets_beyond_the_segment_have_no_weight(shard) -> None:
     windows = shard(config())
-    data = Data.of(windows, "train", config(), CPU)
+    data = ShardTensors.of(windows, "train", config(), CPU)
     last = int(windows.validation_start[0]) - 2  # its first target is the last training row
-    batch = data.gather(torch.tensor([0]), torch.tensor([[last]]), torch.ones(1, 1))
+    batch = data.gather(torch.tensor([[0]]), torch.tensor([[last]]), torch.ones(1, 1))
     assert (batch.weight[0, :, 0] > 0).tolist() == [True, False, False]
     assert last in data.cutoffs[0]
     assert last + 1 not in data.cutoffs[0]
@@ -59,7 +59,7 @@ def test_targets_beyond_the_segment_have_no_weight(shard) -> None:
 
 
 def test_windows_on_the_device_are_views(shard) -> None:
-    data = Data.of(shard(config()), "train", config(), CPU)
+    data = ShardTensors.of(shard(config()), "train", config(), CPU)
     rows = shard(config()).time
     assert data.views.shape == (3, rows - 4, 2, 5)
     assert data.views.untyped_storage().nbytes() == 3 * rows * 2 * 4
@@ -67,7 +67,7 @@ def test_windows_on_the_device_are_views(shard) -> None:
 
 def test_what_is_not_known_is_a_number_without_weight(shard) -> None:
     windows = shard(config())
-    data = Data.of(windows, "all", config(), CPU)
+    data = ShardTensors.of(windows, "all", config(), CPU)
     assert torch.isfinite(data.answers).all()
     assert torch.isfinite(data.views).all()
     unknown = torch.from_numpy(np.isnan(windows.targets))
@@ -75,6 +75,6 @@ def test_what_is_not_known_is_a_number_without_weight(shard) -> None:
 
 
 def test_lines_of_different_lengths_lie_in_one_array() -> None:
-    out, valid = rectangle([np.array([7, 8, 9]), np.array([5])], 2, 1)
+    out, valid = pad([np.array([7, 8, 9]), np.array([5])], 2, 1)
     assert out.tolist() == [[7, 8, 9, 1], [5, 1, 1, 1]]
     assert valid.tolist() == [[1, 1, 1, 0], [1, 0, 0, 0]]

@@ -51,13 +51,13 @@ def test_models_after_the_first_ones_are_left_alone() -> None:
     optimiser = AdamW(rows, 0.1, 1.0)
     some_loss(rows, 0).sum().backward()
     optimiser.step(4, torch.full((4, 1), 0.01))
-    before = [part.detach().clone() for part in (rows, optimiser._mean, optimiser._square, optimiser._lacking)]
+    before = [part.detach().clone() for part in (rows, optimiser._mean, optimiser._square, optimiser._bias)]
     some_loss(rows, 1).sum().backward()
     optimiser.step(2, torch.full((2, 1), 0.01))
-    for part, kept in zip((rows, optimiser._mean, optimiser._square, optimiser._lacking), before, strict=True):
+    for part, kept in zip((rows, optimiser._mean, optimiser._square, optimiser._bias), before, strict=True):
         assert torch.equal(part.detach()[2:], kept[2:])
         assert not torch.equal(part.detach()[:2], kept[:2])
-    assert optimiser._lacking[:, 0].tolist() == pytest.approx([0.81, 0.81, 0.9, 0.9])
+    assert optimiser._bias[:, 0].tolist() == pytest.approx([0.81, 0.81, 0.9, 0.9])
 
 
 def test_models_that_are_kept_go_on_as_if_nothing_had_happened() -> None:

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
-from forecasting.config import ForecastConfig
+from forecasting.config import ForecastConfig, Reason
 from forecasting.features.series import engineer
 from forecasting.features.windows import window
 from forecasting.model import training_loop as fitting
@@ -107,7 +107,8 @@ def test_test_rows_reach_the_last_fit_alone(shard) -> None:
 
 def test_who_is_too_short_has_no_model_and_a_reason(shard) -> None:
     trained = train(shard(config(), lengths=(240, 149, 60)), config())
-    assert trained.without == {"B": "under 150 rows", "C": "under 150 rows"}
+    assert trained.skip_reasons == {"B": Reason.TOO_SHORT, "C": Reason.TOO_SHORT}
+    assert Reason.TOO_SHORT.text(config()) == "under 150 rows"
     assert np.isfinite(weights(trained, 0)).all()
     assert np.isnan(weights(trained, 1)).all()
 
@@ -116,20 +117,20 @@ def test_who_is_too_short_has_no_model_and_a_reason(shard) -> None:
 def test_without_windows_to_train_and_validate_on_there_is_no_model(shard, changes) -> None:
     asked = config(**changes)
     trained = train(shard(asked, ["A"], [160]), asked)
-    assert trained.without == {"A": "no windows to train and validate on"}
+    assert trained.skip_reasons == {"A": "no windows to train and validate on"}
 
 
 def spoil(monkeypatch, name, fits):
     """Let a ticker's weights be lost from the start, in the fits with these numbers."""
     calls = iter(range(100))
 
-    class Spoiled(fitting._Race):
+    class Spoiled(fitting.TrainingState):
         def __init__(self, models, data, asked) -> None:
             super().__init__(models, data, asked)
             if next(calls) in fits:
                 self.start[[one.name == name for one in self.running]] = np.nan
 
-    monkeypatch.setattr(fitting, "_Race", Spoiled)
+    monkeypatch.setattr(fitting, "TrainingState", Spoiled)
 
 
 @pytest.mark.parametrize("fits", [{0}, {1}, {2}])
@@ -138,7 +139,7 @@ def test_one_that_does_not_converge_is_named_and_the_others_are_as_before(shard,
     sound = train(shard(asked), asked)
     spoil(monkeypatch, "B", fits)
     trained = train(shard(asked), asked)
-    assert trained.without == {"B": "did not converge"}
+    assert trained.skip_reasons == {"B": "did not converge"}
     assert "B: training did not converge" in caplog.text
     for k in (0, 2):
         np.testing.assert_allclose(weights(trained, k), weights(sound, k), rtol=0, atol=1e-6)
@@ -146,12 +147,12 @@ def test_one_that_does_not_converge_is_named_and_the_others_are_as_before(shard,
 
 def test_a_ticker_alone_that_does_not_converge_ends_quietly(shard, monkeypatch) -> None:
     spoil(monkeypatch, "A", {0})
-    assert train(shard(config(), ["A"], [200]), config()).without == {"A": "did not converge"}
+    assert train(shard(config(), ["A"], [200]), config()).skip_reasons == {"A": "did not converge"}
 
 
 def test_nobody_converges_at_an_absurd_learning_rate(shard) -> None:
     asked = config(learning_rate=1e30)
-    assert set(train(shard(asked), asked).without.values()) == {"did not converge"}
+    assert set(train(shard(asked), asked).skip_reasons.values()) == {"did not converge"}
 
 
 def test_a_stop_ends_training_within_an_epoch(shard) -> None:
@@ -166,7 +167,7 @@ def test_when_the_time_is_spent_the_rest_go_without(shard) -> None:
     first, told = [], []
     alone = train(shard(asked, ["A"], [240]), asked, progress=first.append)
     trained = train(shard(asked), asked, progress=told.append, out_of_time=lambda: len(told) >= len(first))
-    assert trained.without == {"B": "time budget spent", "C": "time budget spent"}
+    assert trained.skip_reasons == {"B": "time budget spent", "C": "time budget spent"}
     assert len(told) == len(first)
     np.testing.assert_allclose(weights(trained, 0), weights(alone, 0), rtol=0, atol=1e-6)
 

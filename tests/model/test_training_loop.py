@@ -9,7 +9,7 @@ from forecasting.config import ForecastConfig
 from forecasting.features.series import engineer
 from forecasting.features.windows import window
 from forecasting.model import training_loop as fitting
-from forecasting.model.dataset import Data
+from forecasting.model.dataset import ShardTensors
 from forecasting.model.training_loop import Model, OutOfTimeError, TrainingStoppedError, Watch, fit
 
 CPU = torch.device("cpu")
@@ -40,14 +40,14 @@ def models_of(windows, asked, members=1):
 def test_what_a_fit_may_not_see_does_not_reach_it(shard, segment) -> None:
     asked = config()
     windows = shard(asked)
-    before = fit(models_of(windows, asked), Data.of(windows, segment, asked, CPU), segment, asked, QUIET)
+    before = fit(models_of(windows, asked), ShardTensors.of(windows, segment, asked, CPU), segment, asked, QUIET)
     ends = {"train": windows.test_start, "before_test": windows.test_start, "all": np.full(3, windows.time)}[segment]
     for k, end in enumerate(ends):  # the validation rows are seen by the first fit: to stop by
         windows.inputs[k, end:] = 99.0
         windows.log_volatility[k, end:] = 99.0
         for step in range(3):
             windows.targets[k, end - step - 1 :, step] = 99.0
-    after = fit(models_of(windows, asked), Data.of(windows, segment, asked, CPU), segment, asked, QUIET)
+    after = fit(models_of(windows, asked), ShardTensors.of(windows, segment, asked, CPU), segment, asked, QUIET)
     np.testing.assert_array_equal(before.parameters, after.parameters)
     assert before.models == after.models
 
@@ -55,7 +55,7 @@ def test_what_a_fit_may_not_see_does_not_reach_it(shard, segment) -> None:
 def test_the_best_epochs_weights_are_kept_and_who_is_done_leaves(shard) -> None:
     asked = config(epochs=30, learning_rate=0.2, patience=3)
     windows = shard(asked)
-    data = Data.of(windows, "train", asked, CPU)
+    data = ShardTensors.of(windows, "train", asked, CPU)
     told = []
     outcome = fit(models_of(windows, asked, 2), data, "train", asked, Watch(told.append, *[lambda: False] * 2))
     judged = fitting._validate(torch.from_numpy(outcome.parameters), data, asked, outcome.models)
@@ -79,7 +79,7 @@ def test_a_later_fit_runs_the_epochs_that_it_inherits(shard) -> None:
     inherited = [
         Model(k, 0, one.ticker, epochs) for k, (one, epochs) in enumerate(zip(windows.series, (1, 4, 6), strict=True))
     ]
-    data = Data.of(windows, "all", asked, CPU)
+    data = ShardTensors.of(windows, "all", asked, CPU)
     outcome = fit(inherited, data, "all", asked, QUIET)
     assert [len(curve.train_loss) for curve in outcome.curves] == [1, 4, 6]
     assert np.isnan([loss for curve in outcome.curves for loss in curve.validation_loss]).all()
@@ -92,13 +92,13 @@ def test_what_can_be_learned_is_learned(shard) -> None:
     asked = config(epochs=20, patience=20, dropout=0.0, batch=16)
     windows = shard(asked)
     windows.targets[...] = windows.inputs[:, :, :1]  # the change just seen
-    outcome = fit(models_of(windows, asked), Data.of(windows, "train", asked, CPU), "train", asked, QUIET)
+    outcome = fit(models_of(windows, asked), ShardTensors.of(windows, "train", asked, CPU), "train", asked, QUIET)
     for curve in outcome.curves:
         assert min(curve.validation_loss) < 0.5 * curve.validation_loss[0]
         assert curve.train_loss[-1] < 0.5 * curve.train_loss[0]
 
 
-class Spoiled(fitting._Race):
+class Spoiled(fitting.TrainingState):
     """The models of one ticker start from weights that lead nowhere."""
 
     def __init__(self, models, data, asked) -> None:
@@ -112,9 +112,9 @@ class Spoiled(fitting._Race):
 def test_a_model_that_leads_nowhere_leaves_without_weights_and_hurts_no_other(shard, monkeypatch, value) -> None:
     asked = config()
     windows = shard(asked)
-    data = Data.of(windows, "train", asked, CPU)
+    data = ShardTensors.of(windows, "train", asked, CPU)
     sound = fit(models_of(windows, asked), data, "train", asked, QUIET)
-    monkeypatch.setattr(fitting, "_Race", type("Bad", (Spoiled,), {"value": value}))
+    monkeypatch.setattr(fitting, "TrainingState", type("Bad", (Spoiled,), {"value": value}))
     told = []
     outcome = fit(models_of(windows, asked), data, "train", asked, Watch(told.append, *[lambda: False] * 2))
     assert [model.name for model in outcome.models] == ["T0", "T2"]
@@ -127,7 +127,7 @@ def test_a_model_that_leads_nowhere_leaves_without_weights_and_hurts_no_other(sh
 def test_when_all_lead_nowhere_nothing_is_left_and_nothing_raised(shard) -> None:
     asked = config(learning_rate=1e30)
     windows = shard(asked)
-    outcome = fit(models_of(windows, asked), Data.of(windows, "train", asked, CPU), "train", asked, QUIET)
+    outcome = fit(models_of(windows, asked), ShardTensors.of(windows, "train", asked, CPU), "train", asked, QUIET)
     assert outcome.models == ()
     assert len(outcome.parameters) == 0
 
@@ -142,7 +142,7 @@ def test_it_is_asked_every_epoch_whether_to_go_on(shard, which, error) -> None:
     with pytest.raises(error):
         fit(
             models_of(windows, asked),
-            Data.of(windows, "all", asked, CPU),
+            ShardTensors.of(windows, "all", asked, CPU),
             "all",
             asked,
             Watch(told.append, **asked_for),

@@ -9,11 +9,13 @@ import pandas as pd
 import pytest
 
 from forecasting.config import ForecastConfig
-from forecasting.evaluation.calibration import correct
-from forecasting.evaluation.evaluate import candidates, evaluate, first_judged
+from forecasting.evaluation.calibration import widen
+from forecasting.evaluation.candidates import first_judged, make_candidates
+from forecasting.evaluation.evaluate import evaluate
 from forecasting.features.series import engineer
 from forecasting.features.windows import window
-from forecasting.model.inference import predict
+from forecasting.model.inference import lstm_quantiles, predict
+from forecasting.model.prior import load_prior
 from forecasting.model.training import train
 from forecasting.store.model_card import from_file, model_file
 from forecasting.store.model_file import load_model, model_bytes
@@ -34,10 +36,12 @@ def test_from_the_file_the_same_forecast_is_made(shard, tmp_path) -> None:
     windows, trained, evaluated = shard
     model = model_file("shard-00", windows, trained, evaluated, CONFIG)
     (tmp_path / "model.safetensors").write_bytes(model_bytes(model.tensors, model.card))
-    fitted, correction = from_file(load_model(tmp_path / "model.safetensors")[0])
+    tensors, _ = load_model(tmp_path / "model.safetensors")
+    fitted = from_file(tensors)
     able = window([one for one in windows.series if one.ticker != "SHORT"], CONFIG)
-    found = correct(predict(fitted, able, CONFIG, able.time - 1)[:, 0], correction)
-    lstm = candidates(windows, trained, CONFIG, first_judged(windows))[0]
+    found = widen(predict(fitted, able, CONFIG, able.time - 1)[:, 0], tensors["calibration.lstm"])
+    start = first_judged(windows)
+    lstm = make_candidates(windows, lstm_quantiles(windows, trained, CONFIG, start), start)[0]
     kept = [k for k, one in enumerate(windows.series) if one.ticker != "SHORT"]
     np.testing.assert_allclose(found, lstm.change[kept, -1], rtol=1e-5, atol=1e-9)
 
@@ -48,6 +52,7 @@ def test_the_card_says_what_the_weights_are(shard) -> None:
     card = json.loads(json.dumps(model.card))
     assert ForecastConfig.model_validate(card["config"]) == CONFIG
     assert card["versions"]["torch"]
+    assert card["versions"]["prior"] == load_prior().sha256
     assert [one["ticker"] for one in card["tickers"]] == ["A", "B"]
     one = next(one for one in windows.series if one.ticker == "A")
     mine = card["tickers"][0]

@@ -1,0 +1,177 @@
+"""Every model's forecasts of a shard as they would be published, and the choice of what is.
+
+``combination`` is the mean of the LSTM's and HAR's quantiles (Vincent averaging; Lichtendahl, Grushka-Cockayne and
+Winkler 2013, Management Science 59, 1594-1611), calibrated after averaging. An equal-weight mean is published because
+choosing per ticker on some hundred validation rows is mostly noise (the forecast combination puzzle; Claeskens, Magnus,
+Vasnev and Wang 2016, International Journal of Forecasting 32, 754-762).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forecasting.config import LEVELS, ForecastConfig, Reason
+from forecasting.evaluation.baselines import BASELINES, baseline_quantiles, origin
+from forecasting.evaluation.calibration import calibrate
+from forecasting.features.series import TickerSeries
+from forecasting.features.windows import Windows
+
+__all__ = ["CALIBRATED", "MODELS", "Candidate", "Choice", "choose", "first_judged", "make_candidates", "within_bounds"]
+
+Array = NDArray[np.float64]
+
+MODELS = ("lstm", "combination", "har", "ewma_range", "last_close", "persistence")
+"""Every model, in the order in which one is preferred to the next when they are equally good."""
+
+CALIBRATED = ("lstm", "combination", "har", "ewma_range")
+"""Models whose quantiles are calibrated. ``persistence`` and ``last_close`` are empirical quantiles of all past errors
+already, and stay as they are defined, so that scores beside them mean the same everywhere."""
+
+WITH_LSTM = ("lstm", "combination")
+
+CHANGE_BOUND = 30.0
+"""Quantiles of the change of log price are held within plus and minus this, beyond what any market has seen, so that a
+forecast run wild is still a number that can be written (as float32, too) and scored."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One model's forecasts of a shard, as they would be published.
+
+    Attributes
+    ----------
+    origin
+        ``(tickers, cutoffs)``: log price that its changes are counted from, on the last row's basis.
+    change
+        ``(tickers, cutoffs, horizon, 19)``: calibrated quantiles of the change of log price; NaN where there is none.
+    width
+        ``(tickers, horizon)``: what calibration multiplies the width of the newest cutoff's forecast by.
+    """
+
+    model: str
+    origin: Array
+    change: Array
+    width: Array
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What is published of one ticker and step, and why it is not a fresh LSTM's when it is not."""
+
+    model: str
+    reason: str | None
+
+
+def first_judged(windows: Windows) -> int:
+    """Position of the first cutoff that any ticker of the shard is judged from; the newest, if there is none."""
+    return min(int(windows.first_judged.min()), windows.time - 1)
+
+
+def within_bounds(change: Array) -> Array:
+    """Hold quantiles of the change of log price within `CHANGE_BOUND`."""
+    return np.clip(change, -CHANGE_BOUND, CHANGE_BOUND)
+
+
+def make_candidates(windows: Windows, lstm: Array, start: int) -> tuple[Candidate, ...]:
+    """Forecast every step from every cutoff at position ``start`` or later with each model.
+
+    Parameters
+    ----------
+    windows
+        The shard.
+    lstm
+        The LSTM's quantiles ``(tickers, cutoffs, horizon, 19)`` of the change from the anchor, each by weights that had
+        not seen what came after; NaN for tickers without one.
+    start
+        Position of the first cutoff.
+    """
+    raw = {"lstm": within_bounds(lstm)}
+    raw |= {baseline: baseline_quantiles(windows, baseline, start) for baseline in BASELINES}
+    raw["combination"] = (raw["lstm"] + raw["har"]) / 2
+    # A ticker's calibration starts with its own first judged cutoff, whatever the shard's others need.
+    own = (np.arange(start, windows.time) >= windows.first_judged[:, None])[:, :, None]
+    known = np.where(own, windows.targets[:, start:], np.nan)
+    # All calibrated models start from the anchor, as the targets do: one pass over time serves them all.
+    models = len(CALIBRATED)
+    together, width = calibrate(np.concatenate([raw[model] for model in CALIBRATED]), np.tile(known, (models, 1, 1)))
+    raw |= dict(zip(CALIBRATED, np.split(together, models), strict=True))
+    widths = dict(zip(CALIBRATED, np.split(width, models), strict=True))
+    plain = np.ones((len(windows.series), windows.horizon))
+    return tuple(
+        Candidate(model, origin(windows, model)[:, start:], within_bounds(raw[model]), widths.get(model, plain))
+        for model in MODELS
+    )
+
+
+def choose(
+    windows: Windows,
+    models: Sequence[Candidate],
+    skip_reasons: Mapping[str, Reason],
+    config: ForecastConfig,
+    start: int,
+) -> tuple[tuple[Choice, ...], ...]:
+    """Choose, for each ticker and step, what is published.
+
+    What ``config.publish`` says where the ticker has an LSTM; else HAR, else ``ewma_range``, else the last price, with
+    the reason. ``best`` is the model with the least mean pinball loss on validation rows, and the fallback where there
+    are none; ``--anchor open`` leaves ``last_close`` out.
+    """
+    by_name = {one.model: one for one in models}
+    losses = _validation_losses(windows, models, start) if config.publish == "best" else {}
+    rows = []
+    for k, series in enumerate(windows.series):
+        last_price = "persistence" if config.anchor == "open" or series.close is None else "last_close"
+        skipped = skip_reasons.get(series.ticker)
+        row = []
+        for step in range(windows.horizon):
+            wanted: list[str] = [config.publish] if config.publish != "best" and skipped is None else []
+            reason = skipped or Reason.NOT_CONVERGED
+            if config.publish == "best":
+                scores = {name: float(loss[k, step]) for name, loss in losses.items() if np.isfinite(loss[k, step])}
+                wanted = _ranked(scores, last_price)
+                reason = skipped or (Reason.LOST if scores else Reason.NOT_JUDGED)
+            order = (*wanted, "har", "ewma_range", last_price)
+            usable = (
+                name for name in order if name in by_name and np.isfinite(by_name[name].change[k, -1, step]).all()
+            )
+            row.append(_chosen(next(usable, "persistence"), series, reason, config))
+        rows.append(tuple(row))
+    return tuple(rows)
+
+
+def _is_usable(models: Mapping[str, Candidate], name: str, k: int, step: int) -> bool:
+    return name in models and bool(np.isfinite(models[name].change[k, -1, step]).all())
+
+
+def _ranked(scores: Mapping[str, float], last_price: str) -> list[str]:
+    """Order models by their loss; where the LSTM is as good as a baseline, it has not beaten it."""
+    known = [name for name in scores if name != "last_close" or last_price == name]
+    return sorted(known, key=lambda name: (scores[name], name in WITH_LSTM, name != last_price, MODELS.index(name)))
+
+
+def _chosen(model: str, series: TickerSeries, why_no_lstm: Reason, config: ForecastConfig) -> Choice:
+    reasons = [Reason.STALE] if series.stale else []
+    if model not in WITH_LSTM:
+        reasons.append(why_no_lstm)
+    return Choice(model, "; ".join(one.text(config) for one in reasons) or None)
+
+
+def _validation_losses(windows: Windows, models: Iterable[Candidate], start: int) -> dict[str, Array]:
+    """Mean pinball loss ``(tickers, horizon)`` of log prices over validation rows; NaN where there is none."""
+    known = windows.log_anchor[:, start:, None] + windows.targets[:, start:]
+    judged = windows.pairs("validation")[:, start:]
+    return {one.model: _mean_loss(one, known, judged) for one in models}
+
+
+def _mean_loss(candidate: Candidate, known: Array, judged: NDArray[np.bool_]) -> Array:
+    levels = np.array(LEVELS)
+    error = (known - candidate.origin[:, :, None])[..., None] - candidate.change
+    loss = np.maximum(levels * error, (levels - 1) * error).mean(axis=3)
+    counts = judged.sum(axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean: Array = np.where(judged, loss, 0.0).sum(axis=1) / counts
+    return mean

@@ -1,0 +1,121 @@
+"""Empirical quantiles of all values known at each moment, for every moment at once."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forecasting.config import LEVELS
+
+__all__ = ["expanding_quantiles"]
+
+Array = NDArray[np.float64]
+Places = NDArray[np.int64]
+
+BLOCK = 128
+"""Series worked on at a time: few enough for their lists to stay in the processor's cache."""
+
+
+def expanding_quantiles(values: Array, start: int) -> Array:
+    """Empirical quantiles of all values up to and including each position from ``start`` on.
+
+    All values are sorted once, as a linked list. Then time runs backwards: at each position the quantiles are read off
+    at pointers into the list, and the value of that position is unlinked, after which no pointer is more than one
+    place off. So a position costs a few operations per level, however many values there are.
+
+    Parameters
+    ----------
+    values
+        ``(series, time)``; NaN is left out.
+    start
+        First position that is asked for.
+
+    Returns
+    -------
+    Array
+        ``(series, time - start, 19)``, by linear interpolation between order statistics (Hyndman and Fan 1996, type
+        7); NaN while there are fewer than two values.
+    """
+    series, time = values.shape
+    out = np.empty((series, time - start, len(LEVELS)))
+    for first in range(0, series, BLOCK):
+        block = slice(first, first + BLOCK)
+        out[block] = _quantiles(values[block], start).swapaxes(0, 1)
+    return out
+
+
+def _quantiles(values: Array, start: int) -> Array:
+    """As `expanding_quantiles`, ``(time - start, series, 19)``."""
+    ordered, place = _sort(values)
+    counts = np.isfinite(values).cumsum(axis=1).T[start:]
+    rank = np.array(LEVELS) * np.maximum(counts[:, :, None] - 1, 0)
+    low = rank.astype(np.int64)
+    at, after = _walk_back(place.T[start:], low, ordered.shape[1])
+    flat = ordered.ravel()
+    below, above, weight = flat[at], flat[after], rank - low
+    with np.errstate(invalid="ignore"):
+        # Never above its upper neighbour, by whatever rounding: quantiles must not cross.
+        out: Array = np.where(weight > 0, np.minimum(below + weight * (above - below), above), below)
+    out[counts < 2] = np.nan
+    return out
+
+
+def _sort(values: Array) -> tuple[Array, Places]:
+    """Sort each series, NaN last.
+
+    Returns
+    -------
+    ordered
+        ``(series, time + 2)``: ascending from place 1 on, infinite after the last value.
+    place
+        ``(series, time)``: where each position's value is in it; ``time + 1`` for NaN.
+    """
+    series, time = values.shape
+    order = np.argsort(values, axis=1, kind="stable")  # NaN last
+    ordered = np.full((series, time + 2), np.inf)
+    ordered[:, 1:-1] = np.nan_to_num(np.take_along_axis(values, order, axis=1), nan=np.inf)
+    place = np.empty((series, time), dtype=np.int64)
+    np.put_along_axis(place, order, np.arange(1, time + 1)[None, :], axis=1)
+    return ordered, np.where(np.isnan(values), time + 1, place)
+
+
+def _walk_back(place: Places, low: Places, size: int) -> tuple[Places, Places]:
+    """Follow the order statistics of rank ``low`` from the last cutoff to the first.
+
+    Parameters
+    ----------
+    place
+        ``(cutoffs, series)``: place in the sorted list of the value that becomes known at each cutoff.
+    low
+        ``(cutoffs, series, levels)``: ranks from 0 among the values known at the cutoff.
+    size
+        Length of one series' list, its two ends included.
+
+    Returns
+    -------
+    at, after
+        As ``low``: where the order statistics and their upper neighbours are in the lists laid end to end.
+    """
+    cutoffs, series, _ = low.shape
+    ends = np.arange(series) * size
+    # Each series' list of its own, end to end in one array. A missing value points to the last node, after all others.
+    following, before = (np.arange(series * size) + step for step in (1, -1))
+    gone = place + ends
+    real = place < size - 1
+    # With one value less a rank falls by one or stays.
+    falls = np.diff(low, axis=0) > 0
+    at, after = np.empty_like(low), np.empty_like(low)
+    at[-1] = low[-1] + 1 + ends[:, None]
+    for now in range(cutoffs - 1, -1, -1):
+        pointer = at[now]
+        # The places are those of the list: mode="clip" saves the check.
+        np.take(following, pointer, out=after[now], mode="clip")
+        if not now:
+            break
+        leaving = gone[now, real[now]]
+        left, right = before[leaving], following[leaving]
+        following[left], before[right] = right, left
+        # A value that leaves from below, or from where it is pointed at, hands its rank to the next one.
+        same_rank = np.where(gone[now, :, None] <= pointer, after[now], pointer)
+        at[now - 1] = np.where(falls[now - 1], before.take(same_rank, mode="clip"), same_rank)
+    return at, after
