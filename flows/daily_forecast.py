@@ -101,7 +101,7 @@ def daily_forecast(**given: Any) -> Outcome | State[Outcome]:
     results, models = [result for result, _ in done], [model for _, model in done]
     run = collect(ingested, engineered, results, models, config=config, as_of=as_of)
     timings = {"started": started.isoformat(timespec="seconds"), "seconds": seconds_since(started)}
-    published = result_of(publish(store, quote(run), options, timings, wait_for=evaluated))
+    published = result_of(publish(store, quote(run), options, timings, quote(record), wait_for=evaluated))
     if options.keep_runs is not None or options.keep_heldout is not None:
         result_of(prune(store, options.keep_runs, options.keep_heldout, wait_for=[published]))
     return end(Outcome.of(store, run, published, stale=not fresh, record=record))

@@ -26,6 +26,7 @@ import forecasting.ingest.prices
 import forecasting.model.training
 import forecasting.monitoring.ledger
 import forecasting.publish
+import forecasting.reports.store_index
 import forecasting.reports.track_record
 import forecasting.store.retention
 from daily_forecast_flows.artifacts import leave_artifacts
@@ -192,9 +193,11 @@ def score(store: Store, ingested: Ingested, config: ForecastConfig, as_of: date)
 
 
 @step("publish", **RETRIES)
-def publish(store: Store, run: Run, options: RunOptions, timings: Mapping[str, Any]) -> Published:
-    """Write report, scores, models and manifest into the store, and the forecasts last."""
-    return forecasting.publish.publish(
+def publish(
+    store: Store, run: Run, options: RunOptions, timings: Mapping[str, Any], record: TrackRecord | None
+) -> Published:
+    """Write report, scores, models and manifest into the store, the forecasts last, then the page on all dates."""
+    published = forecasting.publish.publish(
         store,
         run,
         reading=options.reading(),
@@ -202,6 +205,8 @@ def publish(store: Store, run: Run, options: RunOptions, timings: Mapping[str, A
         restate=options.restate,
         scored=lambda: forecasting.monitoring.ledger.scored(store, run.as_of),
     )
+    forecasting.reports.store_index.publish_index(store, record)
+    return published
 
 
 @step("prune")

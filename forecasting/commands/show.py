@@ -7,37 +7,80 @@ neither colour the terminal nor move its cursor.
 from __future__ import annotations
 
 import difflib
+import json as json_format
+import sys
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-import pyarrow as pa
+from cyclopts import Parameter
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from forecasting.commands.terminal import open_console, plain_json, print_table
 from forecasting.errors import InputError
 from forecasting.evaluation.metrics import REFERENCE
 from forecasting.formatting import count, day, decimals_for, number, p_value, percent, printable, signed_percent
-from forecasting.reproduce import verify_files
+from forecasting.reports.summary import WITH_LSTM
+from forecasting.reproduce import FileDifference, verify_files
 from forecasting.schemas import METRICS
 from forecasting.store import paths
-from forecasting.store.manifest import Manifest
+from forecasting.store.manifest import FindingRecord, Manifest
 from forecasting.store.store import Store
 
-__all__ = ["quantile_bar", "run_show", "show"]
+__all__ = ["Look", "look_as_json", "look_at", "quantile_bar", "run_show", "show"]
 
 Rows = list[dict[str, Any]]
 
-_PIPED_WIDTH = 200
 _BAR_WIDTH = 40
 _LEFT = ("Ticker", "Model", "Reason", "Bands")
 _PRICES = {"5 %": "q05", "25 %": "q25", "Median": "q50", "75 %": "q75", "95 %": "q95"}
 _REASON_WIDTH = 30
 
 
-def run_show(store: Path, ticker: str | None = None, *, as_of: date | Literal["latest"] = "latest") -> int:
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a store holds for one date, or of one ticker on it.
+
+    Attributes
+    ----------
+    as_of, ticker
+        The date; the ticker, None for all.
+    forecasts, scores
+        Rows of forecasts.parquet by ticker and step, and of metrics.parquet: of one ticker only, None where they are
+        not there.
+    manifest
+        None where there is none.
+    differing
+        Files that are not what the manifest says.
+    withheld
+        Why the ticker was not published; empty where it was.
+    """
+
+    as_of: date
+    ticker: str | None
+    forecasts: Rows
+    scores: Rows | None
+    manifest: Manifest | None
+    differing: tuple[FileDifference, ...]
+    withheld: str = ""
+
+    @property
+    def findings(self) -> list[FindingRecord]:
+        """What was noticed in the ticker's data, or in any."""
+        found = self.manifest.findings if self.manifest else ()
+        return [one for one in found if self.ticker is None or one.ticker in (self.ticker, "")]
+
+
+def run_show(
+    store: Path,
+    ticker: str | None = None,
+    *,
+    as_of: date | Literal["latest"] = "latest",
+    json: Annotated[bool, Parameter(negative=())] = False,
+) -> int:
     """Show what was published: every ticker's next forecast, or all about one ticker.
 
     Parameters
@@ -48,6 +91,8 @@ def run_show(store: Path, ticker: str | None = None, *, as_of: date | Literal["l
         Only this one: all its steps, its scores beside the baselines, what was noticed in its data.
     as_of
         The published date, YYYY-MM-DD; latest for the newest.
+    json
+        Print one JSON object, with every step and quantile, instead of tables.
 
     Returns
     -------
@@ -57,26 +102,25 @@ def run_show(store: Path, ticker: str | None = None, *, as_of: date | Literal["l
     Raises
     ------
     InputError
-        As `show`.
+        As `look_at`.
     """
-    # A pipe has no width of its own; eighty columns would cut the tables that it is to carry on.
-    console = Console(highlight=False)
-    console = console if console.is_terminal else Console(highlight=False, width=_PIPED_WIDTH)
-    show(Store(store, create=False), console, ticker, as_of=None if as_of == "latest" else as_of)
+    found = look_at(Store(store, create=False), ticker, as_of=None if as_of == "latest" else as_of)
+    if json:
+        sys.stdout.write(json_format.dumps(look_as_json(found), allow_nan=False) + "\n")
+    else:
+        show(found, open_console())
     return 0
 
 
-def show(store: Store, console: Console, ticker: str | None = None, *, as_of: date | None = None) -> None:
-    """Print what a store holds for one date: all tickers' next forecasts, or everything about one ticker.
+def look_at(store: Store, ticker: str | None = None, *, as_of: date | None = None) -> Look:
+    """Read what a store holds for one date: all tickers' forecasts, or everything about one ticker.
 
     Parameters
     ----------
     store
         The store; it is only read.
-    console
-        Where to print.
     ticker
-        Only this one, with all its steps, scores and findings; upper and lower case may differ when it stays clear.
+        Only this one; upper and lower case may differ when it stays clear.
     as_of
         The published date; the newest when None.
 
@@ -88,20 +132,49 @@ def show(store: Store, console: Console, ticker: str | None = None, *, as_of: da
     chosen = as_of or store.latest()
     if chosen is None:
         raise InputError("nothing is published here yet", file=store.address)
-    forecasts = _rows(store.forecasts(chosen).sort_by([("ticker", "ascending"), ("step", "ascending")]))
+    rows: Rows = store.forecasts(chosen).sort_by([("ticker", "ascending"), ("step", "ascending")]).to_pylist()
     manifest = store.manifest(chosen) if store.exists(paths.manifest(chosen)) else None
-    _print_header(console, store, chosen, forecasts, manifest)
+    differing = tuple(one for one in verify_files(store, chosen) if not one.prunable) if manifest else ()
     if ticker is None:
-        _print_all(console, forecasts, manifest)
+        return Look(chosen, None, rows, None, manifest, differing)
+    withheld = {entry.ticker: entry.reason for entry in manifest.withheld if entry.ticker} if manifest else {}
+    name = _known_ticker(ticker, [*(row["ticker"] for row in rows), *withheld])
+    scores: Rows | None = None
+    if store.exists(paths.metrics(chosen)):
+        scores = store.table(paths.metrics(chosen), METRICS, filters=[("ticker", "==", name)]).to_pylist()
+    own = [row for row in rows if row["ticker"] == name]
+    return Look(chosen, name, own, scores, manifest, differing, withheld.get(name, ""))
+
+
+def show(found: Look, console: Console) -> None:
+    """Print it as tables."""
+    _print_header(console, found)
+    if found.ticker is None:
+        _print_all(console, found)
+        return
+    if found.withheld:
+        console.print(Text(f"{printable(found.ticker)} was withheld: {printable(found.withheld, 500)}"))
     else:
-        withheld = {entry.ticker: entry.reason for entry in manifest.withheld if entry.ticker} if manifest else {}
-        name = _known_ticker(ticker, [*(row["ticker"] for row in forecasts), *withheld])
-        if name in withheld:
-            console.print(Text(f"{printable(name)} was withheld: {printable(withheld[name], 500)}"))
-        else:
-            _print_ticker(console, name, [row for row in forecasts if row["ticker"] == name])
-            _print_scores(console, store, chosen, name)
-        _print_findings(console, manifest, name)
+        _print_ticker(console, found)
+        if found.scores is not None:
+            _print_scores(console, found.scores)
+    _print_findings(console, found)
+
+
+def look_as_json(found: Look) -> dict[str, Any]:
+    """Give it as plain values, prices in each ticker's own unit."""
+    manifest = found.manifest
+    values = {
+        "as_of": found.as_of,
+        "verified": manifest is not None and not found.differing,
+        "differing": {one.name: one.kind for one in found.differing},
+        "forecasts": found.forecasts,
+        "scores": found.scores or [],
+        "withheld": [one.model_dump() for one in manifest.withheld] if manifest else [],
+        "findings": [one.model_dump() for one in found.findings],
+    }
+    written: dict[str, Any] = plain_json(values)
+    return written
 
 
 def quantile_bar(quantiles: Mapping[str, float], low: float, high: float, width: int = _BAR_WIDTH) -> str:
@@ -134,57 +207,49 @@ def quantile_bar(quantiles: Mapping[str, float], low: float, high: float, width:
     return "".join(cells)
 
 
-def _rows(table: pa.Table) -> Rows:
-    rows: Rows = table.to_pylist()
-    return rows
-
-
-def _print_header(console: Console, store: Store, as_of: date, forecasts: Rows, manifest: Manifest | None) -> None:
-    tickers = len({row["ticker"] for row in forecasts})
-    lstm = sum(row["model"] == "lstm" for row in forecasts)
-    line = Text(f"As of {day(as_of)}", style="bold")
-    said = f"  {count(tickers, 'ticker')}, {count(len(forecasts), 'forecast')}, {lstm:,} of them by the LSTM"
-    console.print(line.append(said, style="not bold"))
-    if manifest is None:
+def _print_header(console: Console, found: Look) -> None:
+    rows = found.forecasts
+    if found.ticker is None:
+        tickers, ours = len({row["ticker"] for row in rows}), sum(row["model"] in WITH_LSTM for row in rows)
+        said = f"  {count(tickers, 'ticker')}, {count(len(rows), 'forecast')}, {ours:,} of them with the LSTM"
+    else:
+        said = ""
+    console.print(Text(f"As of {day(found.as_of)}", style="bold").append(said, style="not bold"))
+    if found.manifest is None:
         console.print(Text("no manifest: files not verified", style="yellow"))
-        return
-    differing = [difference for difference in verify_files(store, as_of) if not difference.prunable]
-    if not differing:
+    elif not found.differing:
         console.print(Text("files verified against the manifest's SHA-256", style="green"))
-    for difference in differing:
+    for difference in found.differing:
         console.print(Text(f"{printable(difference.name, 200)}: {difference.kind}", style="bold red"))
 
 
-def _print_all(console: Console, forecasts: Rows, manifest: Manifest | None) -> None:
+def _print_all(console: Console, found: Look) -> None:
     nearest: dict[str, dict[str, Any]] = {}
-    for row in forecasts:
+    for row in found.forecasts:
         nearest.setdefault(row["ticker"], row)
     lines = [{"Ticker": printable(name, 24), "Cutoff": row["cutoff"]} | _cells(row) for name, row in nearest.items()]
-    _print_table(console, lines, optional=("25 %", "75 %", "Step", "Cutoff", "Reason"))
-    if len(forecasts) > len(nearest):
+    _print_forecasts(console, lines, optional=("25 %", "75 %", "Step", "Cutoff", "Reason"))
+    if len(found.forecasts) > len(nearest):
         console.print(Text("All steps, scores and findings of one ticker: show STORE TICKER", style="dim"))
-    for entry in manifest.withheld if manifest else ():
+    for entry in found.manifest.withheld if found.manifest else ():
         who = printable(entry.ticker or entry.file or "")
         console.print(Text(f"withheld: {who}: {printable(entry.reason, 500)}", style="yellow"))
 
 
-def _print_ticker(console: Console, name: str, rows: Rows) -> None:
-    anchor = rows[0]["anchor_price"]
-    decimals = decimals_for(anchor)
-    after = f"after {day(rows[0]['cutoff'])}, last {rows[0]['anchor'].capitalize()} {number(anchor, decimals)}"
-    console.print(Text(f"\n{printable(name, 300)}: {after}", style="bold"))
-    low = min(anchor, *(row["q05"] for row in rows))
-    high = max(anchor, *(row["q95"] for row in rows))
-    lines = [_cells(row) | {"Bands": quantile_bar(row, low, high)} for row in rows]
-    _print_table(console, lines, optional=("25 %", "75 %", "Reason", "Step", "Bands"))
+def _print_ticker(console: Console, found: Look) -> None:
+    first = found.forecasts[0]
+    anchor, decimals = first["anchor_price"], decimals_for(first["anchor_price"])
+    after = f"after {day(first['cutoff'])}, last {first['anchor'].capitalize()} {number(anchor, decimals)}"
+    console.print(Text(f"\n{printable(found.ticker, 300)}: {after}", style="bold"))
+    low = min(anchor, *(row["q05"] for row in found.forecasts))
+    high = max(anchor, *(row["q95"] for row in found.forecasts))
+    lines = [_cells(row) | {"Bands": quantile_bar(row, low, high)} for row in found.forecasts]
+    _print_forecasts(console, lines, optional=("25 %", "75 %", "Reason", "Step", "Bands"))
     ends = f"{number(low, decimals)} to {number(high, decimals)}"
     console.print(Text(f"Bands from {ends}: · 90 %, ─ 80 %, ▒ 50 %, ┃ median", style="dim"))
 
 
-def _print_scores(console: Console, store: Store, as_of: date, name: str) -> None:
-    if not store.exists(paths.metrics(as_of)):
-        return
-    scores = _rows(store.table(paths.metrics(as_of), METRICS, filters=[("ticker", "==", name)]))
+def _print_scores(console: Console, scores: Rows) -> None:
     if not scores:
         console.print(Text("\nNo held-out scores: too little history.", style="yellow"))
         return
@@ -199,17 +264,20 @@ def _print_scores(console: Console, store: Store, as_of: date, name: str) -> Non
         line["MASE"] = number(row["mase"], 3)
         line |= {f"{share} %": percent(row[f"coverage_{share}"]) for share in (50, 80, 90)}
         lines.append(line | {"DM p": p_value(row["dm_p_value"]), "Published": "yes" if row["chosen"] else ""})
-    console.print(Text("\nOn held-out sessions, beside the baselines", style="bold"))
-    _print_table(console, lines, optional=("RMSE", "50 %", "90 %", "MASE", "n", "DM p"))
+    optional = ("RMSE", "50 %", "90 %", "MASE", "n", "DM p")
+    print_table(console, lines, left=_LEFT, optional=optional, title="\nOn held-out sessions, beside the baselines")
 
 
-def _print_findings(console: Console, manifest: Manifest | None, name: str) -> None:
-    found = [finding for finding in manifest.findings if finding.ticker in (name, "")] if manifest else []
-    if found:
+def _print_findings(console: Console, found: Look) -> None:
+    if found.findings:
         console.print(Text("\nAbout its data", style="bold"))
-    for finding in found:
+    for finding in found.findings:
         kind = finding.kind.replace("_", " ") + (f", {count(finding.rows, 'row')}" if finding.rows else "")
         console.print(Text(f"  {printable(kind)}: {printable(finding.message, 1000)}"))
+
+
+def _print_forecasts(console: Console, lines: Rows, *, optional: tuple[str, ...]) -> None:
+    print_table(console, lines, left=_LEFT, optional=optional, folded={"Reason": _REASON_WIDTH})
 
 
 def _known_ticker(wanted: str, known: Iterable[str]) -> str:
@@ -234,23 +302,3 @@ def _cells(row: Mapping[str, Any]) -> dict[str, Any]:
         "Model": printable(row["model"]),
         "Reason": printable(row["reason"] or "", 200),
     }
-
-
-def _print_table(console: Console, lines: Rows, *, optional: tuple[str, ...]) -> None:
-    # A number that a narrow terminal cuts off is another number: optional columns go first, in this order.
-    widths = {head: max(len(str(cell)) for cell in (head, *(line[head] for line in lines))) for head in lines[0]}
-    if not any(line.get("Reason") for line in lines):
-        widths.pop("Reason", None)
-    if "Reason" in widths:
-        widths["Reason"] = min(widths["Reason"], _REASON_WIDTH)
-    for head in optional:
-        if sum(widths.values()) + 2 * len(widths) > console.width:
-            widths.pop(head, None)
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 1))
-    for head, width in widths.items():
-        side: Literal["left", "right"] = "left" if head in _LEFT else "right"
-        table.add_column(head, justify=side, no_wrap=head != "Reason", min_width=width, overflow="fold")
-    for line in lines:
-        # Text, because a string would be read as markup.
-        table.add_row(*(Text(str(line[head])) for head in widths), style="bold" if line.get("Published") else "")
-    console.print(table)

@@ -14,7 +14,7 @@ import pandas as pd
 from forecasting.evaluation.metrics import REFERENCE
 from forecasting.formatting import signed_percent
 
-__all__ = ["MODELS", "Headline", "headline", "ladder", "most_telling", "overview", "pooled_scores"]
+__all__ = ["MODELS", "WITH_LSTM", "Headline", "headline", "ladder", "most_telling", "overview", "pooled_scores"]
 
 MODELS = {
     REFERENCE: "The last Open again, with the spread of all earlier changes.",
@@ -26,7 +26,7 @@ MODELS = {
 }
 """Every model, from the plainest on, and what it is."""
 
-_WITH_LSTM = ("lstm", "combination")
+WITH_LSTM = ("lstm", "combination")
 
 _INDEX = ["ticker", "step"]
 
@@ -90,7 +90,7 @@ def overview(forecasts: pd.DataFrame, metrics: pd.DataFrame) -> pd.DataFrame:
     return nearest.assign(
         change=nearest["forecast"] / nearest["anchor_price"] - 1,
         steps=groups.size(),
-        lstm_steps=ordered["model"].isin(_WITH_LSTM).groupby(ordered["ticker"]).sum(),
+        lstm_steps=ordered["model"].isin(WITH_LSTM).groupby(ordered["ticker"]).sum(),
         stale=ordered["reason"].str.contains("stale", case=False).groupby(ordered["ticker"]).any(),
         **{str(name): scores[name] for name in scores},
     ).reset_index()
@@ -191,7 +191,7 @@ def _published_scores(published: pd.DataFrame, metrics: pd.DataFrame) -> pd.Data
     keys = [*_INDEX, "model"]
     own = published.merge(metrics.drop_duplicates(keys)[[*keys, *columns]], on=keys, how="left").set_index("ticker")
     crps = published[_INDEX].merge(
-        metrics[~metrics["model"].isin(_WITH_LSTM)]
+        metrics[~metrics["model"].isin(WITH_LSTM)]
         .pivot_table(index=_INDEX, columns="model", values="crps")
         .reset_index(),
         on=_INDEX,

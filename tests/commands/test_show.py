@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from forecasting.__main__ import main
-from forecasting.commands.show import quantile_bar, run_show, show
+from forecasting.commands.show import look_at, quantile_bar, run_show, show
 from forecasting.config import QUANTILE_COLUMNS
 from forecasting.errors import InputError
 from forecasting.store import paths
@@ -88,7 +89,7 @@ def publish(folder: Path, as_of: date = AS_OF, tickers: tuple[str, ...] = ("AAPL
 
 def shown(folder: Path, ticker: str | None = None, as_of: date | None = None, width: int = 200) -> str:
     console = Console(file=io.StringIO(), width=width, force_terminal=False)
-    show(Store(folder, create=False), console, ticker, as_of=as_of)
+    show(look_at(Store(folder, create=False), ticker, as_of=as_of), console)
     return console.file.getvalue()
 
 
@@ -100,7 +101,7 @@ def test_all_tickers_are_listed_with_their_next_forecast(tmp_path):
     assert lines[0][1:4] == ["2013-03-01", "2013-03-04", "1"]
     assert lines[0][4:9] == ["92.00", "96.00", "101.00", "106.00", "110.00"]
     assert "As of 1 Mar 2013" in text
-    assert "2 tickers, 4 forecasts, 2 of them by the LSTM" in text
+    assert "2 tickers, 4 forecasts, 2 of them with the LSTM" in text
     assert "withheld: GONE: its last row is a year old" in text
 
 
@@ -194,6 +195,21 @@ def test_the_command_prints_and_ends_with_zero(tmp_path, capsys):
     publish(tmp_path)
     assert run_show(tmp_path) == 0
     assert "AAPL" in capsys.readouterr().out
+
+
+def test_it_is_told_to_programs_as_json(tmp_path, capsys):
+    publish(tmp_path, tickers=("AAPL", HOSTILE))
+    assert run_show(tmp_path, "AAPL", json=True) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["as_of"], told["verified"], told["differing"]) == ("2013-03-01", True, {})
+    assert [row["target_date"] for row in told["forecasts"]] == ["2013-03-04", "2013-03-05"]
+    assert told["forecasts"][0]["q05"] == 92.0
+    assert {row["model"] for row in told["scores"]} == {"persistence", "last_close", "lstm"}
+    assert [row["dm_p_value"] for row in told["scores"] if row["model"] == "persistence"] == [None, None]
+    assert told["withheld"][0]["ticker"] == "GONE"
+    assert told["findings"][0]["rows"] == 1
+    assert run_show(tmp_path, json=True) == 0
+    assert [row["ticker"] for row in json.loads(capsys.readouterr().out)["forecasts"]] == ["AAPL"] * 2 + [HOSTILE] * 2
 
 
 def test_the_command_line_has_it(tmp_path, capsys):

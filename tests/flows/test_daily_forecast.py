@@ -72,9 +72,11 @@ def test_a_run_publishes_and_tells_its_story(price_file, tmp_path):
     assert not any("__parents__" in one.task_inputs for one in tasks)
     by_key = {one.key: one for one in artifacts}
     assert set(by_key) == {"training", "report", "forecasts", "scores", "data-quality", "report-file"}
-    assert by_key["report"].data.count("![") == 8
+    assert by_key["report"].data.count("![") == 2
     assert "data:image/png;base64," in by_key["report"].data
     assert "report.html" in by_key["report-file"].data
+    index = (tmp_path / "store" / "reports" / "index.html").read_text("utf-8")
+    assert f'href="as_of={END}/report.html"' in index
 
 
 def test_a_second_run_of_the_same_changes_nothing(price_file, tmp_path):

@@ -71,6 +71,7 @@
   };
 
   const valuesAt = (spec, place) => {
+    if (spec.detail) return spec.detail(place);
     const lines = (spec.lines ?? []).filter((one) => known(one.values[place]));
     const areas = (spec.areas ?? []).filter((one) => one.name && known(one.low[place]) && one.low[place] !== one.high[place]);
     return [

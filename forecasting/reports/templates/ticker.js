@@ -79,11 +79,14 @@
     const ahead = step === 1 ? "the next session\u2019s Open" : `the Open ${step} sessions ahead`;
     const held = days.length - missed.length;
     const caption = `The last ${days.length} held-out forecasts of ${ahead}: ${held} (${percent(held / days.length, 0)}) came inside the 80${SPACE}% band.`;
+    const beside = (values) => values.map((value, place) => value - median[place]);
+    const errors = beside(actual);
     return figure(caption, () => ({
-      labels: days,
-      areas: [{ name: "80 % band", tone: "band80", low, high }],
-      lines: [{ name: "median", tone: "blue", values: median }, { name: "actual Open", tone: "ink", values: actual }],
-      dots: [{ name: "actual, outside", tone: "orange", at: missed, values: missed.map((place) => actual[place]) }],
+      labels: days, rule: 0,
+      areas: [{ name: "80 % band", tone: "band80", low: beside(low), high: beside(high) }],
+      lines: [{ name: `actual ${MINUS} median`, tone: "ink", values: errors }],
+      dots: [{ name: "outside the band", tone: "orange", at: missed, values: missed.map((place) => errors[place]) }],
+      detail: (place) => `actual ${one.write(actual[place])} · median ${one.write(median[place])} · 80 % ${one.write(low[place])} to ${one.write(high[place])}`,
       write: one.write, says: `${one.name}: ${caption}`,
     }));
   };

@@ -1,0 +1,133 @@
+"""How published forecasts turned out, in a terminal: ``daily-forecast scores STORE``.
+
+It reads the store's scores and changes nothing.
+"""
+
+from __future__ import annotations
+
+import json as json_format
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any
+
+import pandas as pd
+from cyclopts import Parameter
+from rich.console import Console
+from rich.text import Text
+
+from forecasting.commands.terminal import open_console, plain_json, print_table
+from forecasting.errors import InputError
+from forecasting.formatting import count, decimals_for, number, percent, printable, signed_percent
+from forecasting.monitoring.health import SESSIONS, by_group
+from forecasting.monitoring.ledger import read_scores
+from forecasting.reports.track_record import HISTORY, TrackRecord, track_record, verdict
+from forecasting.store.store import Store
+
+__all__ = ["print_scores", "run_scores", "scores_as_json"]
+
+LISTED = 10
+"""Tickers at either end, where there are many."""
+
+_LEFT = ("Ticker", "Model", "Open on")
+
+
+def run_scores(store: Path, *, sessions: int = SESSIONS, json: Annotated[bool, Parameter(negative=())] = False) -> int:
+    """Show how published forecasts turned out, by step, by model and by ticker.
+
+    Parameters
+    ----------
+    store
+        The store's folder.
+    sessions
+        Target sessions that are looked back on.
+    json
+        Print one JSON object, with all tickers, instead of tables.
+
+    Returns
+    -------
+    int
+        The exit status, 0.
+
+    Raises
+    ------
+    InputError
+        When there is no store, or nothing in it has been scored yet.
+    """
+    opened = Store(store, create=False)
+    record = track_record(read_scores(opened, dates=HISTORY + 60), sessions) if sessions > 0 else None
+    if record is None:
+        what = "no published forecast has come due yet" if sessions > 0 else "sessions must be 1 or more"
+        raise InputError(what, file=opened.address)
+    if json:
+        sys.stdout.write(json_format.dumps(scores_as_json(record), allow_nan=False) + "\n")
+    else:
+        print_scores(record, open_console())
+    return 0
+
+
+def print_scores(record: TrackRecord, console: Console) -> None:
+    """Print the verdict, the measures by step, model and ticker, and the worst misses."""
+    console.print(Text(f"{record.health.status.capitalize()}. {verdict(record)}", style="bold"), soft_wrap=True)
+    for title, column in (("By step", "step"), ("By the model that was published", "model")):
+        rows = by_group(record.recent, column)
+        print_table(console, list(_measured(rows, column)), left=_LEFT, optional=_OPTIONAL, title=f"\n{title}")
+    tickers = record.tickers
+    few = len(tickers) <= 2 * LISTED
+    shown = tickers if few else pd.concat([tickers.head(LISTED), tickers.tail(LISTED)])
+    title = "By ticker" if few else f"By ticker, the {LISTED} least and the {LISTED} most skilful of {len(tickers):,}"
+    print_table(console, list(_measured(shown, "ticker")), left=_LEFT, optional=_OPTIONAL, title=f"\n{title}")
+    print_table(console, list(_missed(record.misses)), left=_LEFT, optional=("Model",), title="\nWorst misses")
+    if len(record.units):
+        names = count(record.units["ticker"].nunique(), "ticker")
+        console.print(Text(f"\n{names}: scored in the unit of the forecast, before a split or a rebased history"))
+
+
+def scores_as_json(record: TrackRecord) -> dict[str, Any]:
+    """Give the same as plain values: shares are between 0 and 1, CRPS and bias are shares of the price."""
+    health = record.health
+    values = {
+        "to": record.last,
+        "sessions": health.sessions,
+        "forecasts": health.forecasts,
+        "status": health.status,
+        "reasons": health.reasons,
+        "coverage_80": health.coverage,
+        "skill": health.skill,
+        "trend": record.trend.word,
+        "steps": by_group(record.recent, "step").to_dict("records"),
+        "models": by_group(record.recent, "model").to_dict("records"),
+        "tickers": record.tickers.to_dict("records"),
+    }
+    written: dict[str, Any] = plain_json(values)
+    return written
+
+
+_OPTIONAL = ("Bias", "50 %", "90 %", "CRPS, % of price", "Forecasts")
+
+
+def _measured(table: pd.DataFrame, first: str) -> Iterable[dict[str, object]]:
+    for row in table.to_dict("records"):
+        yield {
+            first.capitalize(): printable(row[first], 24),
+            "Forecasts": f"{row['n']:,}",
+            **{f"{share} %": percent(row[f"coverage_{share}"]) for share in (50, 80, 90)},
+            "CRPS, % of price": number(100 * row["crps"], 3),
+            "Skill to Open": signed_percent(row["skill"], 1),
+            "to Close": signed_percent(row["skill_last_close"], 1),
+            "Bias": signed_percent(row["bias"]),
+        }
+
+
+def _missed(misses: pd.DataFrame) -> Iterable[dict[str, object]]:
+    for row in misses.to_dict("records"):
+        decimals = decimals_for(row["forecast"])
+        yield {
+            "Ticker": printable(row["ticker"], 24),
+            "Open on": f"{row['target_date']:%Y-%m-%d}",
+            "Step": row["step"],
+            "Model": printable(row["model"]),
+            "Forecast": number(row["forecast"], decimals),
+            "Actual": number(row["actual"], decimals),
+            "Miss": signed_percent(row["miss"]),
+        }

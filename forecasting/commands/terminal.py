@@ -1,0 +1,86 @@
+"""Tables and numbers in a terminal, or in a pipe: nothing from a file can colour it or move its cursor."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Literal
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+__all__ = ["open_console", "plain_json", "print_table"]
+
+_PIPED_WIDTH = 200
+
+
+def open_console() -> Console:
+    """Return a console on standard output; a pipe has no width of its own, and eighty columns would cut tables."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=_PIPED_WIDTH)
+
+
+def print_table(
+    console: Console,
+    lines: Sequence[Mapping[str, object]],
+    *,
+    left: Collection[str] = (),
+    optional: Sequence[str] = (),
+    folded: Mapping[str, int] | None = None,
+    title: str = "",
+) -> None:
+    """Print lines of the same columns; nothing where there is none.
+
+    Parameters
+    ----------
+    console
+        Where to print.
+    lines
+        Head to cell; a line whose ``Published`` is not empty is bold.
+    left
+        Columns of words; numbers are on the right.
+    optional
+        Columns that a narrow terminal goes without, in this order: a number that is cut off is another number.
+    folded
+        Columns of text that may take several lines, and their widths.
+    title
+        Printed above.
+    """
+    if not lines:
+        return
+    folded = folded or {}
+    widths = {head: max(len(str(cell)) for cell in (head, *(line[head] for line in lines))) for head in lines[0]}
+    for head, width in folded.items():
+        if head in widths:
+            widths[head] = min(widths[head], width)
+            if not any(line[head] for line in lines):
+                del widths[head]
+    for head in optional:
+        if sum(widths.values()) + 2 * len(widths) > console.width:
+            widths.pop(head, None)
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 1))
+    for head, width in widths.items():
+        side: Literal["left", "right"] = "left" if head in left else "right"
+        table.add_column(head, justify=side, no_wrap=head not in folded, min_width=width, overflow="fold")
+    for line in lines:
+        # Text, because a string would be read as markup.
+        table.add_row(*(Text(str(line[head])) for head in widths), style="bold" if line.get("Published") else "")
+    if title:
+        console.print(Text(title, style="bold"))
+    console.print(table)
+
+
+def plain_json(value: Any) -> Any:
+    """Turn values of tables into what JSON has: what is not a number is null, a date its text."""
+    if isinstance(value, Mapping):
+        return {str(key): plain_json(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain_json(one) for one in value]
+    if value is None or isinstance(value, (str, bool, int)):
+        return value
+    if hasattr(value, "item"):
+        return plain_json(value.item())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return str(value)
