@@ -311,6 +311,9 @@ def _decide(
         return format_.date_order
     readings = {one: {i: _day(stamp.parts, one, add) for i, stamp in stamps.items()} for one in possible}
     fits = {one: sum(day is not None for day in days.values()) for one, days in readings.items()}
+    if stamps[first].parts[0] > 99 and not any(fits.values()):
+        what = f'"{texts[first]}" has a year of three digits: counted from which era?'
+        raise UndecidedDatesError(what, first, "set date_order and add_years in a format file")
     chosen = [one for one in possible if fits[one] == max(fits.values())]
     if len(chosen) > 1:
         # Under some orders every date may be the same as under one before (02/02, 03/03).

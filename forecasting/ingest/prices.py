@@ -21,6 +21,7 @@ import pyarrow as pa
 from forecasting.errors import InputError
 from forecasting.findings import Finding
 from forecasting.ingest.checks import check_rows
+from forecasting.ingest.daily import is_one_day, joined
 from forecasting.ingest.files import find_files, ticker_of
 from forecasting.ingest.format import DateOrder, DecimalMark, PriceFormat
 from forecasting.ingest.latest import FAR, days_by_ticker, far_ahead, shared_day
@@ -29,7 +30,7 @@ from forecasting.ingest.names import PRICES
 from forecasting.ingest.raw import file_sha256, read_raw
 from forecasting.ingest.reader import read_table
 from forecasting.ingest.remote import local_copies
-from forecasting.ingest.table import Decided, Options, ReadFile, Table
+from forecasting.ingest.table import Decided, Options, Problem, ReadFile, Table
 from forecasting.ingest.text import Text, decode
 
 __all__ = ["Ingested", "InputFile", "Refusal", "find_files", "read_prices"]
@@ -175,6 +176,7 @@ class _Reading:
         self._refused: list[Refusal] = []
         self._inputs: list[InputFile] = []
         self._decided: dict[str, Decided] = {}
+        self._days: list[tuple[str, Table]] = []
 
     def add(self, path: Path) -> None:
         """Read one more file."""
@@ -196,18 +198,31 @@ class _Reading:
         """Check what was read of a file and keep what is sound."""
         if found.decided is not None:
             self._decided[file] = found.decided
-        verdicts = [check_rows(table) for table in found.tables]
-        problems = [*found.problems, *(problem for verdict in verdicts for problem in verdict.problems)]
-        whole = next((problem for problem in problems if problem.ticker is None), None)
+        whole = next((problem for problem in found.problems if problem.ticker is None), None)
         if whole is not None:
             self._refuse(ticker, file, whole.error(file))
-            return
+        elif not found.problems and all(map(is_one_day, found.tables)):
+            self._days += [(file, table) for table in found.tables]
+            self._findings += [replace(one, message=f"{file}: {one.message}") for one in found.findings]
+        else:
+            self._check(found.tables, file, found.problems, found.findings)
+
+    def _check(
+        self,
+        tables: Iterable[Table],
+        file: str,
+        problems: Sequence[Problem] = (),
+        findings: Sequence[Finding] = (),
+    ) -> None:
+        """Check tables of numbers; what is sound is kept, the other tickers are refused."""
+        verdicts = [check_rows(table) for table in tables]
+        problems = [*problems, *(problem for verdict in verdicts for problem in verdict.problems)]
         refused: set[str] = set()
         for problem in problems:
             if problem.ticker is not None and problem.ticker not in refused:
                 refused.add(problem.ticker)
                 self._refuse(_printable(problem.ticker), file, problem.error(file))
-        for finding in (*found.findings, *(finding for verdict in verdicts for finding in verdict.findings)):
+        for finding in (*findings, *(finding for verdict in verdicts for finding in verdict.findings)):
             if finding.ticker not in refused:
                 self._findings.append(replace(finding, message=f"{file}: {finding.message}"))
         for verdict in verdicts:
@@ -216,6 +231,16 @@ class _Reading:
             if len(table):
                 self._tables.append((file, table))
 
+    def _join_days(self) -> None:
+        """Check the files of a single day: as one table, where a ticker has several of them."""
+        table = joined(self._days) if self._days else None
+        if table is not None:
+            self._check([table], str(Path(self._days[0][0]).parent))
+        else:
+            for file, day in self._days:
+                self._check([day], file)
+        self._days = []
+
     def _refuse(self, ticker: str | None, file: str, error: InputError) -> None:
         wanted = self._options.tickers
         if wanted is None or ticker is None or ticker in wanted:
@@ -223,6 +248,7 @@ class _Reading:
 
     def result(self) -> Ingested:
         """All files together."""
+        self._join_days()
         tables = self._without_shared()
         self._refuse_absent(tables)
         if not tables:
@@ -242,12 +268,11 @@ class _Reading:
                 last = rows[-1]
                 if name not in tickers or table.days[last] <= day + FAR:
                     continue
-                line, column = int(table.lines()[last]), table.names["date"]
                 when = np.datetime64(int(table.days[last]), "D")
                 setting = f"correct the date, or set --as-of {when} if it is the others that are old"
-                refused.append(Refusal(name, file, InputError(
-                    far_ahead(name, table.days[last], day), file=file, line=line, column=column, setting=setting
-                )))  # fmt: skip
+                lines, what = [int(table.lines()[last])], far_ahead(name, table.days[last], day)
+                problem = Problem(what, lines, table.names["date"], name, setting, table.files)
+                refused.append(Refusal(name, file, problem.error(file)))
         return refused
 
     def _without_shared(self) -> list[Table]:

@@ -320,6 +320,7 @@ class _Reading:
             if role != "volume" and format_.price_factor != 1:
                 prices[role] = prices[role] * format_.price_factor
         names: dict[Role, str] = {"date": layout.name(layout.date)}
+        names |= {} if self._ticker_column is None else {"ticker": layout.name(self._ticker_column)}
         table = Table(
             tickers=tickers,
             codes=codes,

@@ -273,6 +273,8 @@ def is_event(row: Sequence[str], layout: Layout) -> bool:
 def is_note(row: Sequence[str], layout: Layout) -> bool:
     """Whether a line is words only: it begins with a word, and no field of it is a date or a number."""
     first = row[0]
+    if not any(row[1:]) and " " in first and sum(c.isalpha() for c in first) > 3 and not _DATE.match(first):
+        return True  # 24 rows in all
     return (
         len(first) >= 3
         and any(c.isalpha() for c in first)

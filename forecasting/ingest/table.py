@@ -15,6 +15,7 @@ from forecasting.ingest.format import PriceFormat
 from forecasting.ingest.names import Role
 
 __all__ = [
+    "LINES",
     "BoolArray",
     "FloatArray",
     "IntArray",
@@ -25,6 +26,9 @@ __all__ = [
     "spans",
     "where",
 ]
+
+LINES = 1 << 40
+"""No file has so many lines."""
 
 BoolArray = NDArray[np.bool_]
 FloatArray = NDArray[np.float64]
@@ -54,7 +58,8 @@ class Options:
 class Problem:
     """Why a ticker, or with ``ticker`` None a whole file, cannot be read.
 
-    ``lines`` are all the lines concerned; the message names the first, and lists the others.
+    ``lines`` are all the lines concerned; the message names the first, and lists the others. ``files`` are those that
+    the lines are of, where they are of several (`Table`).
     """
 
     what: str
@@ -62,14 +67,19 @@ class Problem:
     column: str | None = None
     ticker: str | None = None
     setting: str | None = None
+    files: Sequence[str] = ()
 
     def error(self, file: str) -> InputError:
         """Say the same as an exception."""
         others = f" (lines {spans(self.lines)})" if len(self.lines) > 1 else ""
+        line = int(self.lines[0]) if len(self.lines) else None
+        if self.files and line is not None:
+            file, others = self.files[line // LINES], f" (and {len(self.lines) - 1} more rows)" if others else ""
+            line %= LINES
         return InputError(
             self.what + others,
             file=file,
-            line=int(self.lines[0]) if len(self.lines) else None,
+            line=line,
             column=self.column,
             setting=self.setting,
         )
@@ -97,6 +107,9 @@ class Table:
         Why the dates may be of other days than they seem; empty where they are plainly dates.
     weekdays
         The weekdays on which the market trades, 0 for Monday, where that is declared.
+    files
+        The files that the rows are of, where they are of several: a line's number is its own and ``LINES`` times the
+        place of its file.
     """
 
     tickers: Sequence[str]
@@ -108,6 +121,7 @@ class Table:
     numeric_dates: bool = False
     unsure: str = ""
     weekdays: frozenset[int] | None = None
+    files: Sequence[str] = ()
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -175,6 +189,9 @@ def spans(lines: Iterable[int], most: int = 6) -> str:
     return f"{shown} and {rest} more" if rest else shown
 
 
-def where(lines: Sequence[int]) -> str:
-    """Write ``line 7`` or ``lines 7-9, 14``."""
+def where(lines: Sequence[int], files: Sequence[str] = ()) -> str:
+    """Write ``line 7`` or ``lines 7-9, 14``; of several files, the first line and how many more rows there are."""
+    if files:
+        more = f" and {len(lines) - 1} more rows" if len(lines) > 1 else ""
+        return f"{files[lines[0] // LINES]}, line {lines[0] % LINES}{more}"
     return f"line {lines[0]}" if len(lines) == 1 else f"lines {spans(lines)}"

@@ -45,7 +45,7 @@ class Verdict:
         bad = self._by_ticker(rows)
         for code, first, lines in bad:
             said = what if isinstance(what, str) else what(first)
-            self.problems.append(Problem(said, lines, name, table.tickers[code], setting))
+            self.problems.append(Problem(said, lines, name, table.tickers[code], setting, table.files))
         self.table = table.without(code for code, _, _ in bad)
 
     def refuse_unless_rare(self, rows: BoolArray, what: Callable[[int], str], role: Role) -> None:
@@ -57,7 +57,7 @@ class Verdict:
         share = np.bincount(codes, weights=rows, minlength=len(self.table.tickers)) / np.maximum(counts, 1)
         spared = rows & ((counts >= _MANY) & (share <= _RARE))[codes]
         for code, first, lines in self._by_ticker(spared):
-            message = f"column {self.table.names[role]}, {where(lines)}: {what(first)}, set aside"
+            message = f"column {self.table.names[role]}, {where(lines, self.table.files)}: {what(first)}, set aside"
             self.findings.append(Finding(self.table.tickers[code], "set_aside", message, len(lines)))
         self.refuse(rows & ~spared, what, role)
         spared = spared[np.isin(codes, self.table.codes)]
@@ -70,13 +70,13 @@ class Verdict:
             return
         column = f"column {self.table.names[role]}, " if role is not None and role in self.table.names else ""
         for code, _, lines in self._by_ticker(rows):
-            message = f"{column}{where(lines)}: {what}"
+            message = f"{column}{where(lines, self.table.files)}: {what}"
             self.findings.append(Finding(self.table.tickers[code], "warning", message))
 
     def set_aside(self, rows: BoolArray, what: str) -> None:
         """Leave the marked rows out, and tell it of each ticker they belong to."""
         for code, _, lines in self._by_ticker(rows):
-            message = f"{where(lines)}: {what}, set aside"
+            message = f"{where(lines, self.table.files)}: {what}, set aside"
             self.findings.append(Finding(self.table.tickers[code], "set_aside", message, len(lines)))
         self.table = self.table.take(np.flatnonzero(~rows))
 
