@@ -28,7 +28,7 @@ from daily_forecast_flows.options import Options, parameters_of
 from daily_forecast_flows.outcome import Outcome, emit_events
 from daily_forecast_flows.progress import board, follow
 from daily_forecast_flows.runners import make_runner, name_run, per_shard, results_of, seconds_since
-from daily_forecast_flows.sessions import ingest_session, is_settled, nothing_to_do, sessions_due
+from daily_forecast_flows.sessions import Idle, find_session, notice_missing
 from daily_forecast_flows.tasks import (
     cancellable,
     describe,
@@ -67,16 +67,14 @@ def daily_forecast(**given: Any) -> Outcome | State[Outcome]:
     config, store = options.config(), Store(options.output)
 
     if options.as_of == "scheduled":
-        due = sessions_due(config.calendar, flow_run.scheduled_start_time, started)
-        idle = nothing_to_do(due, config.calendar, store)
-        if idle is not None:
-            return end(Outcome.idle(idle))
-        ingested, as_of, fresh = ingest_session(options, due)
-        if fresh and is_settled(store, as_of):
-            return end(Outcome.idle(f"Nothing to do: {as_of}, the newest session in the data, is published already"))
+        found = find_session(options, store, flow_run.scheduled_start_time, started)
+        if isinstance(found, Idle):
+            return end(Outcome("idle", found.message, store=store, overdue=found.overdue))
+        ingested, as_of = found
     else:
-        ingested, fresh = result_of(ingest(options, options.as_of_day())), True
+        ingested = result_of(ingest(options, options.as_of_day()))
         as_of = options.as_of_day() or last_day(ingested)
+    ingested = notice_missing(ingested, store, options, as_of)
 
     scoring, record = result_of(score(store, quote(ingested), config, as_of, wait_for=[ingested]))
     get_run_logger().info("%s", scoring.message)
@@ -104,16 +102,18 @@ def daily_forecast(**given: Any) -> Outcome | State[Outcome]:
     published = result_of(publish(store, quote(run), options, timings, quote(record), wait_for=evaluated))
     if options.keep_runs is not None or options.keep_heldout is not None:
         result_of(prune(store, options.keep_runs, options.keep_heldout, wait_for=[published]))
-    return end(Outcome.of(store, run, published, stale=not fresh, record=record))
+    return end(Outcome.of(store, run, published, record))
 
 
 def end(outcome: Outcome) -> State[Outcome]:
     """Report what came of the run, on its page, in its log and as events, and end it."""
     logger = get_run_logger()
     logger.info("%s", outcome.message)
-    # The days of a backfill wake nobody, and have no page: pictures of hundreds of days would swell the database.
-    if outcome.run is not None and flow_run.parent_flow_run_id is None:
-        emit_events(outcome)
+    if flow_run.parent_flow_run_id is not None:
+        # The days of a backfill wake nobody, and have no page: pictures of hundreds of days would swell the database.
+        return Completed(message=outcome.message, data=outcome)
+    emit_events(outcome)
+    if outcome.run is not None:
         # Published is published: that the page could not be written must not turn the run into a failure.
         described = describe(quote(outcome), return_state=True, wait_for=[outcome.published])
         if described is not None and not described.is_completed():

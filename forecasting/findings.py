@@ -8,7 +8,7 @@ from typing import Literal
 
 __all__ = ["Finding", "FindingKind", "worst"]
 
-FindingKind = Literal["set_aside", "warning", "split", "calendar", "stale", "close", "prior"]
+FindingKind = Literal["set_aside", "warning", "split", "calendar", "stale", "close", "prior", "missing"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,7 +143,9 @@ class Options(RunOptions, _AsOf):
     """Everything that a run of the daily forecast can be asked for."""
 
     data_deadline: Annotated[float, Field(ge=0)] = 0.0
-    """Minutes to wait for the session that is due, when --as-of is scheduled."""
+    """Minutes to wait for the rows of the session that is due, when --as-of is scheduled."""
+    data_share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Share of the tickers published last time, 0 to 1, whose rows end that wait."""
     keep_heldout: Annotated[int, Field(ge=1)] | None = None
     """Published dates, the newest, that keep their held-out rows (default: all)."""
     keep_runs: Annotated[int, Field(ge=1)] | None = None

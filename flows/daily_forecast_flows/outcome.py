@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Literal
 
@@ -12,7 +12,7 @@ from prefect.events import emit_event
 from prefect.runtime import flow_run
 
 from forecasting.config import Reason
-from forecasting.formatting import count
+from forecasting.formatting import count, printable
 from forecasting.publish import Run
 from forecasting.reports.summary import Headline, headline, overview
 from forecasting.reports.track_record import TrackRecord
@@ -37,10 +37,10 @@ class Outcome:
         The date; None when idle.
     store, run, published, headline
         What was published, where; None when idle, and no run and no headline when kept: they are not what stands there.
-    stale
-        Whether the session that was due is missing from the data altogether.
     record
         How earlier forecasts turned out; None while none has come due.
+    overdue
+        Whether a session that was due stays unpublished.
     """
 
     status: Literal["published", "partial", "kept", "idle"]
@@ -50,62 +50,75 @@ class Outcome:
     run: Run | None = None
     published: Published | None = None
     headline: Headline | None = None
-    stale: bool = False
     record: TrackRecord | None = None
+    overdue: bool = False
 
     @property
     def partial(self) -> bool:
         """Whether some tickers could not be read or forecast."""
         return self.status == "partial"
 
-    @classmethod
-    def idle(cls, why: str) -> Outcome:
-        """Nothing was to be done."""
-        return cls("idle", why)
+    @property
+    def stale(self) -> bool:
+        """Whether the data have no rows at all of the date."""
+        return self.run is not None and self.run.forecasts["cutoff"].max() < self.run.as_of
+
+    @property
+    def missing(self) -> list[str]:
+        """The tickers that were published last time and are not in the input any more."""
+        return [] if self.run is None else [one.ticker for one in self.run.findings if one.kind == "missing"]
 
     @classmethod
-    def of(
-        cls, store: Store, run: Run, published: Published, *, stale: bool = False, record: TrackRecord | None = None
-    ) -> Outcome:
+    def of(cls, store: Store, run: Run, published: Published, record: TrackRecord | None = None) -> Outcome:
         """Sum up a publication."""
+        said = f"{published.message[:1].upper()}{published.message[1:]}"
         if published.status == "kept":
-            message = f"{published.message[:1].upper()}{published.message[1:]}"
-            return cls("kept", message, run.as_of, store, published=published, stale=stale, record=record)
+            return cls("kept", said, run.as_of, store, published=published, record=record)
         summary = headline(overview(run.forecasts, run.metrics), len(run.withheld))
-        parts = [
-            published.message[:1].upper() + published.message[1:],
-            f"{count(summary.tickers, 'ticker')}, {summary.lstm} of {count(summary.forecasts, 'forecast')} by the LSTM",
-        ]
-        if stale:
-            parts.append(f"stale: the data have no rows of {run.as_of}")
-        elif summary.stale:
-            parts.append(f"{summary.stale} stale")
-        reasons = run.forecasts["reason"].astype(object).fillna("")
-        untrained = run.forecasts.loc[reasons.str.contains(Reason.OUT_OF_TIME, regex=False), "ticker"].nunique()
-        if untrained:
-            parts.append(f"{count(untrained, 'ticker')} by a baseline, the time budget being spent")
-        if run.withheld:
-            parts.append(f"{len(run.withheld)} withheld")
         status: Literal["published", "partial"] = "partial" if run.withheld else "published"
-        return cls(status, "; ".join(parts), run.as_of, store, run, published, summary, stale, record)
+        outcome = cls(status, said, run.as_of, store, run, published, summary, record)
+        return replace(outcome, message="; ".join([said, *_summary(outcome, run, summary)]))
+
+
+def _summary(outcome: Outcome, run: Run, summary: Headline) -> Iterator[str]:
+    yield f"{count(summary.tickers, 'ticker')}, {summary.lstm} of {count(summary.forecasts, 'forecast')} by the LSTM"
+    if outcome.stale:
+        yield f"stale: the data have no rows of {run.as_of}"
+    elif summary.stale:
+        yield f"{summary.stale} stale"
+    reasons = run.forecasts["reason"].astype(object).fillna("")
+    untrained = run.forecasts.loc[reasons.str.contains(Reason.OUT_OF_TIME, regex=False), "ticker"].nunique()
+    if untrained:
+        yield f"{count(untrained, 'ticker')} by a baseline, the time budget being spent"
+    if run.withheld:
+        yield f"{len(run.withheld)} withheld"
+    if outcome.missing:
+        yield f"not in the input any more: {_first(outcome.missing)}"
+
+
+def _first(names: Sequence[str], most: int = 5) -> str:
+    named = ", ".join(printable(name) for name in names[:most])
+    return named if len(names) <= most else f"{named} and {len(names) - most} more"
 
 
 def emit_events(outcome: Outcome) -> None:
-    """Emit the events of a publication; a run that had nothing to do has none."""
-    if outcome.store is None or outcome.headline is None:
+    """Emit the events of a run, each with its facts and a link to the run."""
+    if outcome.store is None:
         return
     resource = {
         "prefect.resource.id": f"forecast.store.{outcome.store.address.strip('/').replace('/', '.')}",
         "prefect.resource.name": outcome.store.address,
     }
     run = [{"prefect.resource.id": f"prefect.flow-run.{flow_run.id}", "prefect.resource.role": "flow-run"}]
-    facts = _facts(outcome, outcome.headline)
+    facts = {**_facts(outcome), "url": flow_run.ui_url}
     for name, why in news(outcome):
         emit_event(name, resource=resource, related=run, payload={**facts, "message": why})
 
 
 def news(outcome: Outcome) -> Iterator[tuple[str, str]]:
     """List the events of an outcome, with a sentence for each."""
+    if outcome.overdue:
+        yield "forecast.overdue", outcome.message
     if outcome.run is None or outcome.headline is None:
         return
     if outcome.published is None or outcome.published.status != "same":
@@ -113,14 +126,19 @@ def news(outcome: Outcome) -> Iterator[tuple[str, str]]:
     if outcome.stale or outcome.headline.stale:
         many = "the data have no rows of that session" if outcome.stale else f"{outcome.headline.stale} tickers lag"
         yield "forecast.stale", f"Stale as of {outcome.as_of}: {many}"
-    if outcome.run.withheld:
-        who = ", ".join(one.ticker or one.file or "" for one in outcome.run.withheld[:5])
-        yield "forecast.partial", f"Withheld as of {outcome.as_of}: {who}"
+    withheld = [one.ticker or one.file or "" for one in outcome.run.withheld]
+    lost = [f"withheld: {_first(withheld)}"] if withheld else []
+    lost += [f"not in the input any more: {_first(outcome.missing)}"] if outcome.missing else []
+    if lost:
+        yield "forecast.partial", f"Partial as of {outcome.as_of}; {'; '.join(lost)}"
     if outcome.record is not None and outcome.record.health.reasons:
         yield "forecast.degraded", f"Degraded as of {outcome.as_of}: {'; '.join(outcome.record.health.reasons)}"
 
 
-def _facts(outcome: Outcome, summary: Headline) -> dict[str, Any]:
+def _facts(outcome: Outcome) -> dict[str, Any]:
+    summary = outcome.headline
+    if summary is None:
+        return {}
     return {
         "as_of": str(outcome.as_of),
         "tickers": summary.tickers,
@@ -128,6 +146,7 @@ def _facts(outcome: Outcome, summary: Headline) -> dict[str, Any]:
         "by_lstm": summary.lstm,
         "stale": summary.stale,
         "withheld": summary.withheld,
+        "missing": len(outcome.missing),
         "coverage_80": _known(summary.coverage_80),
         "crps_ratio": _known(summary.crps_ratio),
         "best_baseline_ratio": _known(summary.best_baseline_ratio),

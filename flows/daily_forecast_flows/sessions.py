@@ -1,26 +1,29 @@
-"""Which session a scheduled run is for: the newest one due, unless it is published, or no session fell due at all.
+"""Which session a scheduled run is for, waiting until its rows are there, and who of the last publication is missing.
 
-When the data do not hold that session yet, the run waits for it.
+The session is the newest one due, unless it is published with all that the data hold, or no session fell due at all.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
 from daily_forecast_flows.options import Options
 from daily_forecast_flows.tasks import ingest, last_day, result_of
-from forecasting.calendars import newest_due_session, target_sessions
+from forecasting.calendars import count_sessions, newest_due_session, target_sessions
 from forecasting.errors import InputError
+from forecasting.findings import Finding
+from forecasting.formatting import count
 from forecasting.ingest.files import find_files
-from forecasting.ingest.latest import shared_day
+from forecasting.ingest.latest import last_dates, shared_day
 from forecasting.ingest.prices import Ingested
 from forecasting.store.store import Store
 
-__all__ = ["Due", "ingest_session", "is_settled", "nothing_to_do", "sessions_due", "settle"]
+__all__ = ["Due", "Idle", "find_session", "notice_missing", "sessions_due", "settle"]
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +55,14 @@ class Due:
     scheduled: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """Why a scheduled run has nothing to do; `overdue` when that leaves a session that was due unpublished."""
+
+    message: str
+    overdue: bool = False
+
+
 def sessions_due(calendar: str, scheduled: datetime, now: datetime) -> Due:
     """Find the sessions due at the scheduled time and by now, both with their time zones.
 
@@ -65,21 +76,7 @@ def sessions_due(calendar: str, scheduled: datetime, now: datetime) -> Due:
     return Due(own, newest_due_session(calendar, max(scheduled, now)), own > before, scheduled)
 
 
-def nothing_to_do(due: Due, calendar: str, store: Store) -> str | None:
-    """Say why a scheduled run has nothing to do; None when it has."""
-    if not due.fell_due:
-        told = f"no {calendar} session closed in the day before {due.scheduled:%Y-%m-%d %H:%M %Z}"
-        if is_settled(store, due.newest):
-            return f"Nothing to do: {told}, and the newest, {due.newest}, is published"
-        return (
-            f"Nothing to do: {told}; the newest, {due.newest}, is not published: run with as_of {due.newest} to do so"
-        )
-    if is_settled(store, due.newest):
-        return f"Nothing to do: {due.newest}, the newest {calendar} session due, is published already"
-    return None
-
-
-def settle(due: Due, last: date | None, calendar: str, stale_after: int) -> tuple[date, bool]:
+def settle(due: Due, last: date | None, calendar: str, stale_after: int) -> date:
     """Choose the date to forecast as of, from what the data hold.
 
     Parameters
@@ -87,67 +84,139 @@ def settle(due: Due, last: date | None, calendar: str, stale_after: int) -> tupl
     due
         The sessions that the run may be for.
     last
-        The newest date in the data, up to ``due.newest``; None when there is none.
+        The last date that the tickers share, up to ``due.newest``; None when there is none.
     stale_after
         Sessions that data may lag.
 
     Returns
     -------
-    tuple
-        The date, and whether the data hold the run's own session. A late run takes the newest session that the data
-        hold. When they do not even hold its own, it is the newest date due for which they are not too stale.
+    date
+        A late run takes the newest session that the data hold. When they do not even hold its own, it is the newest
+        date due for which they are not too stale.
     """
     if last is not None and last >= due.own:
-        return last, True
+        return last
     if last is None or due.newest in target_sessions(calendar, last, max(1, stale_after)):
-        return due.newest, False
-    return due.own, False
+        return due.newest
+    return due.own
 
 
-def is_settled(store: Store, session: date) -> bool:
-    """Whether a session is published from its own rows; what was published as stale may be done again."""
-    if not store.published(session):
-        return False
-    try:
-        cutoffs = store.forecasts(session).column("cutoff").to_pylist()
-    except InputError:
-        return False
-    return max(cutoffs, default=date.min) >= session
-
-
-def ingest_session(options: Options, due: Due) -> tuple[Ingested, date, bool]:
-    """Ingest, again whenever the files change, until they hold the run's session or the deadline is over.
+def find_session(options: Options, store: Store, scheduled: datetime, now: datetime) -> tuple[Ingested, date] | Idle:
+    """Find the session that a scheduled run is for, and read its rows once they are there.
 
     Returns
     -------
-    tuple
-        What was read, the date to forecast as of, and whether the data hold the run's own session.
+    tuple or Idle
+        What was read and the date to forecast as of, or why there is nothing to do.
 
     Raises
     ------
     InputError
-        When nothing is usable at the deadline.
+        When there is no such calendar, or nothing is usable at the deadline.
     """
-    over = time.monotonic() + 60 * options.data_deadline
-    reported = False
+    due = sessions_due(options.calendar, scheduled, now)
+    if not due.fell_due:
+        closed = f"no {options.calendar} session closed in the day before {scheduled:%Y-%m-%d %H:%M %Z}"
+        if store.published(due.newest):
+            return Idle(f"Nothing to do: {closed}, and the newest, {due.newest}, is published")
+        why = f"the newest, {due.newest}, is not published: run with as_of {due.newest} to do so"
+        return Idle(f"Nothing to do: {closed}; {why}", overdue=True)
+    if _is_whole(store, due.newest):
+        return Idle(f"Nothing to do: {due.newest}, the newest {options.calendar} session due, is published already")
+    ingested, as_of = _wait_for_rows(options, due, store)
+    if store.published(as_of) and not _have_come(store, as_of, last_dates(ingested.prices)):
+        return Idle(f"Nothing to do: {as_of} is published already, and no more of its rows have come")
+    return ingested, as_of
+
+
+def notice_missing(ingested: Ingested, store: Store, options: Options, as_of: date) -> Ingested:
+    """Add a finding for each ticker that was published last time and is not in the input any more."""
+    last = _last_published(store, as_of)
+    if last is None:
+        return ingested
+    there = {*last_dates(ingested.prices), *(one.ticker for one in ingested.refused)}
+    chosen = options.config().tickers
+    gone = [who for who in last[1] if who not in there and (chosen is None or who in chosen)]
+    message = f"was published as of {last[0]}, and is not in the input any more"
+    findings = tuple(Finding(who, "missing", message) for who in gone)
+    return replace(ingested, findings=(*ingested.findings, *findings)) if findings else ingested
+
+
+def _is_whole(store: Store, session: date) -> bool:
+    """Whether a session is published with every ticker's own rows of it, and nobody is missing or withheld."""
+    if not store.published(session):
+        return False
+    manifest = store.manifest(session)
+    cutoffs = store.forecasts(session).column("cutoff").to_pylist()
+    missing = any(finding.kind == "missing" for finding in manifest.findings)
+    return not missing and not manifest.withheld and min(cutoffs, default=date.min) >= session
+
+
+def _have_come(store: Store, session: date, prices: Mapping[str, date]) -> list[str]:
+    """Name the tickers whose rows of a published session came after it was published, given each one's last date."""
+    then = store.manifest(session).rows
+    known = {ticker: rows.last_date or date.min for ticker, rows in then.items()}
+    return [who for who, last in prices.items() if last >= session > known.get(who, date.min)]
+
+
+def _awaited(store: Store, options: Options, session: date, prices: Mapping[str, date]) -> set[str]:
+    """Name the tickers whose rows of a session are worth waiting for.
+
+    They are those that were published from rows of their own last time; on a store's first day those of the data that
+    are not too old to be published.
+    """
+    chosen = options.config().tickers
+    last = _last_published(store, session)
+    if last is None:
+        late = {
+            who for who, day in prices.items() if count_sessions(options.calendar, day, session) <= options.stale_after
+        }
+    else:
+        as_of, cutoffs = last
+        late = {who for who, cutoff in cutoffs.items() if cutoff >= as_of}
+    return late if chosen is None else late & chosen
+
+
+def _wait_for_rows(options: Options, due: Due, store: Store) -> tuple[Ingested, date]:
+    """Ingest, again whenever the files change, until they hold what is awaited of the session or the deadline is over.
+
+    For a session that is published already there is no wait: such a run adds what has come since.
+    """
+    patience = 0.0 if store.published(due.own) else 60 * options.data_deadline
+    over = time.monotonic() + patience
+    reported = ""
     while True:
         seen = _look(options.prices)
         try:
             ingested = result_of(ingest(options, due.newest))
-        except InputError:
+        except InputError as error:
             if time.monotonic() >= over:
                 raise
+            lacking = str(error)
         else:
-            as_of, held = settle(due, shared_day(ingested.prices), options.calendar, options.stale_after)
-            if held and as_of < last_day(ingested):
-                ingested = result_of(ingest(options, as_of))  # a few tickers are ahead of the others
-            if held or time.monotonic() >= over:
-                return ingested, as_of, held
-        if not reported:
-            minutes = f"{options.data_deadline:g} min"
-            log.warning("%s has no rows of %s yet; waiting up to %s", options.prices, due.own, minutes)
-            reported = True
-        _wait_for_change(options.prices, seen, over, min(LOOK_EVERY, 3 * options.data_deadline))
+            lasts = last_dates(ingested.prices)
+            waiting = _awaited(store, options, due.own, lasts)
+            come = {who for who in waiting if lasts.get(who, date.min) >= due.own}
+            enough = len(come) >= max(1, options.data_share * len(waiting))
+            if enough or time.monotonic() >= over:
+                as_of = settle(due, shared_day(ingested.prices), options.calendar, options.stale_after)
+                if as_of < last_day(ingested):
+                    ingested = result_of(ingest(options, as_of))  # a few tickers are ahead of the others
+                return ingested, as_of
+            lacking = f"{count(len(come), 'ticker')} of {len(waiting)} has rows of {due.own}"
+        if lacking != reported:
+            log.warning("%s: %s; waiting up to %.3g min", options.prices, lacking, (over - time.monotonic()) / 60)
+            reported = lacking
+        _wait_for_change(options.prices, seen, over, min(LOOK_EVERY, patience / 20))
+
+
+def _last_published(store: Store, before: date) -> tuple[date, dict[str, date]] | None:
+    """Return the newest date published before one, and each ticker's cutoff then."""
+    as_of = max((day for day in store.dates() if day < before), default=None)
+    if as_of is None:
+        return None
+    table = store.forecasts(as_of)
+    return as_of, dict(zip(table["ticker"].to_pylist(), table["cutoff"].to_pylist(), strict=True))
 
 
 def _wait_for_change(prices: str, seen: Seen, over: float, every: float) -> None:

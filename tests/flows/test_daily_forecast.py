@@ -204,6 +204,19 @@ def test_when_the_session_does_not_come_what_there_is_goes_out_as_stale(price_fi
     assert outcome.run.forecasts["reason"].str.startswith("stale").all()
 
 
+def test_a_ticker_that_vanished_is_named_in_message_table_and_event(price_file, tmp_path):
+    given = {"prices": str(price_file(tmp_path / "prices.csv", "AAA,BBB")), "output": str(tmp_path / "store")}
+    run(**given, as_of="2024-06-27")
+    price_file(tmp_path / "prices.csv", "AAA")
+    state = run(**given)
+    outcome = state.result()
+    assert state.message.endswith("not in the input any more: BBB")
+    assert dict(news(outcome))["forecast.partial"] == "Partial as of 2024-06-28; not in the input any more: BBB"
+    table = next(one for one in about(state, tasks=8)[2] if one.key == "data-quality").data
+    assert "not in the input any more" in " ".join(table.split())
+    assert conclude(state) == 0
+
+
 def test_a_session_that_comes_in_time_is_waited_for(price_file, tmp_path, monkeypatch):
     prices = price_file(tmp_path / "prices.csv", "AAA", end="2024-06-27")
     scheduled_at(monkeypatch, datetime(2024, 6, 28, 22, 30, tzinfo=UTC))
