@@ -118,6 +118,7 @@ def _check(options: RunOptions) -> None:
     InputError
         Naming what is wrong.
     """
+    from forecasting.buckets import address_of  # noqa: PLC0415
     from forecasting.calendars import require_calendar  # noqa: PLC0415
     from forecasting.ingest.files import find_files  # noqa: PLC0415
     from forecasting.store.store import Store  # noqa: PLC0415
@@ -128,6 +129,7 @@ def _check(options: RunOptions) -> None:
         from forecasting.model.device import choose_device  # noqa: PLC0415 - torch takes seconds, and nothing else here needs it
 
         choose_device(config.device)
-    if not (isinstance(options, Options) and options.as_of == "scheduled" and options.data_deadline):
+    waits = isinstance(options, Options) and options.as_of == "scheduled" and options.data_deadline
+    if not waits and address_of(options.prices) is None:
         find_files(options.prices)
     Store(options.output)

@@ -19,6 +19,7 @@ from prefect.schedules import Cron
 from prefect.settings import PREFECT_API_URL
 
 from daily_forecast_flows.options import PROJECT
+from forecasting.buckets import address_of
 from forecasting.errors import InputError
 
 __all__ = ["DEPLOYMENTS", "deployments", "serve_deployments"]
@@ -48,10 +49,8 @@ def deployments(path: Path = DEPLOYMENTS) -> Iterator[RunnerDeployment]:
 
 def _absolute(parameters: dict[str, Any]) -> dict[str, Any]:
     """Take the file's paths from the project's folder, where a worker would run."""
-    return {
-        name: str(PROJECT.absolute() / value) if name in ("prices", "output") else value
-        for name, value in parameters.items()
-    }
+    places = {name for name in ("prices", "output") if name in parameters and address_of(parameters[name]) is None}
+    return parameters | {name: str(PROJECT.absolute() / parameters[name]) for name in places}
 
 
 def serve_deployments() -> int:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from daily_forecast_flows.options import Options
 from daily_forecast_flows.tasks import ingest, last_day, result_of
+from forecasting.buckets import address_of
 from forecasting.calendars import count_sessions, newest_due_session, target_sessions
 from forecasting.errors import InputError
 from forecasting.findings import Finding
@@ -220,8 +221,11 @@ def _last_published(store: Store, before: date) -> tuple[date, dict[str, date]] 
 
 
 def _wait_for_change(prices: str, seen: Seen, over: float, every: float) -> None:
-    while _look(prices) == seen and time.monotonic() < over:
+    while True:
         time.sleep(max(0.1, min(every, over - time.monotonic())))
+        # What is in a bucket is read again each time.
+        if address_of(prices) is not None or _look(prices) != seen or time.monotonic() >= over:
+            return
 
 
 def _look(prices: str) -> Seen:
