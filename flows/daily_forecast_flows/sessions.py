@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
+import pandas as pd
+
 from daily_forecast_flows.options import Options
 from daily_forecast_flows.tasks import ingest, last_day, result_of
 from forecasting.buckets import address_of
@@ -20,7 +22,7 @@ from forecasting.errors import InputError
 from forecasting.findings import Finding
 from forecasting.formatting import count
 from forecasting.ingest.files import find_files
-from forecasting.ingest.latest import last_dates, shared_day
+from forecasting.ingest.latest import shared_day
 from forecasting.ingest.prices import Ingested
 from forecasting.store.store import Store
 
@@ -125,7 +127,7 @@ def find_session(options: Options, store: Store, scheduled: datetime, now: datet
     if _is_whole(store, due.newest):
         return Idle(f"Nothing to do: {due.newest}, the newest {options.calendar} session due, is published already")
     ingested, as_of = _wait_for_rows(options, due, store)
-    if store.published(as_of) and not _have_come(store, as_of, last_dates(ingested.prices)):
+    if store.published(as_of) and not _have_come(store, as_of, _last_dates(ingested.prices)):
         return Idle(f"Nothing to do: {as_of} is published already, and no more of its rows have come")
     return ingested, as_of
 
@@ -135,7 +137,7 @@ def notice_missing(ingested: Ingested, store: Store, options: Options, as_of: da
     last = _last_published(store, as_of)
     if last is None:
         return ingested
-    there = {*last_dates(ingested.prices), *(one.ticker for one in ingested.refused)}
+    there = {*_last_dates(ingested.prices), *(one.ticker for one in ingested.refused)}
     chosen = options.config().tickers
     gone = [who for who in last[1] if who not in there and (chosen is None or who in chosen)]
     message = f"was published as of {last[0]}, and is not in the input any more"
@@ -195,7 +197,7 @@ def _wait_for_rows(options: Options, due: Due, store: Store) -> tuple[Ingested, 
                 raise
             lacking = str(error)
         else:
-            lasts = last_dates(ingested.prices)
+            lasts = _last_dates(ingested.prices)
             waiting = _awaited(store, options, due.own, lasts)
             come = {who for who in waiting if lasts.get(who, date.min) >= due.own}
             enough = len(come) >= max(1, options.data_share * len(waiting))
@@ -209,6 +211,12 @@ def _wait_for_rows(options: Options, due: Due, store: Store) -> tuple[Ingested, 
             log.warning("%s: %s; waiting up to %.3g min", options.prices, lacking, (over - time.monotonic()) / 60)
             reported = lacking
         _wait_for_change(options.prices, seen, over, min(LOOK_EVERY, patience / 20))
+
+
+def _last_dates(prices: pd.DataFrame) -> dict[str, date]:
+    """Return each ticker's last date."""
+    lasts = prices.groupby("ticker", sort=False)["date"].max()
+    return {str(who): last.date() for who, last in lasts.items()}
 
 
 def _last_published(store: Store, before: date) -> tuple[date, dict[str, date]] | None:
