@@ -198,7 +198,7 @@ def parameters_of(model: type[BaseModel]) -> Callable[[Callable[..., Result]], C
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[name])
         for name, field in model.model_fields.items()
     ]
-    help_lines = [f"    {name}: {field.description}" for name, field in model.model_fields.items()]
+    help_lines = [f"    {name}: {_on_one_line(field.description)}" for name, field in model.model_fields.items()]
 
     def decorate(function: Callable[..., Result]) -> Callable[..., Result]:
         signature = inspect.signature(function)
@@ -207,3 +207,7 @@ def parameters_of(model: type[BaseModel]) -> Callable[[Callable[..., Result]], C
         return function
 
     return decorate
+
+
+def _on_one_line(text: str | None) -> str:
+    return " ".join((text or "").split())

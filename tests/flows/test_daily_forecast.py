@@ -107,7 +107,7 @@ def test_a_run_whose_forecasts_are_not_published_shows_none(price_file, tmp_path
     state = run(prices=str(prices), output=store, tickers="AAA")
     outcome = state.result()
     assert (outcome.status, outcome.run, outcome.headline) == ("kept", None, None)
-    assert "1 ticker that this run lacks (BBB)" in state.message
+    assert "1 ticker that this run does not have (BBB)" in state.message
     assert list(news(outcome)) == []
     assert conclude(state) == 0
     assert "80 %" not in capsys.readouterr().out

@@ -21,7 +21,10 @@ def test_the_signature_and_the_help_are_those_of_the_model():
     signature = inspect.signature(told)
     assert list(signature.parameters) == list(Options.model_fields)
     assert {name: one.default for name, one in signature.parameters.items()} == Options().model_dump()
-    assert all(f"    {name}: {field.description}" in told.__doc__ for name, field in Options.model_fields.items())
+    assert all(
+        f"    {name}: {' '.join(field.description.split())}\n" in f"{told.__doc__}\n"
+        for name, field in Options.model_fields.items()
+    )
 
 
 def test_every_option_says_what_it_is():
