@@ -33,7 +33,7 @@ class Finding:
     rows: int = 0
 
 
-_GRAVITY: tuple[FindingKind, ...] = ("warning", "calendar", "split", "close", "stale", "set_aside")
+_GRAVITY: tuple[FindingKind, ...] = ("missing", "warning", "calendar", "split", "close", "stale", "set_aside", "prior")
 """The kinds of findings, the one that most likely means wrong data first."""
 
 
