@@ -20,7 +20,7 @@ from forecasting.model.tutorial import PRINT_EVERY, STEP, fit_tutorial, tutorial
 
 @pytest.fixture(scope="module")
 def google(shared) -> TickerSeries:
-    """Give the tutorial's own ticker."""
+    """Give the tutorial's own ticker, where its file is at hand."""
     prices = read_prices(shared / "data" / "Google_Stock_Price_Train.csv").prices
     as_of = prices["date"].max().date()
     return engineer(prices, ForecastConfig(preset="tutorial"), as_of).series[0]
@@ -46,9 +46,36 @@ def small(**given: object) -> ForecastConfig:
     return ForecastConfig.model_validate({"preset": "tutorial", "epochs": 3, **given})
 
 
-def test_the_data_is_the_tutorials_to_the_digit(google: TickerSeries) -> None:
-    """Section 7 of the design states these numbers."""
-    data = tutorial_data(google, ForecastConfig(preset="tutorial"))
+KNOWN_ROWS = {  # Open, High and Low of the tutorial's file, by row: its ends, its extremes, and two targets
+    0: (325.25, 332.83, 324.97),
+    1: (331.27, 333.87, 329.08),
+    8: (311.96, 312.30, 309.37),
+    41: (309.84, 310.83, 309.00),  # the smallest range
+    114: (279.12, 281.21, 277.50),  # the lowest Open
+    1008: (730.00, 747.18, 728.92),
+    1027: (770.22, 774.50, 720.50),  # the largest range
+    1211: (816.68, 816.68, 805.14),  # the highest Open
+    1256: (783.33, 785.93, 778.92),
+    1257: (782.75, 782.78, 770.41),
+}
+
+
+@pytest.fixture(scope="module")
+def known() -> TickerSeries:
+    """Give as many rows as the tutorial has, of which those above are its own and the others are in between."""
+    rows = np.tile([500.0, 510.0, 490.0], (1258, 1))
+    rows[list(KNOWN_ROWS)] = list(KNOWN_ROWS.values())
+    dates = pd.bdate_range("2012-01-03", periods=1258).to_numpy().astype("datetime64[D]")
+    open_, high, low = rows.T
+    return TickerSeries(
+        ticker="GOOG", dates=dates, open=open_, high=high, low=low, close=None, factor=np.ones(len(rows))
+    )
+
+
+@pytest.mark.parametrize("history", ["known", "google"])
+def test_the_data_is_the_tutorials_to_the_digit(history: str, request: pytest.FixtureRequest) -> None:
+    """The scaled numbers are those that the tutorial prints."""
+    data = tutorial_data(request.getfixturevalue(history), ForecastConfig(preset="tutorial"))
     np.testing.assert_allclose(data.features[[0, 1, -1]], [[325.25, 7.86], [331.27, 4.79], [782.75, 12.37]], atol=1e-9)
     np.testing.assert_allclose(data.inputs[0], [0.08581368, 0.11558367], atol=5e-9)
     np.testing.assert_allclose(data.inputs[1256], [0.93796041, 0.09929078], atol=5e-9)
@@ -66,7 +93,7 @@ def test_it_forecasts_two_sessions_ahead_of_a_windows_last_row(google: TickerSer
 
 
 def test_repeating_the_last_open_is_what_it_should_be_judged_by(google: TickerSeries) -> None:
-    """The design's 11.12 dollars two sessions ahead and 7.90 one."""
+    """It misses by 11.12 dollars two sessions ahead and by 7.90 one session ahead."""
     fit = fit_tutorial(google, ForecastConfig(preset="tutorial", epochs=1))
     report = tutorial_report(google, fit)
     assert report.persistence_two_ahead == pytest.approx(11.12, abs=0.005)
@@ -74,7 +101,7 @@ def test_repeating_the_last_open_is_what_it_should_be_judged_by(google: TickerSe
 
 
 def test_training_lowers_the_loss_and_errors_are_prices(google: TickerSeries) -> None:
-    """After ten epochs the scaled error is of the size the design measured, 0.17, and the price is range times it."""
+    """After ten epochs the scaled error is of the size of plain torch's, 0.17, and the price is range times it."""
     fit = fit_tutorial(google, ForecastConfig(preset="tutorial", epochs=10))
     assert fit.losses[10] < 0.002
     assert 0.05 < fit.mae_scaled < 0.35
