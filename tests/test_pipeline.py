@@ -270,10 +270,10 @@ def test_files_open_and_parquet_agree(panel, known, tmp_path) -> None:
 
 
 def test_a_stop_reaches_training(good) -> None:
-    told = []
+    reported = []
     with pytest.raises(TrainingStoppedError):
-        forecast(ingested(*good), config(), AS_OF, progress=told.append, stop=lambda: len(told) == 1)
-    assert len(told) == 1
+        forecast(ingested(*good), config(), AS_OF, progress=reported.append, stop=lambda: len(reported) == 1)
+    assert len(reported) == 1
 
 
 @pytest.mark.slow

@@ -49,6 +49,6 @@ def test_rows_after_the_as_of_date_are_not_used(two_tickers):
     pd.testing.assert_frame_equal(of_all.forecasts, of_known.forecasts)
 
 
-def test_a_frame_that_is_no_price_history_is_refused(two_tickers):
+def test_a_frame_that_is_not_a_price_history_is_refused(two_tickers):
     with pytest.raises(InputError, match="close: is not a positive number"):
         prices_from_frame(two_tickers.prices.assign(close=-1.0))

@@ -146,7 +146,7 @@ def test_what_retention_removes_is_only_noted(store):
     assert result.notes == ("reports/as_of=2017-02-19/report.html is gone (removed as old, or lost)",)
 
 
-def test_who_had_no_time_to_be_trained_is_told_and_the_others_are_compared(store):
+def test_who_had_no_time_to_be_trained_is_reported_and_the_others_are_compared(store):
     spent = forecast(both())
     spent.loc[spent["ticker"] == "IBM", "reason"] = "time budget spent"
     spent.loc[spent["ticker"] == "IBM", "model"] = "last_close"
@@ -201,7 +201,7 @@ def test_columns_of_text_are_compared_too():
     assert sentences == ("model: 2 forecasts differ: GOOG, IBM", "reason: 2 forecasts differ: GOOG, IBM")
 
 
-def test_equal_values_in_other_bytes_are_told_from_equal_bytes():
+def test_equal_values_in_other_bytes_are_distinguished_from_equal_bytes():
     import io
 
     import pyarrow as pa

@@ -60,7 +60,7 @@ def test_splits(sample, ticker, first, ratio):
     assert basis[first] / basis.shift()[first] == pytest.approx(ratio, rel=1e-4)
 
 
-def test_falls_and_rises_that_are_no_splits(sample):
+def test_falls_and_rises_that_are_not_splits(sample):
     for ticker, day, change in [
         ("AAPL", "2000-09-29", -0.47),
         ("FB", "2012-10-24", 0.24),

@@ -88,7 +88,7 @@ def test_scores_that_are_not_defined_are_null():
     assert table["mae"].null_count == 0
 
 
-def test_columns_may_come_in_any_order_but_none_may_lack_or_be_added():
+def test_columns_may_come_in_any_order_but_none_may_be_missing_or_added():
     frame = forecasts()
     assert parquet_bytes(frame[sorted(frame.columns)], FORECASTS) == parquet_bytes(frame, FORECASTS)
     with pytest.raises(ValueError, match="q50"):

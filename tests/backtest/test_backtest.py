@@ -370,7 +370,7 @@ def test_what_chance_gives_is_claimed_raw_but_not_corrected():
 # What is written ----------------------------------------------------------------------------------------------------
 
 
-def test_the_page_stands_by_itself_and_shows_names_as_they_are(backtest):
+def test_the_page_is_self_contained_and_shows_names_as_they_are(backtest):
     odd = "<b>&amp;"
     rows = backtest.judged.rows
     renamed = rows.assign(ticker=rows["ticker"].cat.rename_categories({"AAA": odd}))
@@ -426,7 +426,7 @@ def test_the_verdict_counts_tickers(backtest, counts, expected):
     assert expected in verdict(other)
 
 
-def test_ages_of_weights_are_told_where_there_are_several(backtest):
+def test_ages_of_weights_are_shown_where_there_are_several(backtest):
     assert [one["ages"] for one in ages(backtest)] == ["0", "1", "2"]
     assert sum(one["n"] for one in ages(backtest)) == 2 * STUDY.origins
     assert ages(replace(backtest, study=Study(6, 1))) == []

@@ -187,7 +187,7 @@ def test_nothing_to_forecast_is_an_input_error(trained, prices):
         forecast_from(read_model(trained[0]), prices[prices["ticker"] == "TINY"])
 
 
-def test_settings_that_a_later_version_gave_up_are_no_hindrance(trained, prices, tmp_path):
+def test_settings_that_a_later_version_gave_up_do_no_harm(trained, prices, tmp_path):
     path, published = trained
     _, card = load_model(path)
     older = changed(path, tmp_path, config=card["config"] | {"momentum": 0.9})
@@ -209,7 +209,7 @@ def test_a_card_that_does_not_fit_is_refused(trained, tmp_path, card, said):
         read_model(changed(trained[0], tmp_path, **card))
 
 
-def test_weights_that_are_no_numbers_are_refused(trained, tmp_path):
+def test_weights_that_are_not_numbers_are_refused(trained, tmp_path):
     tensors, card = load_model(trained[0])
     path = tmp_path / "nan.safetensors"
     path.write_bytes(model_bytes(tensors | {"parameters": tensors["parameters"] * np.float32("nan")}, card))
@@ -265,7 +265,7 @@ def test_the_command_prints_one_object_a_forecast(trained, csv, capsys):
     assert not err
 
 
-def test_a_reader_that_has_seen_enough_is_no_error(trained, csv):
+def test_a_reader_that_has_seen_enough_is_not_an_error(trained, csv):
     command = [sys.executable, "-m", "forecasting", "predict", str(trained[0]), str(csv), "--json"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     process.stdout.close()

@@ -33,7 +33,7 @@ def test_a_store_that_is_not_there_is_said(command: list[str], capsys: pytest.Ca
     assert "there is no store here" in capsys.readouterr().err
 
 
-def test_a_folder_that_is_no_store_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_that_is_not_a_store_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing is done there."""
     assert main(["prune", str(tmp_path)]) == 2
     assert "nothing is published here" in capsys.readouterr().err

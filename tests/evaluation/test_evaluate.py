@@ -139,7 +139,7 @@ def test_the_scale_is_the_mean_change_of_open_over_training_rows(evaluated, fram
     assert evaluated.scales["A"] == pytest.approx(frames[0]["open"][:training].diff().abs().mean())
 
 
-def test_where_the_test_rows_are_in_two_units_there_is_no_scale_and_it_is_told(evaluated) -> None:
+def test_where_the_test_rows_are_in_two_units_there_is_no_scale_and_it_is_reported(evaluated) -> None:
     assert np.isnan(evaluated.scales["B"])
     assert evaluated.metrics.query("ticker == 'B'")["mase"].isna().all()
     assert "there is no MASE" in evaluated.findings[0].message

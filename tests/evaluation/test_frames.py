@@ -100,7 +100,7 @@ def test_held_out_rows_are_in_the_unit_of_their_cutoff(split_at) -> None:
     assert len(persistence) == (5 + 4 if split_at is None else 5 + 4 - 3)
 
 
-def test_a_row_that_one_model_cannot_forecast_is_no_models() -> None:
+def test_a_row_that_one_model_cannot_forecast_is_forecast_by_no_model() -> None:
     windows = window([series()], CONFIG)
     models = candidates(windows)
     models[2].change[0, 8] = np.nan

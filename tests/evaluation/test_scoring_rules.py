@@ -53,7 +53,7 @@ def test_crps_of_a_point_is_its_absolute_error(actual: float, forecast: float) -
     assert crps([actual], np.full((1, 19), forecast)) == pytest.approx([abs(actual - forecast)])
 
 
-def test_crps_nears_that_of_the_distribution_it_stands_for() -> None:
+def test_crps_nears_that_of_the_distribution_it_approximates() -> None:
     # CRPS of the standard normal at 0 is 2 phi(0) - 1 / sqrt(pi) = 0.2337 (Gneiting and Raftery 2007).
     quantiles = stats.norm.ppf(LEVELS)[None, :]
     assert crps([0.0], quantiles)[0] == pytest.approx(2 * stats.norm.pdf(0) - np.pi**-0.5, rel=0.06)
@@ -104,7 +104,7 @@ def test_diebold_mariano_at_two_steps_by_hand() -> None:
     assert diebold_mariano([3.0, 1, 2, 0, 4, 2], np.zeros(6), 2) == pytest.approx(expected)
 
 
-def test_diebold_mariano_is_told_apart_from_nothing() -> None:
+def test_diebold_mariano_is_distinguished_from_nothing() -> None:
     loss = np.arange(30.0)
     assert np.isnan(diebold_mariano(loss, loss, 1))
     assert np.isnan(diebold_mariano(loss[:2], loss[:2] ** 2 + 1, 1))

@@ -107,7 +107,7 @@ def test_the_anchor_may_be_asked_for(make_prices) -> None:
     assert "--anchor close" in message
 
 
-def test_a_split_is_found_told_and_adjusted(make_prices) -> None:
+def test_a_split_is_found_reported_and_adjusted(make_prices) -> None:
     rows = make_prices(rows=120)
     old = rows.index < 70
     for name in ("open", "high", "low", "close"):

@@ -77,7 +77,7 @@ def test_the_true_splits_of_the_sample_and_no_others(ticker: str, without: tuple
 
 
 @pytest.mark.parametrize(("day", "expected"), [("2000-06-21", 1), ("2000-09-29", 1), ("2005-02-28", 2)])
-def test_a_split_is_told_on_its_first_day_and_a_crash_is_not(day: str, expected: int) -> None:
+def test_a_split_is_reported_on_its_first_day_and_a_crash_is_not(day: str, expected: int) -> None:
     history = pd.read_csv(SAMPLE).query("Ticker == 'AAPL' and Date <= @day")
     assert str(history["Date"].iloc[-1]) == day
     splits = find_splits(*(history[name].to_numpy() for name in ("Date", "Open", "High", "Low", "Close", "Volume")))
@@ -85,7 +85,7 @@ def test_a_split_is_told_on_its_first_day_and_a_crash_is_not(day: str, expected:
 
 
 @pytest.mark.skipif(not SEED.exists(), reason="the tutorial's history is not here")
-def test_a_close_on_another_basis_is_no_split() -> None:
+def test_a_close_on_another_basis_is_not_a_split() -> None:
     history = pd.read_csv(SEED, thousands=",", skipinitialspace=True)
     days = pd.to_datetime(history["Date"], format="%m/%d/%Y").to_numpy()
     prices = [history[name].to_numpy(dtype="float64") for name in ("Open", "High", "Low", "Close", "Volume")]
@@ -139,19 +139,19 @@ def test_two_splits_are_both_found() -> None:
 
 
 @pytest.mark.parametrize("times", [100.0, 10.0, 0.5, 0.01])
-def test_a_single_row_in_another_unit_is_no_split(times: float) -> None:
+def test_a_single_row_in_another_unit_is_not_a_split(times: float) -> None:
     bars = simulated(2, 100, 0.02)
     off = np.where(np.arange(100) == 50, times, 1.0)
     assert found(bars.assign(**{name: bars[name] * off for name in ("open", "high", "low", "close")})) == []
 
 
-def test_a_last_row_in_cents_is_no_split() -> None:
+def test_a_last_row_in_cents_is_not_a_split() -> None:
     bars = simulated(2, 100, 0.02)
     off = np.where(np.arange(100) == 99, 100.0, 1.0)
     assert found(bars.assign(**{name: bars[name] * off for name in ("open", "high", "low", "close")})) == []
 
 
-def test_a_crash_close_to_a_half_is_no_split() -> None:
+def test_a_crash_close_to_a_half_is_not_a_split() -> None:
     bars = simulated(3, 200, 0.015)
     after = np.arange(200) >= 120
     crashed = bars.assign(

@@ -136,7 +136,7 @@ def test_a_backfill_that_is_stopped_is_cancelled(given, tmp_path, monkeypatch):
 
 
 @pytest.mark.usefixtures("prefect_api")
-def test_dates_and_tickers_that_cannot_be_forecast_are_told_and_the_others_are_published(price_file, tmp_path):
+def test_dates_and_tickers_that_cannot_be_forecast_are_reported_and_the_others_are_published(price_file, tmp_path):
     price_file(tmp_path / "prices.csv", "AAA", rows=15)
     (tmp_path / "BAD.csv").write_text("Date,Open\n2024-01-02,abc\n")
     where = {"prices": str(tmp_path / "*.csv"), "output": str(tmp_path / "store")}

@@ -22,9 +22,9 @@ QUICK = ["--epochs", "1", "--members", "1", "--horizon", "2"]
 
 def test_help_shows_every_option_with_its_type_and_default(capsys):
     assert main(["run", "--help"]) == 0
-    told = " ".join(capsys.readouterr().out.split())
+    output = " ".join(capsys.readouterr().out.split())
     for part in ("--as-of STR", "--horizon INT", "[default: 5]", "[choices: auto, cpu, cuda, mps]", "--no-restate"):
-        assert part in told
+        assert part in output
 
 
 @pytest.mark.parametrize(
@@ -44,10 +44,10 @@ def test_help_shows_every_option_with_its_type_and_default(capsys):
 )
 def test_what_is_wrong_is_one_line_and_status_2(wrong, said, tmp_path, capsys):
     assert main(["run", *wrong, "--output", str(tmp_path / "store")]) == 2
-    told = capsys.readouterr()
-    assert said in told.err
-    assert told.err.count("\n") == 1
-    assert told.out == ""
+    output = capsys.readouterr()
+    assert said in output.err
+    assert output.err.count("\n") == 1
+    assert output.out == ""
     assert not (tmp_path / "store" / "forecasts").exists()
 
 

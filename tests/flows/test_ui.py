@@ -69,9 +69,9 @@ def test_it_comes_up_goes_down_and_comes_up_again(tmp_path):
             assert workers[0]["status"] == "ONLINE"
 
         second = start(home, port)
-        told, _ = second.communicate(timeout=60)
+        output, _ = second.communicate(timeout=60)
         assert second.returncode == 1
-        assert "It is up already" in told
+        assert "It is up already" in output
 
         assert end(process, number) == (-9 if number == signal.SIGKILL else 0)
         give_up = time.monotonic() + 40
@@ -133,9 +133,9 @@ def test_a_run_at_work_is_not_left_running_and_the_next_one_is(price_file, tmp_p
 def test_the_schedules_on_the_sample_are_paused_and_it_is_said(tmp_path):
     home, port = tmp_path / "home", free_port()
     process = start(home, port)
-    told = [process.stdout.readline() for _ in range(4)]
-    assert told[2].startswith("The schedules of backtest and daily-forecast are paused: they read the sample")
-    assert "--notify" in told[3]
+    output = [process.stdout.readline() for _ in range(4)]
+    assert output[2].startswith("The schedules of backtest and daily-forecast are paused: they read the sample")
+    assert "--notify" in output[3]
     with httpx.Client(base_url=f"http://127.0.0.1:{port}/api", timeout=30) as client:
         found = client.post("/deployments/filter", json={}).json()
     assert not any(schedule["active"] for one in found for schedule in one["schedules"])

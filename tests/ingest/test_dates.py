@@ -47,7 +47,7 @@ def test_formats(text: str) -> None:
      "31/01/2567", "12.5",
      "2024-01", "Q1 2024", "Monday", "1,2,3", "2024-01-31 foo", "0", "-1", "1e9", "31 Foo 2024", "2024--01-31"],
 )  # fmt: skip
-def test_what_is_no_date(text: str) -> None:
+def test_what_is_not_a_date(text: str) -> None:
     assert read(text) == [None]
 
 
@@ -56,7 +56,7 @@ def test_order_is_decided_by_the_column_not_the_cell() -> None:
     assert read("03-01-2017", "04-01-2017", "01-13-2017")[0] == date(2017, 3, 1)
 
 
-def test_other_shapes_than_the_columns_are_no_dates() -> None:
+def test_other_shapes_than_the_columns_are_not_dates() -> None:
     assert read("2022-11-30", "2022-11-29", "09-11-2022") == [date(2022, 11, 30), date(2022, 11, 29), None]
     assert read("2022-11-30", "2022-11-29", "2022/11/28")[2] is None
 
@@ -146,7 +146,7 @@ def test_local_clocks_are_of_their_day_unless_they_are_late() -> None:
         assert (unknown_clock(read_dates(texts, lambda: np.arange(1)), texts, [0]) is None) == known
 
 
-def test_serial_numbers_are_no_dates_in_a_column_that_does_not_say_so() -> None:
+def test_serial_numbers_are_not_dates_in_a_column_that_does_not_say_so() -> None:
     assert read("42738", "42739", loose=True) == [None, None]
     assert read("42738", "42739") == [date(2017, 1, 3), date(2017, 1, 4)]
 

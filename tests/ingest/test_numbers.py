@@ -56,12 +56,12 @@ def test_decimal_comma(cell: str, value: float) -> None:
         ("--5", "point"), ("1e", "point"), ("2024-01-02", "point"), ("#REF!", "point"), ("1.5M", "point"),
     ],
 )  # fmt: skip
-def test_what_is_no_number_is_none(cell: str, decimal: str) -> None:
+def test_what_is_not_a_number_is_none(cell: str, decimal: str) -> None:
     assert one(cell, decimal) is None
 
 
 @pytest.mark.parametrize("cell", ["", "null", "NaN", "N/A", "#N/A", "-", "--", "None", ".", " n/a "])
-def test_what_says_that_there_is_no_value_is_missing(cell: str) -> None:
+def test_what_says_that_a_value_is_missing_is_missing(cell: str) -> None:
     assert math.isnan(one(cell) or 0.0)
 
 

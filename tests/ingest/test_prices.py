@@ -257,7 +257,7 @@ def test_only_the_tickers_asked_for(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "A\x07B", "x" * 65, "\u202eLPAA"])
-def test_names_that_can_be_no_tickers_are_refused(tmp_path: Path, name: str) -> None:
+def test_names_that_cannot_be_tickers_are_refused(tmp_path: Path, name: str) -> None:
     read = read_prices(write_long(tmp_path / "long.csv", {"A": lines(), name: lines()}))
     assert set(read.prices["ticker"]) == {"A"}
     (refusal,) = read.refused
@@ -305,14 +305,14 @@ def test_volume_never_refuses(tmp_path: Path) -> None:
     assert {line for line in (5, 6, 7, 9) if str(line) in _told(read)} == {5, 6, 7, 9}
 
 
-def test_close_on_another_basis_is_kept_and_told(tmp_path: Path) -> None:
+def test_close_on_another_basis_is_kept_and_reported(tmp_path: Path) -> None:
     rows = [line.rsplit(",", 2)[0] + ",250.0,9" if at < 5 else line for at, line in enumerate(lines())]
     read = read_prices(write(tmp_path / "a.csv", rows))
     assert read.prices["close"].tolist()[:5] == [250.0] * 5
     assert "lines 2-6" in _told(read)
 
 
-def test_broken_close_is_taken_as_missing_and_told(tmp_path: Path) -> None:
+def test_broken_close_is_taken_as_missing_and_reported(tmp_path: Path) -> None:
     rows = lines()
     for at, close in ((3, "x"), (4, "0"), (5, "inf"), (6, "-1")):
         parts = rows[at].split(",")
@@ -322,14 +322,14 @@ def test_broken_close_is_taken_as_missing_and_told(tmp_path: Path) -> None:
     assert "line 5" in _told(read)
 
 
-def test_last_row_that_is_a_running_days_snapshot_is_told(tmp_path: Path) -> None:
+def test_last_row_that_is_a_running_days_snapshot_is_reported(tmp_path: Path) -> None:
     read = read_prices(write(tmp_path / "a.csv", [*lines(), "2024-02-03,100,100,100,100,0"]))
     assert len(read.prices) == 21
     assert "snapshot" in _told(read)
     assert "weekend" in _told(read)
 
 
-def test_rare_slips_of_a_long_history_are_set_aside_and_told(tmp_path: Path) -> None:
+def test_rare_slips_of_a_long_history_are_set_aside_and_reported(tmp_path: Path) -> None:
     rows = lines(600)
     day, opened, high, low, close, volume = rows[300].split(",")
     rows[300] = f"{day},{opened},{low},{high},{close},{volume}"
@@ -387,7 +387,7 @@ GARBAGE = [
 ]
 
 
-def test_rows_after_the_as_of_date_are_set_aside_and_told(tmp_path: Path) -> None:
+def test_rows_after_the_as_of_date_are_set_aside_and_reported(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", lines(25))
     read = read_prices(path, as_of=AS_OF)
     assert len(read.prices) == 20

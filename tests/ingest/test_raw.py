@@ -53,7 +53,7 @@ zipped = partial(gzip.compress, mtime=0)
     ],
     ids=lambda value: value if isinstance(value, str) else f"{len(value)} bytes",
 )
-def test_what_is_no_text_of_rows_is_refused(tmp_path: Path, content: bytes, what: str) -> None:
+def test_what_is_not_a_text_of_rows_is_refused(tmp_path: Path, content: bytes, what: str) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes(content)
     with pytest.raises(InputError, match=what):

@@ -267,7 +267,7 @@ def test_refused_with_its_place(name: str, tmp_path: Path) -> None:
 
 
 # name: (content, rows that are left, parts of what is told)
-TOLD: dict[str, tuple[str, int, tuple[str, ...]]] = {
+REPORTED: dict[str, tuple[str, int, tuple[str, ...]]] = {
     "text_above": ("Prices of ABC\nin dollars\n" + file(), 24, ("lines 1-2",)),
     "text_below": (file([*GOOD, "Source: a vendor, all rights reserved"]), 24, ("line 26",)),
     "average_below": (file([*GOOD, "Average,101,104,98,102,1000"]), 24, ("line 26: text after",)),
@@ -292,18 +292,18 @@ TOLD: dict[str, tuple[str, int, tuple[str, ...]]] = {
 }
 
 
-@pytest.mark.parametrize("name", TOLD)
+@pytest.mark.parametrize("name", REPORTED)
 def test_read_with_a_word_on_it(name: str, tmp_path: Path) -> None:
-    content, rows, parts = TOLD[name]
+    content, rows, parts = REPORTED[name]
     path = tmp_path / "a.csv"
     path.write_text(content)
     read = read_prices(path)
     assert len(read.prices) == rows
-    told = "\n".join(finding.message for finding in read.findings)
-    assert all(part in told for part in parts), told
+    reported = "\n".join(finding.message for finding in read.findings)
+    assert all(part in reported for part in parts), reported
 
 
-def test_tickers_side_by_side_are_told_apart_under_names_that_pandas_numbered(tmp_path: Path) -> None:
+def test_tickers_side_by_side_are_distinguished_under_names_that_pandas_numbered(tmp_path: Path) -> None:
     rows = [f"{d},{','.join(f'{p},{2 * p}' for p in PRICES[at][:3])}" for at, d in enumerate(DAYS)]
     header = "Price,Open,Open.1,High,High.1,Low,Low.1\nTicker,AAA,BBB,AAA,BBB,AAA,BBB\nDate,,,,,,"
     (tmp_path / "wide.csv").write_text(file(rows, header))
@@ -314,7 +314,7 @@ def test_tickers_side_by_side_are_told_apart_under_names_that_pandas_numbered(tm
     assert by_ticker["BBB"]["open"].tolist() == [2 * prices[0] for prices in PRICES]
 
 
-def test_tickers_side_by_side_are_told_apart(tmp_path: Path) -> None:
+def test_tickers_side_by_side_are_distinguished(tmp_path: Path) -> None:
     rows = [f"{d},{','.join(f'{p},{2 * p if at > 3 else str()}' for p in PRICES[at][:3])}" for at, d in enumerate(DAYS)]
     header = "Price,Open,Open,High,High,Low,Low\nTicker,AAA,BBB,AAA,BBB,AAA,BBB\nDate,,,,,,"
     (tmp_path / "wide.csv").write_text(file(rows, header))

@@ -156,28 +156,33 @@ def test_nobody_converges_at_an_absurd_learning_rate(shard) -> None:
 
 
 def test_a_stop_ends_training_within_an_epoch(shard) -> None:
-    told = []
+    reported = []
     with pytest.raises(TrainingStoppedError):
-        train(shard(config()), config(), progress=told.append, stop=lambda: len(told) == 4)
-    assert [(one.segment, one.epoch) for one in told] == [("train", 1), ("train", 2), ("train", 3), ("before_test", 1)]
+        train(shard(config()), config(), progress=reported.append, stop=lambda: len(reported) == 4)
+    assert [(one.segment, one.epoch) for one in reported] == [
+        ("train", 1),
+        ("train", 2),
+        ("train", 3),
+        ("before_test", 1),
+    ]
 
 
 def test_when_the_time_is_spent_the_rest_go_without(shard) -> None:
     asked = config(models_per_batch=1)
-    first, told = [], []
+    first, reported = [], []
     alone = train(shard(asked, ["A"], [240]), asked, progress=first.append)
-    trained = train(shard(asked), asked, progress=told.append, out_of_time=lambda: len(told) >= len(first))
+    trained = train(shard(asked), asked, progress=reported.append, out_of_time=lambda: len(reported) >= len(first))
     assert trained.skip_reasons == {"B": "time budget spent", "C": "time budget spent"}
-    assert len(told) == len(first)
+    assert len(reported) == len(first)
     np.testing.assert_allclose(weights(trained, 0), weights(alone, 0), rtol=0, atol=1e-6)
 
 
-def test_progress_is_told_once_an_epoch(shard) -> None:
-    told = []
-    train(shard(config()), config(), progress=told.append)
-    assert {one.segment for one in told} == set(SEGMENTS)
-    assert [one.epoch for one in told if one.segment == "train"] == [1, 2, 3]
-    for one in told:
+def test_progress_is_reported_once_an_epoch(shard) -> None:
+    reported = []
+    train(shard(config()), config(), progress=reported.append)
+    assert {one.segment for one in reported} == set(SEGMENTS)
+    assert [one.epoch for one in reported if one.segment == "train"] == [1, 2, 3]
+    for one in reported:
         assert one.epochs == 3
         assert np.isfinite(one.train_loss)
         assert np.isfinite(one.validation_loss) == (one.segment == "train")

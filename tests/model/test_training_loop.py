@@ -56,8 +56,8 @@ def test_the_best_epochs_weights_are_kept_and_who_is_done_leaves(shard) -> None:
     asked = config(epochs=30, learning_rate=0.2, patience=3)
     windows = shard(asked)
     data = ShardTensors.of(windows, "train", asked, CPU)
-    told = []
-    outcome = fit(models_of(windows, asked, 2), data, "train", asked, Watch(told.append, *[lambda: False] * 2))
+    reported = []
+    outcome = fit(models_of(windows, asked, 2), data, "train", asked, Watch(reported.append, *[lambda: False] * 2))
     judged = fitting._validate(torch.from_numpy(outcome.parameters), data, asked, outcome.models)
     lengths = []
     for model, curve, loss in zip(outcome.models, outcome.curves, judged, strict=True):
@@ -67,10 +67,10 @@ def test_the_best_epochs_weights_are_kept_and_who_is_done_leaves(shard) -> None:
         assert len(curve.validation_loss) in (30, curve.best_epoch + 3)
         lengths.append(len(curve.validation_loss))
     assert min(lengths) < 30
-    assert [one.models for one in told] == [
+    assert [one.models for one in reported] == [
         sum(length > epoch for length in lengths) for epoch in range(1, max(lengths) + 1)
     ]
-    assert all(np.isfinite([one.train_loss, one.validation_loss]).all() for one in told)
+    assert all(np.isfinite([one.train_loss, one.validation_loss]).all() for one in reported)
 
 
 def test_a_later_fit_runs_the_epochs_that_it_inherits(shard) -> None:
@@ -115,13 +115,13 @@ def test_a_model_that_leads_nowhere_leaves_without_weights_and_hurts_no_other(sh
     data = ShardTensors.of(windows, "train", asked, CPU)
     sound = fit(models_of(windows, asked), data, "train", asked, QUIET)
     monkeypatch.setattr(fitting, "TrainingState", type("Bad", (Spoiled,), {"value": value}))
-    told = []
-    outcome = fit(models_of(windows, asked), data, "train", asked, Watch(told.append, *[lambda: False] * 2))
+    reported = []
+    outcome = fit(models_of(windows, asked), data, "train", asked, Watch(reported.append, *[lambda: False] * 2))
     assert [model.name for model in outcome.models] == ["T0", "T2"]
     np.testing.assert_allclose(outcome.parameters, sound.parameters[[0, 2]], rtol=0, atol=1e-6)
     spoilt = outcome.curves[1]
     assert (spoilt.ticker, spoilt.best_epoch, len(spoilt.train_loss)) == ("T1", 0, 1)
-    assert len(told) >= len(sound.curves[0].train_loss)
+    assert len(reported) >= len(sound.curves[0].train_loss)
 
 
 def test_when_all_lead_nowhere_nothing_is_left_and_nothing_raised(shard) -> None:
@@ -137,7 +137,7 @@ def test_it_is_asked_every_epoch_whether_to_go_on(shard, which, error) -> None:
     asked = config()
     windows = shard(asked)
     answers = iter([False, False, True])
-    told = []
+    reported = []
     asked_for = {"stop": lambda: False, "out_of_time": lambda: False, which: lambda: next(answers)}
     with pytest.raises(error):
         fit(
@@ -145,6 +145,6 @@ def test_it_is_asked_every_epoch_whether_to_go_on(shard, which, error) -> None:
             ShardTensors.of(windows, "all", asked, CPU),
             "all",
             asked,
-            Watch(told.append, **asked_for),
+            Watch(reported.append, **asked_for),
         )
-    assert [one.epoch for one in told] == [1, 2]
+    assert [one.epoch for one in reported] == [1, 2]

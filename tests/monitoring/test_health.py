@@ -116,7 +116,7 @@ def test_too_few_sessions_are_not_judged():
     assert not health.reasons
 
 
-def test_publishing_persistence_itself_is_no_fault():
+def test_publishing_persistence_itself_is_not_a_fault():
     scores = scored()
     itself = scores.assign(crps_persistence=scores["crps"] * (1 + 1e-13))
     health = judge(itself)
@@ -135,7 +135,7 @@ def test_no_scores_are_too_early_to_tell():
     ("before", "after", "word"),
     [(0.0, 0.0, "no clear change"), (0.04, 0.0, "better"), (0.0, 0.04, "worse")],
 )
-def test_the_trend_is_told_where_it_is_clear(before, after, word):
+def test_the_trend_is_named_where_it_is_clear(before, after, word):
     late = scored(tickers=20, bias=after, seed=1)
     later = late.assign(target_date=late["target_date"] + pd.Timedelta(days=100))
     found = trend(pd.concat([scored(tickers=20, bias=before), later], ignore_index=True))

@@ -301,21 +301,21 @@ def test_a_cutoff_that_is_gone_is_not_scored_but_named(store):
     assert "is no longer in the data" in messages(scoring)[0]
 
 
-def test_a_session_that_never_came_stays_unscored_and_is_told_for_a_while(store):
+def test_a_session_that_never_came_stays_unscored_and_is_reported_for_a_while(store):
     history = prices()
     publish(store, FIRST, history)
     halted = history.drop(index=FIRST + 2)
-    told = {row: messages(score(store, halted, row)) for row in range(FIRST + 1, FIRST + 19)}
+    reported = {row: messages(score(store, halted, row)) for row in range(FIRST + 1, FIRST + 19)}
     assert read_scores(store)["step"].tolist() == [1, 3]
-    assert [row for row, said in told.items() if said] == list(range(FIRST + 7, FIRST + 19))
-    assert told[FIRST + 7] == [
+    assert [row for row, said in reported.items() if said] == list(range(FIRST + 7, FIRST + 19))
+    assert reported[FIRST + 7] == [
         f"ACME: no row of {SESSIONS[FIRST + 2]}, which was forecast; 1 forecast of it stay unscored"
     ]
     # A row that comes late is scored after all.
     assert score(store, history, FIRST + 19).added["step"].tolist() == [2]
 
 
-def test_many_tickers_without_the_same_session_are_told_once(store):
+def test_many_tickers_without_the_same_session_are_reported_once(store):
     histories = [prices(f"T{number}", number) for number in range(5)]
     publish(store, FIRST, *histories)
     halted = pd.concat([history.drop(index=FIRST + 1) for history in histories], ignore_index=True)
@@ -324,7 +324,7 @@ def test_many_tickers_without_the_same_session_are_told_once(store):
     assert said[0].startswith(f"5 tickers (T0, T1, T2 ...): no row of {SESSIONS[FIRST + 1]}")
 
 
-def test_a_ticker_that_left_the_data_is_told_in_one_line(store):
+def test_a_ticker_that_left_the_data_is_reported_in_one_line(store):
     publish(store, FIRST, prices("ACME"), prices("GONE", 3))
     scoring = score(store, prices("ACME"), FIRST + 10)
     assert set(scoring.added["ticker"]) == {"ACME"}
@@ -332,7 +332,7 @@ def test_a_ticker_that_left_the_data_is_told_in_one_line(store):
     assert messages(scoring) == ["GONE: no rows at all in the data; published forecasts of it stay unscored"]
 
 
-def test_a_damaged_file_is_told_and_holds_up_no_other(store):
+def test_a_damaged_file_is_reported_and_holds_up_no_other(store):
     history = prices()
     for row in (FIRST, FIRST + 1, FIRST + 2):
         publish(store, row, history)
@@ -350,7 +350,7 @@ def flipped(data, at):
     return data[:at] + bytes([data[at] ^ 0x10]) + data[at + 1 :]
 
 
-def test_wherever_a_byte_of_an_old_file_has_changed_it_is_told_and_no_other_is_held_up(store):
+def test_wherever_a_byte_of_an_old_file_has_changed_it_is_reported_and_no_other_is_held_up(store):
     history = prices()
     publish(store, FIRST, history)
     publish(store, FIRST + 1, history)

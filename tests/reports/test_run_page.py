@@ -232,7 +232,7 @@ def test_it_says_what_each_model_adds(page):
     assert re.search(rf"from persistence, last_close {MINUS}[\d.]+.%, lstm [+{MINUS}][\d.]+.%", page.text)
 
 
-def test_findings_and_withheld_are_told(page):
+def test_findings_and_withheld_are_reported(page):
     for words in (
         "2:1 on 28 Feb 2005, adjusted inside the model",
         "set aside High stands below Low 3",

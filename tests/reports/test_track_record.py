@@ -98,7 +98,7 @@ def test_a_reference_without_scores_is_not_drawn_or_spoken_of():
     assert "nan" not in build_score_page(record).split("<style>")[0] + verdict(record) + score_markdown(record)[:400]
 
 
-def test_the_page_stands_alone_and_runs_nothing_of_others():
+def test_the_page_is_self_contained_and_runs_nothing_of_others():
     hostile = ("<script>alert(1)</script>", "=1+1|![x](http://example.org/x.png)")
     record = track_record(scores(tickers=hostile))
     page = build_score_page(record)

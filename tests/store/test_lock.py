@@ -49,7 +49,7 @@ def stop(process):
     process.stdout.close()
 
 
-def test_a_second_holder_is_told_who_the_first_is(path):
+def test_a_second_holder_learns_who_the_first_is(path):
     first, second = FolderLock(path), FolderLock(path)
     first.acquire(0)
     with pytest.raises(StoreLockedError, match=f"process {os.getpid()} on"):
@@ -115,7 +115,7 @@ def test_a_copy_sent_to_another_process_holds_no_lock(path):
     lock.release()
 
 
-def test_what_is_no_file_is_refused(path, tmp_path):
+def test_what_is_not_a_file_is_refused(path, tmp_path):
     path.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(InputError, match="not a plain file"):
         FolderLock(path).acquire(0)

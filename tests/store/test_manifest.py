@@ -71,7 +71,7 @@ def test_the_order_of_files_leaves_no_trace():
     assert manifest().with_files(records).to_json() == manifest().with_files(backwards).to_json()
 
 
-def test_file_names_that_are_no_text_are_held_all_the_same(tmp_path):
+def test_file_names_that_are_not_text_are_held_all_the_same(tmp_path):
     name = b"prices\xff.csv".decode("utf-8", "surrogateescape")
     written = manifest(inputs=(InputRecord(path=name, sha256="00", bytes=2),), withheld=(WithheldRecord(reason="\0"),))
     (tmp_path / "m.json").write_bytes(written.to_json())

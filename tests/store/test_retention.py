@@ -95,10 +95,10 @@ def test_empty_folders_go_too_and_other_peoples_files_stay(store):
 
 def test_a_dry_run_tells_the_same_and_removes_nothing(store):
     before = names(store)
-    told = prune(store, keep_runs=2, keep_heldout=2, dry_run=True)
+    removed = prune(store, keep_runs=2, keep_heldout=2, dry_run=True)
     assert names(store) == before
-    assert prune(store, keep_runs=2, keep_heldout=2) == told
-    assert names(store) == before - set(told)
+    assert prune(store, keep_runs=2, keep_heldout=2) == removed
+    assert names(store) == before - set(removed)
     assert prune(store, keep_runs=2, keep_heldout=2) == ()
 
 

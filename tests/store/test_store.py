@@ -77,7 +77,7 @@ def store(tmp_path):
     return Store(tmp_path / "store")
 
 
-def test_everything_stands_where_its_readers_look(store):
+def test_everything_is_where_its_readers_look(store):
     outcome = publish(store)
     assert outcome.status == "new"
     assert set(content(store.root)) == {
@@ -190,7 +190,7 @@ def test_forecasts_that_have_been_scored_are_kept(store, caplog):
     assert publish(store, 100.0, scored=lambda: False).status == "replaced"
 
 
-def test_a_run_that_lacks_published_tickers_does_not_take_them_away(store):
+def test_a_run_that_has_not_all_published_tickers_does_not_take_them_away(store):
     publish(store)
     before = content(store.root)
     fewer = forecasts(200.0).query("ticker == 'GOOG'")
@@ -379,7 +379,7 @@ def test_a_date_with_a_time_is_its_date(store, as_of):
     assert paths.folder("runs", as_of) == "runs/as_of=2017-01-31"
 
 
-def test_strange_folders_are_no_dates(store):
+def test_strange_folders_are_not_dates(store):
     publish(store)
     for name in ("as_of=2017-02-30", "as_of=", "backup", "as_of=2017-01-01.old"):
         (store.root / "forecasts" / name).mkdir()
@@ -387,7 +387,7 @@ def test_strange_folders_are_no_dates(store):
     assert store.dates() == (AS_OF,)
 
 
-def test_while_one_run_publishes_another_is_told(store):
+def test_while_one_run_publishes_another_is_reported(store):
     other = Store(store.root)
     with store.lock(), store.publication(AS_OF) as publication:
         publication.report("<html>")
