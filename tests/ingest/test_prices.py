@@ -276,7 +276,7 @@ def test_odd_names_are_data(tmp_path: Path, name: str) -> None:
 # --- findings --------------------------------------------------------------------------------------------------------
 
 
-def _told(read: Ingested) -> str:
+def _messages(read: Ingested) -> str:
     return "\n".join(finding.message for finding in read.findings)
 
 
@@ -302,14 +302,14 @@ def test_volume_never_refuses(tmp_path: Path) -> None:
     rows[7] = rows[7].rsplit(",", 1)[0] + ",inf"
     read = read_prices(write(tmp_path / "a.csv", [*rows, row(3).rsplit(",", 1)[0] + ",7"]))
     assert np.flatnonzero(read.prices["volume"].isna()).tolist() == [3, 4, 5, 6, 7]
-    assert {line for line in (5, 6, 7, 9) if str(line) in _told(read)} == {5, 6, 7, 9}
+    assert {line for line in (5, 6, 7, 9) if str(line) in _messages(read)} == {5, 6, 7, 9}
 
 
 def test_close_on_another_basis_is_kept_and_reported(tmp_path: Path) -> None:
     rows = [line.rsplit(",", 2)[0] + ",250.0,9" if at < 5 else line for at, line in enumerate(lines())]
     read = read_prices(write(tmp_path / "a.csv", rows))
     assert read.prices["close"].tolist()[:5] == [250.0] * 5
-    assert "lines 2-6" in _told(read)
+    assert "lines 2-6" in _messages(read)
 
 
 def test_broken_close_is_taken_as_missing_and_reported(tmp_path: Path) -> None:
@@ -319,14 +319,14 @@ def test_broken_close_is_taken_as_missing_and_reported(tmp_path: Path) -> None:
         rows[at] = ",".join([*parts[:4], close, parts[5]])
     read = read_prices(write(tmp_path / "a.csv", rows))
     assert np.flatnonzero(read.prices["close"].isna()).tolist() == [3, 4, 5, 6]
-    assert "line 5" in _told(read)
+    assert "line 5" in _messages(read)
 
 
 def test_last_row_that_is_a_running_days_snapshot_is_reported(tmp_path: Path) -> None:
     read = read_prices(write(tmp_path / "a.csv", [*lines(), "2024-02-03,100,100,100,100,0"]))
     assert len(read.prices) == 21
-    assert "snapshot" in _told(read)
-    assert "weekend" in _told(read)
+    assert "snapshot" in _messages(read)
+    assert "weekend" in _messages(read)
 
 
 def test_rare_slips_of_a_long_history_are_set_aside_and_reported(tmp_path: Path) -> None:
@@ -337,8 +337,8 @@ def test_rare_slips_of_a_long_history_are_set_aside_and_reported(tmp_path: Path)
     read = read_prices(write(tmp_path / "a.csv", rows))
     assert len(read.prices) == 598
     assert [finding.rows for finding in read.findings if finding.kind == "set_aside"] == [1, 1]
-    assert "line 302" in _told(read)
-    assert "line 312" in _told(read)
+    assert "line 302" in _messages(read)
+    assert "line 312" in _messages(read)
 
 
 def test_slips_that_are_not_rare_refuse_the_ticker(tmp_path: Path) -> None:
@@ -354,7 +354,7 @@ def test_downloads_put_one_after_another_are_read(tmp_path: Path) -> None:
     rows = lines(90)
     read = read_prices(write(tmp_path / "a.csv", [*rows[60:], *rows[30:60], *rows[:30]]))
     assert len(read.prices) == 90
-    assert "out of order" in _told(read)
+    assert "out of order" in _messages(read)
 
 
 def test_dates_in_the_future_are_a_log_line_and_no_finding(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
