@@ -27,22 +27,20 @@ from prefect.utilities.annotations import quote
 from daily_forecast_flows.options import Options, parameters_of
 from daily_forecast_flows.outcome import Outcome, emit_events
 from daily_forecast_flows.progress import board, follow
-from daily_forecast_flows.runners import make_runner, name_run, per_shard, results_of, seconds_since
+from daily_forecast_flows.runners import make_runner, name_run, per_shard, seconds_since
 from daily_forecast_flows.sessions import Idle, find_session, notice_missing
 from daily_forecast_flows.tasks import (
     cancellable,
     describe,
     engineer,
-    evaluate,
     failing_plainly,
+    forecast_shard,
     ingest,
     last_day,
     prune,
     publish,
     result_of,
     score,
-    train,
-    window_and_scale,
 )
 from forecasting.features.windows import group
 from forecasting.formatting import count
@@ -61,7 +59,7 @@ __all__ = ["daily_forecast"]
 @failing_plainly
 @cancellable
 def daily_forecast(**given: Any) -> Outcome | State[Outcome]:
-    """Ingest, engineer, window and scale, train, evaluate, publish."""
+    """Ingest, engineer, window and scale, train and evaluate shard by shard, publish."""
     started = datetime.now(UTC)
     options = Options.of(given)
     config, store = options.config(), Store(options.output)
@@ -85,21 +83,24 @@ def daily_forecast(**given: Any) -> Outcome | State[Outcome]:
     shards = group(engineered.series, config)
     name_run(f"{as_of}, {count(len(engineered.series), 'ticker')}")
 
-    with make_runner(options.task_runner) as runner, board() as progress:
-        numbers = list(range(len(shards)))
-        deadline = options.training_deadline(time.time())
-        windows = per_shard(runner, window_and_scale, [engineering], shard=quote(shards), config=config)
-        trained = per_shard(
-            runner, train, windows=windows, config=config, number=numbers, board=progress, deadline=deadline
-        )
-        follow(progress, trained, len(engineered.series), noun="ticker", key="training")
-        evaluated = per_shard(runner, evaluate, windows=windows, trained=trained, config=config, number=numbers)
-        done = results_of(windows, trained, evaluated)
-
-    results, models = [result for result, _ in done], [model for _, model in done]
-    run = collect(ingested, engineered, results, models, config=config, as_of=as_of)
-    timings = {"started": started.isoformat(timespec="seconds"), "seconds": seconds_since(started)}
-    published = result_of(publish(store, quote(run), options, timings, quote(record), wait_for=evaluated))
+    with store.drafts() as drafts:
+        with make_runner(options.task_runner) as runner, board() as progress:
+            forecasts = per_shard(
+                runner,
+                forecast_shard,
+                [engineering],
+                shard=quote(shards),
+                number=list(range(len(shards))),
+                config=config,
+                drafts=drafts,
+                heldout=options.heldout,
+                board=progress,
+                deadline=options.training_deadline(time.time()),
+            )
+            follow(progress, forecasts, len(engineered.series), noun="ticker", key="training")
+            run = collect(ingested, engineered, forecasts.result(), config=config, as_of=as_of)
+        timings = {"started": started.isoformat(timespec="seconds"), "seconds": seconds_since(started)}
+        published = result_of(publish(store, quote(run), options, timings, quote(record), wait_for=forecasts))
     if options.keep_runs is not None or options.keep_heldout is not None:
         result_of(prune(store, options.keep_runs, options.keep_heldout, wait_for=[published]))
     return end(Outcome.of(store, run, published, record))

@@ -172,9 +172,9 @@ class ForecastConfig(ForecastOptions):
     models_per_batch: Annotated[int, Field(ge=1)] = 128
     """Models that share one tensor program; grouping follows from this alone, never from the machine."""
     shard_tickers: Annotated[int, Field(ge=1)] = 32
-    """Tickers trained as one task, at least, while there are enough of them."""
-    shards: Annotated[int, Field(ge=1, le=64)] = 16
-    """Tasks that training is dealt into, at most; with more tickers each gets more."""
+    """Tickers trained as one task, at most: what is large of a ticker is in memory only while its shard is at work."""
+    shards: Annotated[int, Field(ge=1, le=64)] = 2
+    """Tasks that training is dealt into are a multiple of this, so that so many workers end together."""
 
     @model_validator(mode="before")
     @classmethod

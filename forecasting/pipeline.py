@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date
+from typing import Literal
 
 import pandas as pd
+import pyarrow as pa
 
 from forecasting.config import ForecastConfig
 from forecasting.evaluation.evaluate import Evaluated, evaluate
@@ -15,9 +17,11 @@ from forecasting.features.windows import group, window
 from forecasting.ingest.latest import shared_day
 from forecasting.ingest.prices import Ingested
 from forecasting.model.training import Progress, train
-from forecasting.publish import Run, collect
+from forecasting.publish import Run, ShardForecast, collect
+from forecasting.reports.heldout_summary import published_heldout, summarize_heldout
 from forecasting.schemas import FORECASTS, as_table, parquet_bytes
-from forecasting.store.model_card import ModelFile, model_file
+from forecasting.store.model_card import model_file
+from forecasting.store.transaction import Drafts
 
 __all__ = ["forecast", "forecast_bytes", "forecast_shard"]
 
@@ -56,32 +60,68 @@ def forecast(
     as_of = as_of or shared_day(ingested.prices)
     ingested = replace(ingested, prices=ingested.prices[ingested.prices["date"] <= pd.Timestamp(as_of)])
     engineered = engineer(ingested.prices, config, as_of)
-    shards = group(engineered.series, config)
-    done = [
-        forecast_shard(f"shard-{number:02d}", shard, config, progress=progress, stop=stop)
-        for number, shard in enumerate(shards)
+    shards = [
+        forecast_shard(number, shard, config, progress=progress, stop=stop)
+        for number, shard in enumerate(group(engineered.series, config))
     ]
-    return collect(
-        ingested, engineered, [one for one, _ in done], [model for _, model in done], config=config, as_of=as_of
-    )
+    return collect(ingested, engineered, shards, config=config, as_of=as_of)
 
 
 def forecast_shard(
-    name: str,
-    shard: tuple[TickerSeries, ...],
+    number: int,
+    shard: Sequence[TickerSeries],
     config: ForecastConfig,
     *,
+    drafts: Drafts | None = None,
+    heldout: Literal["all", "published", "none"] = "all",
     progress: Callable[[Progress], None] = lambda _: None,
     stop: Callable[[], bool] = lambda: False,
-) -> tuple[Evaluated, ModelFile]:
-    """Window, train and evaluate one shard; also gives the file of its weights."""
+    out_of_time: Callable[[], bool] = lambda: False,
+) -> ShardForecast:
+    """Window, train and evaluate one shard; what is large leaves the memory with it.
+
+    Parameters
+    ----------
+    number
+        Of the shard, in its files' names.
+    shard
+        The tickers.
+    config
+        What to do.
+    drafts
+        Where the held-out rows are written; they stay in memory when None.
+    heldout
+        Which of them are kept: of all models, of what is published at each step, or none.
+    progress, stop, out_of_time
+        See `forecasting.model.training.train`.
+    """
     windows = window(shard, config)
-    trained = train(windows, config, progress=progress, stop=stop)
+    trained = train(windows, config, progress=progress, stop=stop, out_of_time=out_of_time)
     evaluated = evaluate(windows, trained, config)
-    return evaluated, model_file(name, windows, trained, evaluated, config)
+    rows = _kept(evaluated, heldout)
+    return ShardForecast(
+        evaluated=replace(evaluated, heldout={}),
+        model=model_file(f"shard-{number:03d}", windows, trained, evaluated, config),
+        heldout=rows if rows is None or drafts is None else drafts.heldout(rows),
+        summaries=summarize_heldout(evaluated.heldout, evaluated.forecasts),
+    )
 
 
 def forecast_bytes(config: ForecastConfig, ingested: Ingested, as_of: date) -> bytes:
     """Give the bytes of forecasts.parquet that a configuration, the rows and a date lead to; nothing is written."""
     run = forecast(ingested, config, as_of)
     return parquet_bytes(as_table(run.forecasts, FORECASTS), FORECASTS)
+
+
+def _kept(evaluated: Evaluated, which: Literal["all", "published", "none"]) -> pa.Table | None:
+    """Put the held-out rows of a shard together, as far as they are kept, by ticker."""
+    if which == "none":
+        return None
+    tables = dict(sorted(evaluated.heldout.items()))
+    if which == "published":
+        chosen = {str(ticker): rows for ticker, rows in evaluated.forecasts.groupby("ticker")}
+        tables = {
+            ticker: published_heldout(table, chosen[ticker]["model"], chosen[ticker]["step"])
+            for ticker, table in tables.items()
+        }
+    return pa.concat_tables(tables.values())

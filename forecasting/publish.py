@@ -19,6 +19,7 @@ from forecasting.findings import Finding
 from forecasting.ingest.prices import Ingested
 from forecasting.model.device import choose_device
 from forecasting.model.tutorial_report import TutorialReport
+from forecasting.reports.heldout_summary import HeldoutSummary
 from forecasting.reports.run_page import ReportInput, build_report
 from forecasting.store.fingerprints import describe_rows
 from forecasting.store.manifest import (
@@ -31,9 +32,9 @@ from forecasting.store.manifest import (
 )
 from forecasting.store.model_card import ModelFile
 from forecasting.store.store import Store
-from forecasting.store.transaction import Published
+from forecasting.store.transaction import Draft, Published
 
-__all__ = ["Run", "collect", "publish"]
+__all__ = ["Run", "ShardForecast", "collect", "publish", "report_input"]
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,9 @@ class Run:
     forecasts, metrics
         Of all tickers, as their files have them.
     heldout
-        Each ticker's held-out rows.
+        The held-out rows of each shard, or where they are written already; None where they are not kept.
+    summaries
+        Of each ticker's held-out rows, what its pages show.
     models
         The files of weights, one a shard.
     ingested
@@ -62,9 +65,9 @@ class Run:
     config: ForecastConfig
     forecasts: pd.DataFrame
     metrics: pd.DataFrame
-    heldout: Mapping[str, pa.Table]
+    heldout: tuple[Draft | pa.Table | None, ...]
+    summaries: Mapping[str, HeldoutSummary]
     curves: pd.DataFrame
-    scales: Mapping[str, float]
     models: tuple[ModelFile, ...]
     ingested: Ingested
     findings: tuple[Finding, ...] = ()
@@ -72,11 +75,32 @@ class Run:
     tutorial: TutorialReport | None = field(default=None)
 
 
+@dataclass(frozen=True)
+class ShardForecast:
+    """What one shard gives: all of it but the held-out rows is small.
+
+    Attributes
+    ----------
+    evaluated
+        Forecasts, scores and curves; its held-out rows are gone.
+    model
+        The file of its weights.
+    heldout
+        Its held-out rows, or where they are written already; None where they are not kept.
+    summaries
+        Of each ticker's held-out rows, what its pages show.
+    """
+
+    evaluated: Evaluated
+    model: ModelFile
+    heldout: Draft | pa.Table | None
+    summaries: Mapping[str, HeldoutSummary]
+
+
 def collect(
     ingested: Ingested,
     engineered: Engineered,
-    evaluated: Sequence[Evaluated],
-    models: Sequence[ModelFile],
+    shards: Sequence[ShardForecast],
     *,
     config: ForecastConfig,
     as_of: date,
@@ -92,24 +116,20 @@ def collect(
         *(WithheldRecord(ticker=one.ticker, file=one.file, reason=str(one.error)) for one in ingested.refused),
         *(WithheldRecord(ticker=one.ticker, reason=one.message) for one in engineered.withheld),
     )
-    if not evaluated:
+    if not shards:
         reasons = "; ".join(one.reason for one in withheld[:3]) or "there are no rows"
         raise InputError(f"no ticker can be forecast: {reasons}", setting="see daily-forecast check")
-    heldout: dict[str, pa.Table] = {}
-    scales: dict[str, float] = {}
-    for one in evaluated:
-        heldout |= one.heldout
-        scales |= one.scales
+    evaluated = [shard.evaluated for shard in shards]
     dates = {series.ticker: series.dates for series in engineered.series}
     return Run(
         as_of=as_of,
         config=config,
         forecasts=_together([one.forecasts for one in evaluated], ["ticker", "step"]),
         metrics=_together([one.metrics for one in evaluated], ["ticker"]),
-        heldout=dict(sorted(heldout.items())),
+        heldout=tuple(shard.heldout for shard in shards),
+        summaries={ticker: summary for shard in shards for ticker, summary in shard.summaries.items()},
         curves=_together([one.curves for one in evaluated], ["ticker", "member"]),
-        scales=dict(sorted(scales.items())),
-        models=tuple(models),
+        models=tuple(shard.model for shard in shards),
         ingested=ingested,
         findings=(
             *ingested.findings,
@@ -175,7 +195,9 @@ def publish(
     )
     report = build_report(report_input(run))
     with store.publication(run.as_of, restate=restate, scored=scored, wait=wait) as publication:
-        publication.heldout(0, pa.concat_tables(run.heldout.values()))
+        for number, rows in enumerate(run.heldout):
+            if rows is not None:
+                publication.heldout(number, rows)
         publication.metrics(run.metrics)
         for model in run.models:
             publication.model(model.name, model.tensors, model.card)
@@ -189,7 +211,7 @@ def report_input(run: Run) -> ReportInput:
         as_of=run.as_of,
         config=run.config,
         forecasts=run.forecasts,
-        heldout_of=run.heldout.__getitem__,
+        heldout_of=run.summaries.__getitem__,
         metrics=run.metrics,
         prices=run.ingested.prices,
         curves=run.curves,

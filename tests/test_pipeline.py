@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 from forecasting.config import QUANTILE_COLUMNS, ForecastConfig
 from forecasting.errors import InputError
+from forecasting.frame_checks import check_forecasts
 from forecasting.ingest.prices import Ingested, read_prices
 from forecasting.model.training import TrainingStoppedError
 from forecasting.pipeline import forecast, forecast_bytes
-from forecasting.schemas import FORECASTS, as_table, check_forecasts
+from forecasting.schemas import FORECASTS, as_table
 
 AS_OF = date(2024, 6, 28)
 PRICES = ["open", "high", "low", "close"]
@@ -210,7 +211,7 @@ def test_a_ticker_without_a_single_price_is_refused_and_the_others_are_as_withou
 
 def test_how_tickers_are_dealt_into_shards_does_not_matter(make_prices, without_bad, good) -> None:
     more = [make_prices(f"T{k}", 170 + 10 * k, seed=k) for k in range(4)]
-    run = forecast(ingested(*good, *more), config(shards=3, shard_tickers=1, models_per_batch=2), AS_OF)
+    run = forecast(ingested(*good, *more), config(shards=3, shard_tickers=2, models_per_batch=2), AS_OF)
     assert len(run.models) == 3
     mine = run.forecasts[run.forecasts["ticker"].isin(["GOOD", "LONG"])].reset_index(drop=True)
     pd.testing.assert_frame_equal(mine, without_bad, rtol=1e-5)
@@ -226,7 +227,7 @@ def test_one_ticker_is_enough(good, without_bad) -> None:
 
 def test_when_nobody_can_be_forecast_the_reasons_are_said(make_prices) -> None:
     with pytest.raises(
-        InputError, match=r"no ticker can be forecast: A: 5 rows.*; B: 6 rows.*; see python -m forecasting check"
+        InputError, match=r"no ticker can be forecast: A: 5 rows.*; B: 6 rows.*; see daily-forecast check"
     ):
         forecast(ingested(make_prices("A", 5), make_prices("B", 6)), config(), AS_OF)
 

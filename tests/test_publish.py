@@ -54,12 +54,13 @@ def test_everything_that_readers_are_promised_is_written(store) -> None:
     assert {
         f"forecasts/{day}/forecasts.parquet",
         f"evaluation/{day}/heldout/shard-000.parquet",
+        f"evaluation/{day}/heldout/shard-001.parquet",
         f"evaluation/{day}/metrics.parquet",
         f"reports/{day}/report.html",
         f"runs/{day}/manifest.json",
     } <= written
     assert len([name for name in written if name.startswith(f"models/{day}/") and name.endswith(".safetensors")]) == 2
-    assert len(written) == 7
+    assert len(written) == 8
     for path, schema in (
         ((store.root / paths.forecasts(AS_OF)), FORECASTS),
         ((store.root / paths.heldout_part(AS_OF, 0)), HELDOUT),
@@ -75,9 +76,10 @@ def test_what_is_read_back_is_what_was_forecast(run, store) -> None:
     assert frame["ticker"].tolist() == ["AAA", "AAA", "ZZZ", "ZZZ"]
     np.testing.assert_array_equal(frame["forecast"], run.forecasts["forecast"])
     assert set(frame["as_of"].astype(str)) == {"2024-06-28"}
-    heldout = pd.read_parquet(store.root / paths.heldout_part(AS_OF, 0))
-    assert heldout["ticker"].is_monotonic_increasing
-    assert len(heldout) == sum(table.num_rows for table in run.heldout.values())
+    heldout = pd.read_parquet(store.root / paths.folder("evaluation", AS_OF) / "heldout")
+    assert sorted(heldout["ticker"].unique()) == ["AAA", "ZZZ"]
+    assert len(heldout) == sum(table.num_rows for table in run.heldout)
+    assert store.heldout(AS_OF).num_rows == len(heldout)
 
 
 def test_the_manifest_holds_what_went_in_and_what_came_out(store) -> None:

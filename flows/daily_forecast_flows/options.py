@@ -56,6 +56,8 @@ class RunOptions(ForecastOptions, _Places):
     """Decimal mark of the files' numbers."""
     format: Annotated[str, Field(min_length=1)] | None = None
     """A TOML file that declares how the vendor writes its files (default: decided from the files)."""
+    heldout: Literal["all", "published", "none"] = "all"
+    """Which held-out forecasts are kept: of every model, of what is published, or none."""
     restate: bool = False
     """Replace what is published or scored already, where it differs."""
     time_budget: Annotated[float, Field(gt=0)] | None = None

@@ -17,7 +17,7 @@ from prefect.runtime import flow_run
 from prefect.task_runners import ProcessPoolTaskRunner, TaskRunner, ThreadPoolTaskRunner
 from prefect.utilities.annotations import quote
 
-__all__ = ["make_runner", "name_run", "per_shard", "results_of", "seconds_since"]
+__all__ = ["make_runner", "name_run", "per_shard", "seconds_since"]
 
 
 def make_runner(kind: Literal["threads", "processes"], workers: int | None = None) -> TaskRunner[Any]:
@@ -48,18 +48,6 @@ def per_shard(
         name: value if isinstance(value, own) else unmapped(value) for name, value in parameters.items()
     }
     return runner.map(task, given, wait_for=after)
-
-
-def results_of(*stages: PrefectFutureList[Any]) -> list[Any]:
-    """Return what the shards of the last stage gave.
-
-    A shard that failed in an earlier stage leaves its later ones waiting forever; the error raised is the one that it
-    failed with.
-    """
-    given: list[Any] = []
-    for stage in stages:
-        given = stage.result()
-    return given
 
 
 def _leave_signals_to_parent() -> None:

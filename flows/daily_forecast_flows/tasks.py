@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Literal, ParamSpec, TypeVar
 
 from prefect import Task, task
 from prefect.cache_policies import NO_CACHE
@@ -19,12 +19,10 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.exceptions import CancelledRun, TerminationSignal
 from prefect.states import Cancelled, Failed
 
-import forecasting.evaluation.evaluate
 import forecasting.features.series
-import forecasting.features.windows
 import forecasting.ingest.prices
-import forecasting.model.training
 import forecasting.monitoring.ledger
+import forecasting.pipeline
 import forecasting.publish
 import forecasting.reports.store_index
 import forecasting.reports.track_record
@@ -35,25 +33,22 @@ from daily_forecast_flows.outcome import Outcome
 from daily_forecast_flows.progress import Board, Reporter
 from forecasting.config import ForecastConfig
 from forecasting.errors import InputError
-from forecasting.evaluation.evaluate import Evaluated
 from forecasting.features.series import Engineered, TickerSeries
-from forecasting.features.windows import Windows
 from forecasting.ingest.prices import Ingested
-from forecasting.model.training import Trained, TrainingStoppedError
+from forecasting.model.training import TrainingStoppedError
 from forecasting.monitoring.ledger import Scoring
-from forecasting.publish import Run
+from forecasting.publish import Run, ShardForecast
 from forecasting.reports.track_record import TrackRecord
-from forecasting.store.model_card import ModelFile, model_file
 from forecasting.store.store import Store
-from forecasting.store.transaction import Published
+from forecasting.store.transaction import Drafts, Published
 
 __all__ = [
     "RETRIES",
     "cancellable",
     "describe",
     "engineer",
-    "evaluate",
     "failing_plainly",
+    "forecast_shard",
     "ingest",
     "last_day",
     "prune",
@@ -61,8 +56,6 @@ __all__ = [
     "result_of",
     "score",
     "step",
-    "train",
-    "window_and_scale",
 ]
 
 Given = ParamSpec("Given")
@@ -160,29 +153,28 @@ def engineer(ingested: Ingested, config: ForecastConfig, as_of: date) -> Enginee
     return forecasting.features.series.engineer(ingested.prices, config, as_of)
 
 
-@step("window and scale")
-def window_and_scale(shard: Sequence[TickerSeries], config: ForecastConfig) -> Windows:
-    """Split a shard's tickers chronologically and lay out their windows."""
-    return forecasting.features.windows.window(shard, config)
-
-
-@step("train")
-def train(windows: Windows, config: ForecastConfig, number: int, board: Board, deadline: float | None) -> Trained:
-    """Train a shard's LSTMs, reporting how far they are."""
-    return forecasting.model.training.train(
-        windows,
+@step("train and evaluate", task_run_name="train and evaluate shard {number}")
+def forecast_shard(
+    shard: Sequence[TickerSeries],
+    number: int,
+    *,
+    config: ForecastConfig,
+    drafts: Drafts,
+    heldout: Literal["all", "published", "none"],
+    board: Board,
+    deadline: float | None,
+) -> ShardForecast:
+    """Lay out a shard's windows, train its LSTMs and score them beside the baselines, reporting how far it is."""
+    return forecasting.pipeline.forecast_shard(
+        number,
+        shard,
         config,
-        progress=Reporter.of(board, number, len(windows.series), config),
+        drafts=drafts,
+        heldout=heldout,
+        progress=Reporter.of(board, number, len(shard), config),
         stop=board.stopped,
         out_of_time=lambda: deadline is not None and time.time() > deadline,
     )
-
-
-@step("evaluate")
-def evaluate(windows: Windows, trained: Trained, config: ForecastConfig, number: int) -> tuple[Evaluated, ModelFile]:
-    """Score a shard's LSTMs beside the baselines and choose what is published."""
-    evaluated = forecasting.evaluation.evaluate.evaluate(windows, trained, config)
-    return evaluated, model_file(f"shard-{number:02d}", windows, trained, evaluated, config)
 
 
 @step("score", **RETRIES)

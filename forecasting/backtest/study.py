@@ -20,6 +20,7 @@ from forecasting.config import QUANTILE_COLUMNS, ForecastConfig
 from forecasting.errors import InputError
 from forecasting.features.series import engineer
 from forecasting.features.splits import adjustment, find_splits
+from forecasting.features.windows import shard_count
 from forecasting.formatting import count
 from forecasting.model.training import Progress
 from forecasting.schemas import versioned
@@ -142,7 +143,7 @@ def deal(prices: pd.DataFrame, origins: Sequence[date], study: Study, config: Fo
     """Deal a backtest into parts: shards of tickers as a daily run has them, by runs of blocks."""
     rows = prices.groupby("ticker", sort=True).size()
     names = sorted(rows.index, key=lambda name: (-rows[name], name))
-    shards = np.array_split(np.array(names, dtype=object), min(config.shards, -(-len(names) // config.shard_tickers)))
+    shards = np.array_split(np.array(names, dtype=object), shard_count(len(names), config))
     blocks = [tuple(origins[k : k + study.refit_every]) for k in range(0, len(origins), study.refit_every)]
     runs = np.array_split(np.arange(len(blocks)), min(len(blocks), -(-TASKS // len(shards))))
     return tuple(

@@ -118,4 +118,7 @@ def curves_frame(curves: Sequence[Curve]) -> pd.DataFrame:
         if curve.segment in phases
     ]
     columns = ["ticker", "member", "phase", "epoch", "train_loss", "validation_loss", "best"]
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
+    if frames:
+        return pd.concat(frames, ignore_index=True)
+    kinds = {"epoch": "int64", "train_loss": "float64", "validation_loss": "float64", "best": "bool"}
+    return pd.DataFrame(columns=columns).astype(kinds)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from forecasting.config import ForecastConfig
 from forecasting.features.series import TickerSeries
 
-__all__ = ["RANGE_SPANS", "Segment", "Windows", "group", "window"]
+__all__ = ["RANGE_SPANS", "Segment", "Windows", "group", "shard_count", "window"]
 
 Array = NDArray[np.float64]
 Segment = Literal["train", "validation", "test", "before_test", "all"]
@@ -124,14 +124,20 @@ class Windows:
 
 
 def group(series: Sequence[TickerSeries], config: ForecastConfig) -> list[tuple[TickerSeries, ...]]:
-    """Deal the tickers into shards of similar length, as many as the configuration asks for at most.
+    """Deal the tickers into shards of similar length (`shard_count`).
 
     The grouping follows from the tickers and the configuration alone, never from the machine, so that a run gives the
     same bytes whatever the number of workers.
     """
     ordered = sorted(series, key=lambda one: (-one.rows, one.ticker))
-    count = min(config.shards, -(-len(ordered) // config.shard_tickers))
+    count = shard_count(len(ordered), config)
     return [tuple(ordered[k] for k in part) for part in np.array_split(np.arange(len(ordered)), count)] if count else []
+
+
+def shard_count(tickers: int, config: ForecastConfig) -> int:
+    """Return how many shards so many tickers are dealt into: a multiple of ``config.shards``, none of them empty."""
+    needed = -(-tickers // config.shard_tickers)
+    return min(tickers, -(-needed // config.shards) * config.shards)
 
 
 def window(series: Sequence[TickerSeries], config: ForecastConfig) -> Windows:

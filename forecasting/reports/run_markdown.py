@@ -9,17 +9,15 @@ import pandas as pd
 
 from forecasting.formatting import count, day, decimals_for, number, percent, signed_percent
 from forecasting.reports.charts import data_uri, fan_chart, heldout_chart
+from forecasting.reports.heldout_summary import DRAWN
 from forecasting.reports.html import markdown_table, plain
-from forecasting.reports.run_page import ReportInput, published_heldout, verdict
+from forecasting.reports.run_page import ReportInput, verdict
 from forecasting.reports.summary import Headline, headline, most_telling, overview
 
 __all__ = ["report_markdown"]
 
 LISTED = 100
 """Tickers in the table; the table artifact beside the report has the rest."""
-
-DRAWN = 120
-"""Held-out forecasts in the picture."""
 
 
 def report_markdown(run: ReportInput) -> str:
@@ -79,8 +77,7 @@ def _pictures(run: ReportInput, ticker: str) -> Iterator[str]:
     yield f"## {plain(ticker)}, whose forecast departs most from its last price for the width of its band"
     yield f"Open on {day(first['target_date'])}: {mid}, with four chances in five between {low} and {high}."
     yield f"![Recent Open and the fan of the next sessions]({data_uri(fan_chart(prices, forecasts))})"
-    rows = published_heldout(run.heldout_of(ticker), [first["model"]], [first["step"]])
-    heldout = pd.DataFrame(rows).dropna(subset=["actual", "q10", "q90"]).tail(DRAWN)
+    heldout = pd.DataFrame(dict(run.heldout_of(ticker).newest))
     if len(heldout):
         inside = float(np.mean((heldout["actual"] >= heldout["q10"]) & (heldout["actual"] <= heldout["q90"])))
         yield f"The last {count(len(heldout), 'held-out forecast')}: {percent(inside, 0)} came inside the 80 % band."

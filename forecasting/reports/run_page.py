@@ -11,26 +11,23 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from itertools import groupby
-from operator import itemgetter
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from forecasting.config import QUANTILE_COLUMNS, ForecastConfig
+from forecasting.config import ForecastConfig
 from forecasting.findings import Finding
 from forecasting.formatting import count, decimals_for, percent
 from forecasting.model.tutorial_report import TutorialReport
 from forecasting.reports.figures import Calibration, Curves
+from forecasting.reports.heldout_summary import HeldoutSummary
 from forecasting.reports.html import render_page
 from forecasting.reports.summary import MODELS, Headline, headline, ladder, most_telling, overview, pooled_scores
 from forecasting.reports.ticker_records import SESSIONS, TickerRows, ticker_records
 
-__all__ = ["ReportInput", "build_report", "published_heldout", "verdict"]
+__all__ = ["ReportInput", "build_report", "verdict"]
 
 _FINDINGS_SHOWN = 1000
 
@@ -48,7 +45,7 @@ class ReportInput:
     forecasts, metrics
         As forecasts.parquet and metrics.parquet have them.
     heldout_of
-        Ticker to its held-out rows; asked once for each, one after the other (all rows of a large run would not fit).
+        Ticker to what its held-out rows come to; asked once for each, one after the other.
     prices
         Long frame of what was read: ``ticker``, ``date``, ``open``, ``high``, ``low``.
     curves
@@ -65,7 +62,7 @@ class ReportInput:
     as_of: date
     config: ForecastConfig
     forecasts: pd.DataFrame
-    heldout_of: Callable[[str], pa.Table]
+    heldout_of: Callable[[str], HeldoutSummary]
     metrics: pd.DataFrame
     prices: pd.DataFrame
     curves: pd.DataFrame
@@ -122,24 +119,6 @@ def verdict(summary: Headline) -> str:
     return said
 
 
-def published_heldout(heldout: pa.Table, models: Iterable[str], steps: Iterable[int]) -> dict[str, NDArray[Any]]:
-    """Choose from one ticker's held-out rows those of the model that is published at each step.
-
-    Returns
-    -------
-    dict
-        Columns ``step``, ``target_date``, ``actual`` and the quantiles, by date within each step.
-    """
-    step = heldout["step"].to_numpy()
-    chosen = np.zeros(len(step), dtype=bool)
-    for model, own in groupby(sorted(zip(models, steps, strict=True)), key=itemgetter(0)):
-        same = pc.equal(heldout["model"], str(model)).to_numpy(zero_copy_only=False).astype(bool)
-        chosen |= same & np.isin(step, [one for _, one in own])
-    rows = np.flatnonzero(chosen)
-    rows = rows[np.lexsort((heldout["target_date"].to_numpy()[rows], step[rows]))]
-    return {name: heldout[name].to_numpy()[rows] for name in ("step", "target_date", "actual", *QUANTILE_COLUMNS)}
-
-
 def _rows_of_each(run: ReportInput, tickers: Sequence[str], together: Calibration) -> Iterator[TickerRows]:
     """Give each ticker's rows of every table, and count the calibration of all of them ``together``."""
     prices = _by_ticker(run.prices.groupby("ticker", sort=False).tail(SESSIONS))
@@ -149,10 +128,10 @@ def _rows_of_each(run: ReportInput, tickers: Sequence[str], together: Calibratio
     curves = _by_ticker(run.curves)
     for ticker in tickers:
         own = forecasts[ticker]
-        heldout = published_heldout(run.heldout_of(ticker), own["model"], own["step"])
-        calibration = Calibration.of(heldout)
-        together.add(calibration)
-        yield TickerRows(ticker, prices[ticker], own, metrics[ticker], heldout, calibration, curves[ticker])
+        heldout = run.heldout_of(ticker)
+        together.add(heldout.calibration)
+        newest, calibration = heldout.newest, heldout.calibration
+        yield TickerRows(ticker, prices[ticker], own, metrics[ticker], newest, calibration, curves[ticker])
 
 
 def _by_ticker(frame: pd.DataFrame) -> Mapping[str, dict[str, NDArray[Any]]]:

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from forecasting.evaluation.metrics import REFERENCE
 from forecasting.formatting import decimals_for, printable
 from forecasting.reports.figures import Calibration
+from forecasting.reports.heldout_summary import DRAWN
 
 __all__ = ["SESSIONS", "TickerRows", "ticker_records"]
 
@@ -26,7 +27,7 @@ SESSIONS = 60
 DETAILED = 300
 """With no more tickers than these, a record has every step's scores, the calibration and the training too."""
 
-TARGETS, FEWEST_TARGETS, ALL_TARGETS = 120, 30, 30_000
+TARGETS, FEWEST_TARGETS, ALL_TARGETS = DRAWN, 30, 30_000
 """Held-out forecasts drawn of each ticker, at most and at least (else none), and of all tickers together."""
 
 EPOCHS = 60
@@ -154,9 +155,7 @@ def _record(
 
 def _heldout(heldout: Columns, step: int, targets: int, shared: _Shared, unit: float) -> dict[str, Any]:
     """Give the newest held-out forecasts of a step; nothing where there are none."""
-    finite = np.isfinite([heldout[name] for name in ("actual", "q10", "q90")]).all(axis=0)
-    known = finite & (heldout["step"] == step)
-    places = np.flatnonzero(known)[-targets:] if targets else np.empty(0, dtype=int)
+    places = np.flatnonzero(heldout["step"] == step)[-targets:] if targets else np.empty(0, dtype=int)
     if not len(places):
         return {}
     actuals = _units(heldout["actual"][places], unit)

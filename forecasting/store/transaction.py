@@ -191,10 +191,11 @@ class Publication:
         return outcome
 
     def discard(self) -> None:
-        """Remove the drafts that are not published; never raises, so that it hides no other error."""
+        """Remove the drafts written here that are not published; never raises, so that it hides no other error."""
         for draft in self._drafts.values():
-            with contextlib.suppress(OSError):
-                self._place.delete(draft.name)
+            if paths.is_draft(draft.name, grouped=False):  # those of shards stay for another try
+                with contextlib.suppress(OSError):
+                    self._place.delete(draft.name)
         self._drafts.clear()
 
     def _write(self, name: str, data: bytes) -> None:

@@ -56,7 +56,8 @@ def trained(prices, tmp_path_factory):
 
 def saved(prices, config, folder):
     series = engineer(prices, config, date(2016, 7, 15)).series
-    evaluated, model = forecast_shard("shard-00", series, config)
+    shard = forecast_shard(0, series, config)
+    evaluated, model = shard.evaluated, shard.model
     path = folder / "shard-00.safetensors"
     path.write_bytes(model_bytes(model.tensors, model.card))
     return path, evaluated.forecasts[evaluated.forecasts["ticker"] != "TINY"].reset_index(drop=True)

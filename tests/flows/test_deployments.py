@@ -188,7 +188,7 @@ def test_a_cancelled_run_ends_within_seconds_with_its_tasks_and_the_next_succeed
     given = {"prices": str(prices), "output": str(tmp_path / "store"), **QUICK}
     run = deployed.api.start(deployed.demo["id"], {**given, "preset": "tutorial", "epochs": 100_000})
     give_up = time.monotonic() + 120
-    while deployed.api.tasks(run).get("train") != "Running":
+    while deployed.api.tasks(run).get("train and evaluate shard 0") != "Running":
         assert time.monotonic() < give_up
         time.sleep(0.5)
     asked = time.monotonic()

@@ -113,7 +113,7 @@ def test_a_run_at_work_is_not_left_running_and_the_next_one_is(price_file, tmp_p
     assert process.stdout.readline().startswith("The UI is at")
     # The tutorial's training does not stop early.
     job = Job(port, "daily-forecast/demo", **given, preset="tutorial", epochs=100_000)
-    job.wait(lambda: job.tasks().get("train") == "RUNNING")
+    job.wait(lambda: job.tasks().get("train and evaluate shard 0") == "RUNNING")
     end(process, number)
     give_up = time.monotonic() + 40
     while processes(home) and time.monotonic() < give_up:
@@ -123,7 +123,7 @@ def test_a_run_at_work_is_not_left_running_and_the_next_one_is(price_file, tmp_p
     process = start(home, port)
     assert process.stdout.readline().startswith("The UI is at")
     assert job.state() == ended
-    assert job.tasks()["train"] == ended
+    assert job.tasks()["train and evaluate shard 0"] == ended
     # It holds no place of its deployment, which has one.
     after = Job(port, "daily-forecast/demo", **given, epochs=1, members=1, horizon=1)
     after.wait(lambda: after.state() == "COMPLETED")

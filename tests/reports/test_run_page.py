@@ -6,7 +6,7 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date
 from html.parser import HTMLParser
@@ -23,6 +23,8 @@ from forecasting.evaluation.metrics import score_heldout
 from forecasting.findings import Finding
 from forecasting.formatting import MINUS, printable
 from forecasting.model.tutorial_report import TutorialReport
+from forecasting.reports.figures import Calibration
+from forecasting.reports.heldout_summary import HeldoutSummary, summarize_heldout
 from forecasting.reports.run_page import ReportInput, build_report, verdict
 from forecasting.reports.summary import Headline
 
@@ -132,7 +134,7 @@ def fake_run(prices: Sequence[pd.DataFrame], **changes: object) -> ReportInput:
         as_of=date(2013, 3, 1),
         config=ForecastConfig(),
         forecasts=pd.concat(forecasts, ignore_index=True),
-        heldout_of=held.__getitem__,
+        heldout_of=summarize_heldout(held, pd.concat(forecasts, ignore_index=True)).__getitem__,
         metrics=pd.concat(metrics, ignore_index=True),
         prices=pd.concat(prices, ignore_index=True),
         curves=pd.concat(curves, ignore_index=True),
@@ -288,7 +290,7 @@ def test_of_many_tickers_all_are_listed_and_each_has_its_chart():
     run = fake_run(several(12, 150))
     asked: list[str] = []
 
-    def heldout_of(ticker: str) -> pa.Table:
+    def heldout_of(ticker: str) -> HeldoutSummary:
         asked.append(ticker)
         return run.heldout_of(ticker)
 
@@ -317,6 +319,11 @@ def test_two_thousand_tickers_fit_in_three_megabytes():
     assert len(build_report(many).encode()) < 3_000_000
 
 
+def without_rows(run: ReportInput) -> Callable[[str], HeldoutSummary]:
+    nothing = {name: rows[:0] for name, rows in run.heldout_of(run.forecasts["ticker"].iloc[0]).newest.items()}
+    return lambda _: HeldoutSummary(nothing, Calibration())
+
+
 def without_lstm(run: ReportInput) -> ReportInput:
     return replace(
         run,
@@ -337,7 +344,7 @@ def without_lstm(run: ReportInput) -> ReportInput:
             id="NaN",
         ),
         pytest.param(
-            lambda run: replace(run, heldout_of=lambda ticker: run.heldout_of(ticker).slice(0, 0)),
+            lambda run: replace(run, heldout_of=without_rows(run)),
             {"e", "k"},
             id="no held-out rows",
         ),

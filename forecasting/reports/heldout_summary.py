@@ -1,0 +1,68 @@
+"""What pages show of a ticker's held-out rows: small enough to be kept for thousands, where the rows are not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from forecasting.config import QUANTILE_COLUMNS
+from forecasting.reports.figures import Calibration
+
+__all__ = ["DRAWN", "HeldoutSummary", "published_heldout", "summarize_heldout"]
+
+DRAWN = 120
+"""Held-out forecasts of one ticker in a chart, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeldoutSummary:
+    """One ticker's held-out forecasts, of what is published alone.
+
+    Attributes
+    ----------
+    newest
+        The last `DRAWN` of the first step that is published: columns ``step``, ``target_date``, ``actual``, ``q10``,
+        ``q50``, ``q90``, none of them missing, by date.
+    calibration
+        How often the actual was at or below each quantile, over all rows.
+    """
+
+    newest: Mapping[str, NDArray[Any]]
+    calibration: Calibration
+
+
+def summarize_heldout(heldout: Mapping[str, pa.Table], forecasts: pd.DataFrame) -> dict[str, HeldoutSummary]:
+    """Summarize each ticker's held-out rows; ``forecasts`` name the model that is published at each step."""
+    published = {
+        str(ticker): (own["model"].tolist(), own["step"].tolist()) for ticker, own in forecasts.groupby("ticker")
+    }
+    return {ticker: _summarize(rows, *published.get(ticker, ([], []))) for ticker, rows in heldout.items()}
+
+
+def published_heldout(heldout: pa.Table, models: Iterable[str], steps: Iterable[int]) -> pa.Table:
+    """Choose from one ticker's held-out rows those of the model that is published at each step, by step and date."""
+    step = heldout["step"].to_numpy()
+    chosen = np.zeros(len(step), dtype=bool)
+    for model, own in groupby(sorted(zip(models, steps, strict=True)), key=itemgetter(0)):
+        same = pc.equal(heldout["model"], str(model)).to_numpy(zero_copy_only=False).astype(bool)
+        chosen |= same & np.isin(step, [one for _, one in own])
+    rows = np.flatnonzero(chosen)
+    return heldout.take(rows[np.lexsort((heldout["target_date"].to_numpy()[rows], step[rows]))])
+
+
+def _summarize(heldout: pa.Table, models: list[str], steps: list[int]) -> HeldoutSummary:
+    table = published_heldout(heldout, models, steps)
+    rows = {name: table[name].to_numpy() for name in ("step", "target_date", "actual", *QUANTILE_COLUMNS)}
+    finite = np.isfinite([rows[name] for name in ("actual", "q10", "q90")]).all(axis=0)
+    newest = np.flatnonzero(finite & (rows["step"] == min(steps, default=1)))[-DRAWN:]
+    kept = ("step", "target_date", "actual", "q10", "q50", "q90")
+    return HeldoutSummary({name: rows[name][newest] for name in kept}, Calibration.of(rows))
