@@ -241,16 +241,20 @@ def _read_epochs(texts: Sequence[str], format_: PriceFormat) -> DateColumn:
     why = {i: f'"{text}" is not a count of seconds from 1970, or of parts of them' for i, text in enumerate(texts)}
     days = np.full(len(texts), NO_DATE, dtype=np.int64)
     clocks: dict[int, Clock] = {}
-    usual = _usual_unit(list(values.values()))
+    usual = format_.epoch or _usual_unit(list(values.values()))
+    middle = sorted(filter(None, (_moment(value, _UNITS[usual]) for value in values.values())) if usual else ())
     for i, value in values.items():
-        for unit in [format_.epoch] if format_.epoch else [usual, _unit_of(value)]:
-            when = None if unit is None else _moment(value, _UNITS[unit])
-            if when is not None:
-                days[i] = when.date().toordinal() - _EPOCH
-                if when.hour or when.minute:
-                    clocks[i] = Clock(60 * when.hour + when.minute, utc=True)
-                del why[i]
-                break
+        units = {usual} if format_.epoch else {usual or "s", _unit_of(value)}
+        moments = [when for unit in units if unit and (when := _moment(value, _UNITS[unit])) is not None]
+        if not moments:
+            continue
+        # Of the usual unit and the one of its size, what is nearer to the column's other instants.
+        centre = middle[len(middle) // 2] if middle else moments[0]
+        when = min(moments, key=lambda one: abs(one - centre))
+        days[i] = when.date().toordinal() - _EPOCH
+        if when.hour or when.minute:
+            clocks[i] = Clock(60 * when.hour + when.minute, utc=True)
+        del why[i]
     _to_sessions(days, clocks, format_)
     unsure = "the timestamps may be of another zone than the exchange's, or counted from another epoch"
     unsure = "" if format_.zone is not None or (format_.epoch and not clocks) else unsure

@@ -217,21 +217,19 @@ def running_session(verdict: Verdict) -> None:
 
     def find(rows: Rows) -> BoolArray:
         marks = np.zeros(len(rows), dtype=np.bool_)
-        before = rows[-_RECENT - 1 : -1]
-        if len(before) == _RECENT:
-            ranges = (high - low)[before]
+        recent = rows[-_RECENT - 1 :]
+        if len(recent) > _RECENT:
             # Both below all of the last month's, and far below the usual: a half day is neither.
-            marks[-1] = _far_below(volume[rows[-1]], volume[before], 10) and _far_below(
-                (high - low)[rows[-1]], ranges, 5
-            )
+            marks[-1] = _far_below(volume[recent], 10) and _far_below(high[recent] - low[recent], 5)
         return marks
 
     what = "the last row has a small part of the usual volume and range: written while its session was running?"
     verdict.tell(_marked(table, find), what)
 
 
-def _far_below(value: float, usual: FloatArray, factor: float) -> bool:
-    return bool(value * factor < np.median(usual) and value < usual.min())
+def _far_below(values: FloatArray, factor: float) -> bool:
+    *before, last = values.tolist()
+    return bool(last * factor < np.median(before) and last < min(before))
 
 
 def stray_end(verdict: Verdict) -> None:

@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from forecasting.errors import InputError
 
-__all__ = ["LARGEST_QUOTED", "Raw", "file_sha256", "looks_utf16", "read_raw", "too_large"]
+__all__ = ["LARGEST_QUOTED", "Raw", "file_sha256", "looks_utf16", "read_raw"]
 
 _MIB = 1 << 20
 _CHUNK = _MIB

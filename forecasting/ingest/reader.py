@@ -180,13 +180,14 @@ class _Reading:
         return None
 
     def _other_days(self, column: int) -> IntArray | None:
-        """Give the days of another column that could be the date; None when its texts are not dates."""
+        """Give the days of another column that could be the date; None when it is not of plain dates."""
         texts, codes = self._rows.distinct(column)
         try:
-            days = read_dates(texts, lambda: codes).days
+            dates = read_dates(texts, lambda: codes)
         except UndecidedDatesError:
             return None
-        return days[codes] if (days != NO_DATE).mean() > _MOSTLY else None
+        plain = not dates.clocks and (dates.days != NO_DATE).mean() > _MOSTLY
+        return dates.days[codes] if plain else None
 
     def _wanted(self, days: IntArray) -> BoolArray:
         """Find the rows up to the last day, of tickers that are asked for and have a name that can be one."""

@@ -30,6 +30,7 @@ _MOST_BROKEN = 100_000
 """With more lines that are no rows, the file is not one of prices, whatever else is in it."""
 _BLOCK = 1 << 24
 """Bytes that Arrow reads at a time; no line is longer (`raw`)."""
+_SPACES = (b" ", b"\t", b"\x0b", b"\x0c", b"\x1c", b"\x1d", b"\x1e", b"\x1f")
 _BLANKS = ' \t,;|"'
 _EVENT = re.compile(
     rf"[\d.,:/ ]*\b(?:{'|'.join(map(re.escape, load('notation')['events']))})\b[:\d.,/ ]*", re.IGNORECASE
@@ -136,7 +137,7 @@ def read_rows(text: Text, layout: Layout) -> Rows:
         table, misfits = _parse(data, text, layout, width, [])
     except pa.ArrowInvalid:  # a quotation mark that is open for longer than a block
         table, misfits = [], []
-    if quoted and (_within(layout.delimiter).search(data) or len(table) + len(misfits) < _count_lines(data)):
+    if quoted and (_within(layout.delimiter).search(data) or _loses_lines(data, len(table) + len(misfits))):
         data, damaged = _without_damage(data, text, layout)
         table, misfits = _parse(data, text, layout, width, [one.place for one in damaged])
     if len(misfits) > _MOST_BROKEN:
@@ -156,7 +157,9 @@ def read_rows(text: Text, layout: Layout) -> Rows:
     skipped = sorted({one.place for one in [*misfits, *damaged]} - mended.keys())
     if mended:
         table = _with_mended(table, mended, skipped)
-    rows = Rows([_trimmed(table.column(at)) for at in range(width)], text, layout, skipped)
+    bare = data.isascii() and not any(blank in data for blank in _SPACES)
+    columns = table.columns if bare else [pc.utf8_trim_whitespace(column) for column in table.columns]
+    rows = Rows(columns, text, layout, skipped)
     return _without_footer(rows, broken, notes)
 
 
@@ -173,8 +176,10 @@ def _within(delimiter: str) -> re.Pattern[bytes]:
     return re.compile(rb'(?<=[^\n"' + mark + rb'])"(?=[^\n"' + mark + rb"])")
 
 
-def _count_lines(data: bytes) -> int:
-    return sum(1 for line in data.split(b"\n") if line)
+def _loses_lines(data: bytes, found: int) -> bool:
+    """Whether a quotation mark was left open, so that lines are missing, or the last one is not closed."""
+    last = data[data.rfind(b"\n") + 1 :]
+    return last.count(b'"') % 2 == 1 or found < sum(1 for line in data.split(b"\n") if line)
 
 
 def _without_damage(data: bytes, text: Text, layout: Layout) -> tuple[bytes, list[_Misfit]]:
@@ -210,7 +215,7 @@ def _parse(
 
     names = [str(index) for index in range(width)]
     table = pa_csv.read_csv(
-        pa.BufferReader(data if data.strip(b"\n") else b"\0\n"),
+        pa.BufferReader(b"\0\n" if not data or data.isspace() else data),
         # With more threads than one, Arrow does not say where a line was.
         read_options=pa_csv.ReadOptions(column_names=names, use_threads=False, block_size=_BLOCK),
         parse_options=pa_csv.ParseOptions(delimiter=layout.delimiter, invalid_row_handler=keep),
@@ -246,10 +251,6 @@ def _with_mended(table: pa.Table, mended: dict[int, list[str]], skipped: Sequenc
     names = table.column_names
     added = pa.table({name: pa.array(column, pa.string()) for name, column in zip(names, columns, strict=True)})
     return pa.concat_tables([table, added]).take(pa.array(order))
-
-
-def _trimmed(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    return pc.utf8_trim_whitespace(column)
 
 
 def _misfit(row: Sequence[str], layout: Layout) -> tuple[str, bool]:
