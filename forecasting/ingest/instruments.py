@@ -30,13 +30,13 @@ _MOST = 20
 _AGREE = 0.9
 
 
-def misplaced_ticker(tickers: Sequence[str], codes: IntArray, days: IntArray) -> bool:
+def misplaced_ticker(codes: IntArray, days: IntArray) -> bool:
     """Whether a ticker column has another value in nearly every row, each on its own day: then it is no ticker."""
     count = len(codes)
-    return count >= _FEWEST and len(tickers) > _AGREE * count and len(np.unique(days)) > count / 2
+    return count >= _FEWEST and len(np.unique(codes)) > _AGREE * count and len(np.unique(days)) > count / 2
 
 
-def separating_column(rows: Rows, unread: Sequence[int], days: IntArray) -> int | None:
+def separating_column(rows: Rows, unread: Sequence[int], kept: IntArray, days: IntArray) -> int | None:
     """Find the one column of words under which each day has one row of each; None when every day has one row anyway.
 
     Of two such columns that say the same (a company and its number), the first; of two that do not, none.
@@ -45,8 +45,10 @@ def separating_column(rows: Rows, unread: Sequence[int], days: IntArray) -> int 
         return None
     found: list[tuple[int, IntArray]] = []
     for column in unread:
-        count, codes = rows.codes(column)
-        if not 2 <= count <= len(days) / 2 or np.bincount(codes, minlength=count).min() < 2:
+        codes = rows.codes(column)[1][kept]
+        counts = np.bincount(codes)
+        counts = counts[counts > 0]
+        if not 2 <= len(counts) <= len(days) / 2 or counts.min() < 2:
             continue
         if len(_pairs(codes, days)) == len(days) and _is_words(rows.distinct(column)[0]):
             found.append((column, codes))

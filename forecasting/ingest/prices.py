@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from forecasting.ingest.checks import check_rows
 from forecasting.ingest.daily import is_one_day, joined
 from forecasting.ingest.files import find_files, ticker_of
 from forecasting.ingest.format import DateOrder, DecimalMark, PriceFormat
+from forecasting.ingest.ingested import Ingested, InputFile, Refusal
 from forecasting.ingest.latest import FAR, days_by_ticker, far_ahead, shared_day
 from forecasting.ingest.layout import Layout, find_layout
 from forecasting.ingest.names import PRICES
@@ -37,50 +38,6 @@ __all__ = ["Ingested", "InputFile", "Refusal", "find_files", "read_prices"]
 
 _EPOCH = date(1970, 1, 1)
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class InputFile:
-    """A file that was read: its path, the SHA-256 of its bytes as they lie on the disk, and their number."""
-
-    path: str
-    sha256: str
-    bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A file, or a ticker of it, that could not be read; ``ticker`` is None when it is not known whose the rows are."""
-
-    ticker: str | None
-    file: str
-    error: InputError
-
-
-@dataclass(frozen=True, slots=True)
-class Ingested:
-    """What was read.
-
-    Attributes
-    ----------
-    prices
-        Columns ticker (str), date (datetime64[s]), open, high, low, close, volume (float64; close and volume are NaN
-        where the file has none), in the price's own unit, as the file has them. Sorted by ticker and date, unique.
-    findings
-        What was set aside and what looks odd.
-    refused
-        The files and tickers that could not be read, and why.
-    inputs
-        The files.
-    decided
-        How each file was read, by its path.
-    """
-
-    prices: pd.DataFrame
-    findings: tuple[Finding, ...]
-    refused: tuple[Refusal, ...]
-    inputs: tuple[InputFile, ...]
-    decided: Mapping[str, Decided] = field(default_factory=dict)
 
 
 def read_prices(

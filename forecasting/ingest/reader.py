@@ -10,23 +10,23 @@ from datetime import UTC, date, datetime
 import numpy as np
 
 from forecasting.findings import Finding
-from forecasting.ingest.dates import NO_DATE, DateColumn, UndecidedDatesError, read_dates, unknown_clock
-from forecasting.ingest.instruments import misplaced_ticker, separating_column, tell_instruments
+from forecasting.ingest.blocks import BlockReader
+from forecasting.ingest.dates import NO_DATE, DateColumn, UndecidedDatesError, read_dates
+from forecasting.ingest.instants import unknown_clock
+from forecasting.ingest.instruments import misplaced_ticker, separating_column
 from forecasting.ingest.layout import Block, Layout
-from forecasting.ingest.names import PRICES, Role
-from forecasting.ingest.numbers import Decimal, decide, read_numbers, read_volumes
-from forecasting.ingest.rows import Rows, cut_field, is_event, is_note, left_out, read_rows, shown
-from forecasting.ingest.table import BoolArray, Decided, FloatArray, IntArray, Options, Problem, ReadFile, Table, where
+from forecasting.ingest.names import Role
+from forecasting.ingest.numbers import Decimal, decide
+from forecasting.ingest.rows import Rows, cut_field, read_rows
+from forecasting.ingest.strays import Owners, add_broken, add_undated
+from forecasting.ingest.table import BoolArray, Decided, IntArray, Options, Problem, ReadFile, Table
 from forecasting.ingest.text import Text
-from forecasting.ingest.verdict import is_rare
 
 __all__ = ["read_table", "unfit_ticker"]
 
 _LONGEST_TICKER = 64
-_NEEDED: tuple[Role, ...] = ("open", "high", "low")
 _EASTERN_DIGITS = "the years have two digits, and under such a header may be counted from another epoch"
 _UNDECIDED = "the numbers can be read with a decimal point and with a decimal comma, and nothing in the file settles it"
-_SUMMARIES = frozenset({"average", "avg", "mean", "median", "total", "sum", "count", "max", "min", "std"})
 _MOSTLY = 0.9
 _WEEK = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
@@ -84,8 +84,9 @@ class _Reading:
         days = dates.days[rows.distinct(layout.date)[1]]
         self._find_tickers(days)
         wanted = self._wanted(days)
-        self._add_broken(dates)
-        wanted &= ~self._add_undated(dates, wanted & (days == NO_DATE))
+        owners = Owners(self._tickers, self._codes, self._ticker_column)
+        add_broken(rows, owners, dates, self._options, self.result)
+        wanted &= ~add_undated(rows, owners, dates, wanted & (days == NO_DATE), self.result)
         kept = np.flatnonzero(wanted & (days != NO_DATE))
         if (clash := self._doubt_dates(dates, days, kept)) is not None:
             self._problem(*clash)
@@ -95,10 +96,13 @@ class _Reading:
             column = layout.name(layout.blocks[0].columns["open"])
             self._problem(_UNDECIDED, rows.lines[kept[:1]].tolist(), column, "set --decimal point or comma")
             return
+        format_ = self._options.format
+        read = BlockReader(rows, kept, decimal, format_.price_factor, self._unread, self.result)
         cut = cut_field(rows) if wanted[-1] else None
         for block in layout.blocks:
-            table = self._block(block, kept, days[kept], decimal, dates)
+            table = self._without_prices(block, kept, days[kept], dates)
             if table is not None:
+                table = read.read(block, table)
                 self.result.tables.append(table if cut is None else self._without_cut(table, block, cut))
         self.result.decided = self._decided(dates, decimal)
 
@@ -114,12 +118,14 @@ class _Reading:
         names, ignored = self._layout.header, self._options.format.ignore
         unread = [at for at in range(self._layout.width) if at not in read and names[at].strip() not in ignored]
         column = self._ticker_column
-        if column is not None and misplaced_ticker(*rows.distinct(column), days):
+        last = self._options.last_day
+        until = np.flatnonzero(days <= last) if last is not None else np.arange(len(days))  # later rows have no say
+        if column is not None and misplaced_ticker(rows.codes(column)[1][until], days[until]):
             what = f"column {self._layout.name(column)} is different in nearly every row, and was not taken for tickers"
             self.result.findings.append(Finding("", "warning", what))
             column = None
         elif column is None and len(self._layout.blocks) == 1:
-            column = separating_column(rows, unread, days)
+            column = separating_column(rows, unread, until, days[until])
             if column is not None:
                 what = f"column {self._layout.name(column)} separates each day's rows, and was taken for the ticker"
                 self.result.findings.append(Finding("", "warning", what))
@@ -159,9 +165,9 @@ class _Reading:
         rows, column = self._rows, self._layout.date
         texts, codes = rows.distinct(column)
         name = self._layout.name(column)
-        if dates.clocks and (unknown := unknown_clock(dates, texts, np.unique(codes[kept]).tolist())) is not None:
-            lines = rows.lines[kept[codes[kept] == unknown.cell]][:1].tolist()
-            return unknown.what, lines, name, str(unknown.setting)
+        if dates.clocks and (unknown := unknown_clock(dates.clocks, texts, np.unique(codes[kept]).tolist())):
+            lines = rows.lines[kept[codes[kept] == unknown[0]]][:1].tolist()
+            return unknown[1], lines, name, "set zone and session_opens in a format file"
         today = datetime.now(tz=UTC).date().toordinal() - date(1970, 1, 1).toordinal()
         if dates.unsure and dates.numeric_order and len(kept) and days[kept].max() > today:
             at = kept[days[kept].argmax()]
@@ -219,77 +225,6 @@ class _Reading:
         tickers = self._options.tickers
         return tickers is None or ticker in tickers or self._layout.blocks[0].ticker is not None
 
-    def _add_broken(self, dates: DateColumn) -> None:
-        """Rows that are not whole: set aside where they are rare, else a problem of the ticker, or of the file."""
-        column, last_day = self._ticker_column, self._options.last_day
-        texts = self._rows.distinct(self._layout.date)[0]
-        known = dict(zip(texts, dates.days.tolist(), strict=True))
-        concerned: dict[str | None, list[Problem]] = {}
-        for line, cells, what in self._rows.broken:
-            day = known.get(cells[self._layout.date].strip()) if len(cells) > self._layout.date else None
-            if day is None and last_day is not None and len(cells) > self._layout.date:
-                day = self._day_of(cells[self._layout.date])
-            if day is not None and day != NO_DATE and last_day is not None and day > last_day:
-                continue
-            owner = cells[column] if column is not None and len(cells) > column else None
-            if owner is not None and not self._asked_for(owner):
-                continue
-            owner = owner if owner in self._tickers else None
-            concerned.setdefault(owner, []).append(Problem(what, [line], ticker=owner))
-        for owner, problems in concerned.items():
-            code = self._tickers.index(owner) if owner is not None else None
-            own = len(self._codes) / len(self._tickers) if code is None else (self._codes == code).sum()
-            count = float(own)
-            if is_rare(len(problems), count) and not any("merge" in one.what for one in problems):
-                lines = [problem.lines[0] for problem in problems]
-                message = f"{where(lines)}: {problems[0].what}, set aside"
-                self.result.findings.append(Finding(owner or "", "set_aside", message, len(lines)))
-            else:
-                self.result.problems += problems
-
-    def _day_of(self, text: str) -> int | None:
-        try:
-            return int(read_dates([text.strip()], lambda: np.zeros(1, dtype=np.int64), self._options.format).days[0])
-        except UndecidedDatesError:
-            return None
-
-    def _add_undated(self, dates: DateColumn, undated: BoolArray) -> BoolArray:
-        """Find text without a date below the table, which is left out; other rows without one are a problem."""
-        none = np.zeros(len(undated), dtype=np.bool_)
-        if not undated.any():
-            return none
-        rows, layout = self._rows, self._layout
-        texts, codes = rows.distinct(layout.date)
-        empty = np.array([not any(rows.row(at)) for at in np.flatnonzero(undated).tolist()])
-        blank, none[undated] = none.copy(), False
-        blank[undated] = empty
-        undated = undated & ~blank
-        dated = np.flatnonzero(dates.days[codes] != NO_DATE)
-        notes = none.copy()
-        if len(dated):
-            opened = layout.blocks[0].columns["open"]
-            for at in np.flatnonzero(undated).tolist():
-                cells = rows.row(at)
-                summary = texts[codes[at]].casefold().strip(" :") in _SUMMARIES or (
-                    cells[0].casefold().strip(" :") in _SUMMARIES
-                )
-                if at > dated[-1]:
-                    notes[at] = summary or (is_note(cells, layout) and not any(c.isdigit() for c in cells[opened]))
-            if notes.any():
-                self.result.findings.append(left_out(rows.lines[notes].tolist()))
-        undated = undated & ~notes
-        for code in np.unique(self._codes[undated]):
-            own = np.flatnonzero(undated & (self._codes == code))
-            what = dates.why[int(codes[own[0]])] if texts[codes[own[0]]] else "the date is missing"
-            cells = rows.row(int(own[0]))
-            if "\n".join(cells[: layout.width]).casefold() == "\n".join(layout.header[: layout.width]).casefold():
-                what = "the header again (two files in one?)"
-            elif is_note(cells, layout):
-                what = f'"{shown(cells)}" is not a row of prices'
-            owner = self._tickers[code] if self._ticker_column is not None else None
-            self.result.problems.append(Problem(what, rows.lines[own].tolist(), layout.name(layout.date), owner))
-        return notes | blank
-
     def _decimal(self, kept: IntArray) -> Decimal | None:
         if self._options.format.decimal != "auto":
             return self._options.format.decimal
@@ -299,100 +234,31 @@ class _Reading:
         prices, rest = ([rows.cells(at, kept) for at in sorted(columns)] for columns in (priced, others))
         return decide(prices, rest, usual=layout.usual_marks)
 
-    def _block(self, block: Block, kept: IntArray, days: IntArray, decimal: Decimal, dates: DateColumn) -> Table | None:
-        """Read the prices of one block of columns."""
+    def _without_prices(self, block: Block, kept: IntArray, days: IntArray, dates: DateColumn) -> Table | None:
+        """Give the wanted rows' tickers and days; None when the block's ticker is not wanted, or cannot be one."""
         layout, rows, format_ = self._layout, self._rows, self._options.format
         tickers, codes = self._tickers, self._codes[kept]
-        if block.ticker is not None and self._ticker_column is None:
+        names: dict[Role, str] = {"date": layout.name(layout.date)}
+        if self._ticker_column is not None:
+            names["ticker"] = layout.name(self._ticker_column)
+        elif block.ticker is not None:
             if self._options.tickers is not None and block.ticker not in self._options.tickers:
                 return None
             if what := unfit_ticker(block.ticker):
                 self.result.problems.append(Problem(what, [layout.line], ticker=block.ticker))
                 return None
             tickers, codes = [block.ticker], np.zeros(len(kept), dtype=np.int64)
-        prices: dict[Role, FloatArray] = dict.fromkeys(PRICES, np.full(len(kept), np.nan))
-        bad: dict[Role, BoolArray] = {}
-        for role, at in block.columns.items():
-            read = read_volumes if role == "volume" else read_numbers
-            prices[role], bad[role] = read(rows.cells(at, kept), decimal)
-            if bad[role].any():
-                events = [is_event(rows.row(at), layout) for at in kept[bad[role]].tolist()]
-                bad[role][bad[role]] = ~np.array(events)
-            if role != "volume" and format_.price_factor != 1:
-                prices[role] = prices[role] * format_.price_factor
-        names: dict[Role, str] = {"date": layout.name(layout.date)}
-        names |= {} if self._ticker_column is None else {"ticker": layout.name(self._ticker_column)}
-        table = Table(
+        return Table(
             tickers=tickers,
             codes=codes,
             days=days,
-            prices=prices,
+            prices={},
             lines=lambda: rows.lines[kept],
-            names=names | {role: layout.name(at) for role, at in block.columns.items()},
+            names=names,
             numeric_dates=dates.numeric_order,
             unsure=dates.unsure,
             weekdays=None if format_.weekdays is None else frozenset(map(_WEEK.index, format_.weekdays)),
         )
-        self._add_rivals(table, kept, decimal)
-        self._add_unreadable(table, bad, kept, block)
-        table = tell_instruments(table, rows, kept, unread=self._unread, result=self.result)
-        return self._without_empty(table, bad)
-
-    def _add_rivals(self, table: Table, kept: IntArray, decimal: Decimal) -> None:
-        """Two columns that could be the same price, and differ, refuse the file."""
-        for role in _NEEDED:
-            for rival in self._layout.rivals.get(role, ()) if len(self._layout.blocks) == 1 else ():
-                values, bad = read_numbers(self._rows.cells(rival, kept), decimal)
-                differ = ~bad & np.isfinite(values) & (values > 0) & (values != table.prices[role])
-                if differ.any():
-                    name, other = table.names[role], self._layout.name(rival)
-                    what = f"columns {name} and {other} could both be {role.capitalize()}, and differ"
-                    lines = table.lines()[differ].tolist()
-                    self._problem(what, lines, name, f"set columns.{role} in a format file")
-
-    def _add_unreadable(self, table: Table, bad: dict[Role, BoolArray], kept: IntArray, block: Block) -> None:
-        """Cells that are not a number: a problem among Open, High and Low, a warning elsewhere."""
-        for role, cells in bad.items():
-            for code in np.unique(table.codes[cells]):
-                own = np.flatnonzero(cells & (table.codes == code))
-                lines = table.lines()[own].tolist()
-                text = self._rows.columns[block.columns[role]][int(kept[own[0]])].as_py()
-                what = f'"{text if len(text) <= 40 else text[:37] + "..."}" is not a number'
-                if role in _NEEDED:
-                    self.result.problems.append(Problem(what, lines, table.names[role], table.tickers[code]))
-                else:
-                    message = f"column {table.names[role]}, {where(lines)}: {what}, taken as missing"
-                    self.result.findings.append(Finding(table.tickers[code], "warning", message))
-
-    def _without_empty(self, table: Table, bad: dict[Role, BoolArray]) -> Table:
-        """Leave out rows without any price, and rare ones with part of them; where they are not rare, refuse."""
-        absent = np.stack([np.isnan(table.prices[role]) for role in _NEEDED])
-        if not absent.any():
-            return table
-        missing = absent & ~np.stack([bad[role] for role in _NEEDED])
-        empty = np.asarray(missing.all(axis=0))
-        partly = missing.any(axis=0) & ~empty
-        for code in np.unique(table.codes[partly | empty]):
-            own = table.codes == code
-            self._set_aside_empty(table, own, empty)
-            lines = table.lines()[partly & own].tolist()
-            if is_rare(len(lines), float(own.sum())):
-                message = f"{where(lines)}: part of the prices is missing, set aside"
-                self.result.findings.append(Finding(table.tickers[code], "set_aside", message, len(lines)))
-            elif lines:
-                role = _NEEDED[int(missing[:, np.flatnonzero(partly & own)[0]].argmax())]
-                what = "the price is missing while others of the row are there"
-                self.result.problems.append(Problem(what, lines, table.names[role], table.tickers[code]))
-        return table.take(np.flatnonzero(~absent.any(axis=0)))
-
-    def _set_aside_empty(self, table: Table, own: BoolArray, empty: BoolArray) -> None:
-        lines = table.lines()[empty & own].tolist()
-        ticker = table.tickers[table.codes[own][0]]
-        if empty[own].all():
-            self.result.problems.append(Problem("no row has prices", lines, table.names["open"], ticker))
-        elif lines:
-            message = f"{where(lines)}: no prices, set aside"
-            self.result.findings.append(Finding(ticker, "set_aside", message, len(lines)))
 
     def _without_cut(self, table: Table, block: Block, cut: int) -> Table:
         """Take the volume of a last line that was cut off as missing; any other field cut off is a problem."""

@@ -19,12 +19,14 @@ import pyarrow.csv as pa_csv
 
 from forecasting.errors import InputError
 from forecasting.findings import Finding
-from forecasting.ingest.layout import MERGE_MARKERS, Layout, split_line
-from forecasting.ingest.table import IntArray, where
+from forecasting.ingest.layout import Layout, split_line
+from forecasting.ingest.misfits import DATE, TROUBLE, left_out
+from forecasting.ingest.misfits import mended as mended_row
+from forecasting.ingest.misfits import misfit as misfit_of
+from forecasting.ingest.table import IntArray
 from forecasting.ingest.text import Text
-from forecasting.ingest.words import load
 
-__all__ = ["Broken", "Rows", "cut_field", "is_event", "is_note", "left_out", "read_rows", "shown"]
+__all__ = ["Broken", "Rows", "cut_field", "read_rows"]
 
 _MOST_BROKEN = 100_000
 """With more lines that are no rows, the file is not one of prices, whatever else is in it."""
@@ -32,15 +34,8 @@ _BLOCK = 1 << 24
 """Bytes that Arrow reads at a time; no line is longer (`raw`)."""
 _SPACES = (b" ", b"\t", b"\x0b", b"\x0c", b"\x1c", b"\x1d", b"\x1e", b"\x1f")
 _BLANKS = ' \t,;|"'
-_EVENT = re.compile(
-    rf"[\d.,:/ ]*\b(?:{'|'.join(map(re.escape, load('notation')['events']))})\b[:\d.,/ ]*", re.IGNORECASE
-)
-_TROUBLE = re.compile(
-    r"error|exception|traceback|failed|failure|denied|limit|timed? ?out|unavailable|[<{}]", re.IGNORECASE
-)
 _BEHIND = re.compile(r"[^\d.,]\D*$")
 _ABOVE, _ENOUGH = 100, 3
-_DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|\d{8}")
 
 
 class Broken(NamedTuple):
@@ -149,10 +144,10 @@ def read_rows(text: Text, layout: Layout) -> Rows:
         cells = split_line(misfit.text, layout.delimiter) if misfit.text.strip(_BLANKS) else []
         if cells is None:
             broken.append(Broken(misfit.line, misfit.text.split(layout.delimiter), "a quotation mark is not closed"))
-        elif row := _mended(cells, layout, width):
+        elif row := mended_row(cells, layout, width):
             mended[misfit.place] = row
         elif any(cells):
-            what, note = _misfit(cells, layout)
+            what, note = misfit_of(cells, layout)
             (notes if note else broken).append(Broken(misfit.line, cells, what))
     skipped = sorted({one.place for one in [*misfits, *damaged]} - mended.keys())
     if mended:
@@ -231,17 +226,6 @@ def _parse(
     return table, [_Misfit(int(places[at]), int(numbers[places[at]]), line) for at, line in others]
 
 
-def _mended(cells: Sequence[str], layout: Layout, width: int) -> list[str] | None:
-    """Give a row that lacks only empty fields at its end, or has empty ones too many; or a row of an event."""
-    if is_event(cells, layout):
-        kept = {layout.date, layout.ticker}
-        return [cells[at] if at in kept and at < len(cells) else "" for at in range(width)]
-    too_long = any(cells[min(width, layout.width) :])
-    if len(cells) < layout.width or too_long or cells[0].startswith(MERGE_MARKERS):
-        return None
-    return [*cells[:width], *[""] * (width - len(cells))]
-
-
 def _with_mended(table: pa.Table, mended: dict[int, list[str]], skipped: Sequence[int]) -> pa.Table:
     """Put mended rows at their places among the others."""
     count = len(table) + len(mended)
@@ -253,37 +237,6 @@ def _with_mended(table: pa.Table, mended: dict[int, list[str]], skipped: Sequenc
     return pa.concat_tables([table, added]).take(pa.array(order))
 
 
-def _misfit(row: Sequence[str], layout: Layout) -> tuple[str, bool]:
-    """Say why a line is no row of this file, and whether it is mere words."""
-    if row[0].startswith(MERGE_MARKERS):
-        return "a merge conflict's marker", False
-    if len(row) > layout.width and any(row[layout.width :]):
-        return f"{len(row)} fields where the header has {layout.width} columns", False
-    if is_note(row, layout):
-        return f'"{shown(row)}" is not a row of prices', True
-    return f"{len(row)} of {layout.width} fields (file cut short?)", False
-
-
-def is_event(row: Sequence[str], layout: Layout) -> bool:
-    """Whether a line reports, in place of a day's prices, a dividend or a split on it (Yahoo's page)."""
-    said = {cell for at, cell in enumerate(row) if cell and at not in {layout.date, layout.ticker}}
-    dated = layout.date < len(row) <= layout.width and row[layout.date] != ""
-    return dated and len(said) == 1 and _EVENT.fullmatch(said.pop()) is not None
-
-
-def is_note(row: Sequence[str], layout: Layout) -> bool:
-    """Whether a line is words only: it begins with a word, and no field of it is a date or a number."""
-    first = row[0]
-    if not any(row[1:]) and " " in first and sum(c.isalpha() for c in first) > 3 and not _DATE.match(first):
-        return True  # 24 rows in all
-    return (
-        len(first) >= 3
-        and any(c.isalpha() for c in first)
-        and not (layout.ticker is not None and len(row) >= layout.width and any(row[1:]))
-        and not any(cell and (cell[0].isdigit() or cell[0] in "=+-@$" or _DATE.match(cell)) for cell in row)
-    )
-
-
 def _without_footer(rows: Rows, broken: Sequence[Broken], notes: Sequence[Broken]) -> Rows:
     """Report text after the last row; what is below such a text, another small table perhaps, is text as well."""
     last_row = int(rows.lines[-1]) if (broken or notes) and len(rows) else 0
@@ -292,12 +245,12 @@ def _without_footer(rows: Rows, broken: Sequence[Broken], notes: Sequence[Broken
     below = [
         one
         for one in broken
-        if end is not None and one.line > end and len(one.cells) < width and not any(map(_DATE.match, one.cells))
+        if end is not None and one.line > end and len(one.cells) < width and not any(map(DATE.match, one.cells))
     ]
     broken = [one for one in broken if one not in below]
     last = max([last_row, *(one.line for one in broken)])
     notes = [*notes, *below]
-    footer = [note for note in notes if note.line > last and not _TROUBLE.search(" ".join(note.cells))]
+    footer = [note for note in notes if note.line > last and not TROUBLE.search(" ".join(note.cells))]
     findings = [left_out([note.line for note in footer])] if footer else []
     return replace(rows, broken=sorted([*broken, *(note for note in notes if note not in footer)]), findings=findings)
 
@@ -329,14 +282,3 @@ def _decimals(field: str) -> int:
     """Count the digits after the decimal mark that a field seems to have, the point or comma that is last in it."""
     number = _BEHIND.sub("", field)
     return len(number) - 1 - max(number.rfind("."), number.rfind(",")) if "." in number or "," in number else 0
-
-
-def left_out(lines: list[int]) -> Finding:
-    """Report text below the rows."""
-    return Finding("", "set_aside", f"{where(lines)}: text after the last row was left out", len(lines))
-
-
-def shown(row: Sequence[str]) -> str:
-    """Write a row shortly."""
-    joined = " ".join(cell for cell in row if cell)
-    return joined if len(joined) <= 40 else joined[:37] + "..."

@@ -7,9 +7,17 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Literal, NamedTuple
 
+import numpy as np
+
 from forecasting.ingest.words import load, plain_letters
 
-__all__ = ["EPOCH", "Clock", "Shape", "Stamp", "read_clock", "read_stamp"]
+__all__ = ["EPOCH", "EPOCH_DAY", "FIRST_YEAR", "LAST_YEAR", "NO_DATE", "Clock", "Shape", "Stamp", "read_stamp"]
+
+
+NO_DATE = np.iinfo(np.int64).min
+EPOCH_DAY = date(1970, 1, 1).toordinal()
+FIRST_YEAR, LAST_YEAR = 1700, 2100
+"""No price is dated before or after."""
 
 
 class Shape(NamedTuple):
@@ -77,11 +85,11 @@ def read_stamp(text: str) -> Stamp | None:
         if match := pattern.fullmatch(text):
             stamp = reader(match)
             timed = stamp is not None and "hour" in match.groupdict()
-            return stamp._replace(clock=read_clock(match)) if stamp is not None and timed else stamp
+            return stamp._replace(clock=_read_clock(match)) if stamp is not None and timed else stamp
     return None
 
 
-def read_clock(match: re.Match[str]) -> Clock | None:
+def _read_clock(match: re.Match[str]) -> Clock | None:
     """Read the time of day; None where there is none."""
     if match["hour"] is None:
         return None

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forecasting.ingest.dates import NO_DATE, UndecidedDatesError, read_dates, unknown_clock
+from forecasting.ingest.dates import NO_DATE, UndecidedDatesError, read_dates
 from forecasting.ingest.format import PriceFormat
+from forecasting.ingest.instants import unknown_clock
 
 EPOCH = date(1970, 1, 1)
 
@@ -135,16 +136,18 @@ def test_date_of_an_instant_is_known_only_where_no_session_of_the_next_day_can_h
 ) -> None:
     texts = [f"2024-01-{8 + at:02d}T{clock}:00Z" for at, clock in enumerate(clocks)]
     column = read_dates(texts, lambda: np.arange(len(texts)))
-    unknown = unknown_clock(column, texts, range(len(texts)))
-    assert (unknown is None) == known
-    if unknown is not None:
-        assert "zone" in str(unknown.setting)
+    assert (unknown_clock(column.clocks, texts, range(len(texts))) is None) == known
+
+
+def test_zone_alone_does_not_settle_a_session_that_opens_the_evening_before() -> None:
+    column = read_dates(["2001-02-08T23:00:00Z"], lambda: np.arange(1), PriceFormat(zone="America/Chicago"))
+    assert unknown_clock(column.clocks, ["2001-02-08T23:00:00Z"], [0]) is not None
 
 
 def test_local_clocks_are_of_their_day_unless_they_are_late() -> None:
     for clock, known in (("09:30", True), ("16:00", True), ("17:00", False), ("22:00", False)):
         texts = [f"2024-01-08 {clock}:00"]
-        assert (unknown_clock(read_dates(texts, lambda: np.arange(1)), texts, [0]) is None) == known
+        assert (unknown_clock(read_dates(texts, lambda: np.arange(1)).clocks, texts, [0]) is None) == known
 
 
 def test_serial_numbers_are_not_dates_in_a_column_that_does_not_say_so() -> None:
