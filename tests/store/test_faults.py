@@ -239,7 +239,7 @@ def assert_readers_are_well(folder, scene):
     assert verify_files(Store(folder, create=False), EARLIER) == ()
 
 
-def assert_the_next_run_mends_all(folder, scene):
+def assert_the_next_run_repairs_all(folder, scene):
     publish(folder, 200.0)
     assert forecasts_in(folder) == scene.new
     assert verify_files(Store(folder, create=False), AS_OF) == ()
@@ -260,7 +260,7 @@ def check(inject, scene, room, mode, numbers):
             # A run that fails has published nothing, but for one case: the rename of the forecasts was done, and the
             # flush of their folder failed. They are whole, but may not outlast a power cut: the run fails all the same.
             assert forecasts_in(folder) == (scene.new if status == 0 or at > scene.commit else scene.old)
-        assert_the_next_run_mends_all(folder, scene)
+        assert_the_next_run_repairs_all(folder, scene)
         shutil.rmtree(folder)
 
 
@@ -284,10 +284,10 @@ def test_the_disk_fails_at_any_call(inject, scene, memory, error):
     check(inject, scene, memory, error, range(len(scene.calls)))
 
 
-@pytest.mark.parametrize("error", ["EIO", "ENOSPC", "EROFS"])
+@pytest.mark.parametrize("error", ["EIO", "ENOSPC"])
 def test_the_disk_fails_at_some_calls(inject, scene, memory, error):
     numbers = range(len(scene.calls))
-    check(inject, scene, memory, error, [at for at in numbers if at % 10 == 0 or abs(at - scene.commit) < 2])
+    check(inject, scene, memory, error, [at for at in numbers if at % 20 == 0 or abs(at - scene.commit) < 2])
 
 
 def test_every_file_is_on_the_disk_before_the_first_rename_and_the_forecasts_come_last(scene):
