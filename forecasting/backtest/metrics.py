@@ -57,7 +57,7 @@ BACKTEST_METRICS = versioned(
         *(pa.field(name, pa.float64()) for name in ("dm_p_value", "dm_p_holm", "dm_q_value")),
     ),
 )
-"""metrics.parquet of a backtest: one row a ticker, model and step.
+"""metrics.parquet of a backtest: one row per ticker, model and step.
 
 All scores are of the origins from which each of the ticker's models has a forecast. ``chosen_share`` is the share of
 them at which the model was what a daily run would have published. For ``lstm`` and ``published`` alone:

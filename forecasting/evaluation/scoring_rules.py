@@ -204,7 +204,7 @@ def diebold_mariano(loss: ArrayLike, reference: ArrayLike, horizon: int) -> floa
     Returns
     -------
     float
-        NaN where there is nothing to tell: identical losses, or not more than ``2 * horizon`` of them.
+        NaN where nothing can be decided: identical losses, or not more than ``2 * horizon`` of them.
 
     Examples
     --------

@@ -143,7 +143,7 @@ def engineer(prices: pd.DataFrame, config: ForecastConfig, as_of: date) -> Engin
     Returns
     -------
     Engineered
-        Each ticker stands alone in it: none changes because of another.
+        Each ticker is independent in it: none changes because of another.
     """
     series: list[TickerSeries] = []
     withheld: list[Withheld] = []

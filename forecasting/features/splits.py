@@ -13,12 +13,12 @@ volatility a day                                    1 %    2 %    3 %    5 %
 found, with the right ratio                        98 %   98 %   98 %   95 %
 found without Close and Volume                     99 %   96 %   91 %   78 %
 found, 2:1 alone                                  100 %   98 %   98 %   96 %
-told where there is none, in 1,000 ticker years       0    0.4    2.5     24
+reported where there is none, in 1,000 ticker years   0    0.4    2.5     24
 ================================================  =====  =====  =====  =====
 
 On the real histories of AAPL, FB, GOOG, IBM and MSFT from 2000 to 2013, simulated splits of eleven ratios were found in
 98 % of 3,300 cases (97 % without Close and Volume); the missed ones fall on days of large moves. Their three true
-splits are found, and nothing else is told, whichever of Close and Volume there are.
+splits are found, and nothing else is reported, whichever of Close and Volume there are.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class _Bars:
-    """What a decision stands on, one value a row; logarithms, NaN where there is none."""
+    """What a decision is based on, one value per row; logarithms, NaN where there is none."""
 
     step: Floats
     """From the last price of the row before down to this row's Open."""
@@ -112,7 +112,7 @@ def find_splits(  # noqa: PLR0917  # the columns of a bar, in the order that eve
     is a usual overnight move; and as a move of the market, usual (fat-tailed, of the scale of the neighbouring rows) or
     a jump. The bar's range and volume, against those of the rows before, are weighed in likewise (naive Bayes).
     The volume may be on either basis. What is likelier is taken, provided that the rows next to it keep to their sides
-    of the step, as they do not around a single wrong row. A split can be told on its first row, even the history's
+    of the step, as they do not around a single wrong row. A split can be found on its first row, even the history's
     last.
 
     Parameters
@@ -122,7 +122,7 @@ def find_splits(  # noqa: PLR0917  # the columns of a bar, in the order that eve
     open_, high, low
         Prices as in the file, positive, shape (n,).
     close
-        Closes; where one is NaN or outside its bar (on another basis), the middle of the bar stands in.
+        Closes; where one is NaN or outside its bar (on another basis), the middle of the bar is used.
     volume
         Shares traded; NaN or 0 where unknown.
 
@@ -222,7 +222,7 @@ def _usual_step(step: Floats, row: int) -> float:
 
 
 def _excess(values: Floats, row: int) -> float:
-    """How far a row's logarithm lies above the median of the rows before; NaN where it cannot be told."""
+    """How far a row's logarithm lies above the median of the rows before; NaN where it is not known."""
     before = values[max(row - _RECENT, 0) : row]
     before = before[np.isfinite(before)]
     return float(values[row] - np.median(before)) if before.size >= 5 else float("nan")

@@ -47,7 +47,7 @@ class OutOfTimeError(Exception):
 
 
 class Progress(NamedTuple):
-    """What is told once an epoch of one tensor program."""
+    """What is reported after each epoch of one tensor program."""
 
     segment: Segment
     epoch: int
@@ -80,7 +80,7 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Whom to tell of progress, and whom to ask whether to go on."""
+    """Whom to report progress to, and whom to ask whether to continue."""
 
     progress: Callable[[Progress], None]
     stop: Callable[[], bool]
@@ -241,13 +241,13 @@ class TrainingState:
         return stay
 
     def progress(self, segment: Segment) -> Progress:
-        """Say where the program stands."""
+        """Report the progress of the program."""
         latest = [losses[-1] for losses in self._losses.values() if losses]
         train_loss, validation = np.array(latest).mean(0)
         return Progress(segment, self._epoch, self._config.epochs, train_loss, validation, len(self.running))
 
     def outcome(self, segment: Segment) -> Outcome:
-        """Say how it ended for everyone."""
+        """Report how it ended for every model."""
         done = [one for one in self._all if one in self._best]
         models = tuple(Model(one.ticker, one.member, one.name, self._best[one][1]) for one in done)
         curves = [

@@ -37,7 +37,7 @@ STEP = 2
 """Sessions from a window's last row to its target: the tutorial shifts the target by one, and then takes the next."""
 
 PRINT_EVERY = 1000
-"""Epochs between two losses that are told and two pictures that are drawn."""
+"""Epochs between two reported losses and between two pictures."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def fit_tutorial(
     """Train the tutorial's model on one ticker, with its leak and, beside it in the same program, without.
 
     Batches are taken in order, full ones only (a remainder of the oldest windows is left out); the state starts from
-    zero in each. The loss is told every 1,000 epochs.
+    zero in each. The loss is reported every 1,000 epochs.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What the tutorial preset measured, as its report tells it."""
+"""What the tutorial preset measured, as its report shows it."""
 
 from __future__ import annotations
 

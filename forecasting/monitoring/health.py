@@ -43,7 +43,7 @@ _SHARES = (50, 80, 90)
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """Whether the forecasts published of late are what they claim to be.
+    """Whether the forecasts published recently are what they claim to be.
 
     Attributes
     ----------

@@ -1,7 +1,7 @@
 """How published forecasts turned out: prices and forecasts in, the score of each forecast out.
 
 A forecast is held to the Open of its target session, in the unit that the forecast was made in (`rebasing`).
-Beside its score stands what ``persistence`` and ``last_close`` would have scored: their quantiles follow from the rows
+Beside its score is what ``persistence`` and ``last_close`` would have scored: their quantiles follow from the rows
 up to the cutoff alone, by the same definition as where they are published (`forecasting.evaluation.baselines`).
 """
 
@@ -51,7 +51,7 @@ SCORES = versioned(
         pa.field("crps_last_close", pa.float64()),
     ),
 )
-"""scores.parquet: one row a ticker, target_date, step, cutoff and model, all prices in the forecast's own unit.
+"""scores.parquet: one row per ticker, target_date, step, cutoff and model, all prices in the forecast's own unit.
 
 ``actual`` is the file's Open times ``unit`` (1 but for splits and rebased histories), ``error`` the actual less the
 forecast, ``pinball`` the mean loss of the 19 quantiles, ``crps`` twice that. A reference's CRPS is null where it has no
@@ -73,7 +73,7 @@ def score(
     forecasts
         Rows of forecasts.parquet, with ``as_of``, the date under which each was published.
     known
-        Opens as they stood when a date was published; asked only where the price forecast from has changed since.
+        Opens as they were when a date was published; asked only where the price forecast from has changed since.
 
     Returns
     -------
@@ -89,15 +89,15 @@ def score(
     places = rows.groupby("ticker", sort=False).indices
     for history in histories(prices[prices["ticker"].isin(list(places))]):
         own, cutoff, target, lost = _due(history, published, np.asarray(places[history.ticker]))
-        factor, told = rebased(history, published.take(own), cutoff, known)
+        factor, reported = rebased(history, published.take(own), cutoff, known)
         clear = np.isfinite(factor)
         own, cutoff, target, factor = own[clear], cutoff[clear], target[clear], factor[clear]
-        split, told_splits = split_between(history, cutoff, target)
+        split, split_findings = split_between(history, cutoff, target)
         unit[own] = factor * split
         actual[own] = history.open[target] * unit[own]
         for name, quantiles in reference_quantiles(history, cutoff, published.step[own]).items():
             references[name][own] = quantiles * factor[:, None]
-        findings += [*lost, *told, *told_splits]
+        findings += [*lost, *reported, *split_findings]
     done = np.isfinite(actual)
     losses = {name: crps(actual[done], quantiles[done]) for name, quantiles in references.items()}
     return _scores(rows[done], actual[done], unit[done], losses), rows[~done], tuple(findings)

@@ -27,7 +27,7 @@ Rows = NDArray[np.int64]
 Dates = NDArray[np.datetime64]
 
 KnownOpens = Callable[[date, str], Mapping[date, float]]
-"""From a date of publication and a ticker to the last Opens before it as they stood then; empty where not known."""
+"""From a date of publication and a ticker to the last Opens before it as they were then; empty where not known."""
 
 _SAME = 1e-6
 """Prices whose ratio is nearer to 1 than this are the same price, written with other digits."""
@@ -57,7 +57,7 @@ class History:
         return np.where(self.dates[row] == days, row, -1)
 
     def splits(self, row: int) -> tuple[Split, ...]:
-        """Find the splits that the rows up to and including this one tell of, whatever came after."""
+        """Find the splits that the rows up to and including this one show, whatever came after."""
         if row not in self._splits:
             columns = (self.dates, self.open, self.high, self.low, self.close, self.volume)
             self._splits[row] = find_splits(*(column[: row + 1] for column in columns))
@@ -109,9 +109,9 @@ def histories(prices: pd.DataFrame) -> Iterator[History]:
 
 
 def split_between(history: History, cutoff: Rows, target: Rows) -> tuple[Array, list[Finding]]:
-    """Find what prices at the targets are to be multiplied by to stand in the unit of the cutoffs' rows.
+    """Find what prices at the targets are to be multiplied by to be in the unit of the cutoffs' rows.
 
-    A split counts as it could be told on the target's own day, so that scoring late gives what scoring at once gives.
+    A split counts as it was visible on the target's own day, so that scoring late and scoring at once give the same.
     """
     factor = np.ones(len(cutoff))
     crossed: dict[Split, int] = {}
@@ -147,14 +147,14 @@ def rebased(history: History, published: Published, cutoff: Rows, known: KnownOp
     Returns
     -------
     factor, findings
-        1 where nothing has changed, NaN where the unit cannot be told.
+        1 where nothing has changed, NaN where the unit is not known.
     """
     now = np.where(published.from_close, history.close[cutoff], history.open[cutoff])
     factor = published.anchor_price / now
     changed = ~(np.abs(factor - 1) <= _SAME)
     factor[~changed] = 1.0
     findings: dict[float, Finding] = {}
-    # All forecasts of one date share their cutoff and thereby their unit; Open and Close tell of it alike.
+    # All forecasts of one date share their cutoff and thereby their unit; Open and Close show it alike.
     for as_of in np.unique(published.as_of[changed]):
         chosen = changed & (published.as_of == as_of)
         first = int(np.flatnonzero(chosen)[0])
@@ -184,5 +184,5 @@ def _tell(ticker: str, seen: str, unit: float) -> Finding:
     if unit == 1:
         return Finding(ticker, "warning", f"{seen}; the prices before it are unchanged, so it counts as corrected")
     if np.isnan(unit):
-        return Finding(ticker, "warning", f"{seen}; the forecast's unit cannot be told, and it is not scored")
+        return Finding(ticker, "warning", f"{seen}; the forecast's unit is not known, and it is not scored")
     return Finding(ticker, "split", f"{seen}: the history was rebased; scored in the forecast's unit, times {unit:g}")

@@ -1,4 +1,4 @@
-"""What identifies a ticker's rows, so that a later reader can tell whether history was restated, and from which row on.
+"""What identifies a ticker's rows, so that a later reader sees whether history was restated, and from where.
 
 All rows are held by a SHA-256 and, row by row, by sixteen bits of the CRC of all rows so far: where two histories part,
 these sums part with them, so that the first changed row is found without keeping the prices (two bytes a row).

@@ -136,12 +136,12 @@ def file_name(name: str) -> str:
 def _read(path: Path) -> bytes:
     try:
         status = path.stat()
-        # Reading a FIFO would wait for ever, a device never end.
+        # Reading a FIFO could wait forever, a device never ends.
         if stat.S_ISREG(status.st_mode) and status.st_size <= _FILE_LIMIT:
             return path.read_bytes()
     except OSError as error:
         raise ModelFileError(f"cannot be read: {error.strerror}", file=str(path)) from error
-    raise ModelFileError("is no file, or larger than any model file", file=str(path))
+    raise ModelFileError("is not a file, or is larger than any model file", file=str(path))
 
 
 def _header(data: bytes, path: Path) -> _Header:
