@@ -12,6 +12,7 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.exceptions import ObjectNotFound
 
 from daily_forecast_flows.serve import DEPLOYMENTS
+from daily_forecast_flows.server import require_server
 from forecasting.errors import InputError
 
 __all__ = ["AUTOMATIONS", "apply"]
@@ -40,6 +41,7 @@ def apply(path: Path = AUTOMATIONS, notify: str | None = None) -> list[str]:
     InputError
         When there is no such block.
     """
+    require_server()
     given = yaml.safe_load(path.read_text(encoding="utf-8"))["automations"]
     with get_client(sync_client=True) as client:
         block = None if notify is None else _block(client, notify)

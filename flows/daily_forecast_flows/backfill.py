@@ -18,10 +18,9 @@ from typing import Any, cast
 
 from prefect import flow
 from prefect.client.schemas.objects import State
-from prefect.exceptions import CancelledRun
+from prefect.exceptions import CancelledRun, TerminationSignal
 from prefect.logging import get_run_logger
-from prefect.states import Completed
-from rich.console import Console
+from prefect.states import Cancelled, Completed
 
 from daily_forecast import daily_forecast
 from daily_forecast_flows.options import BackfillOptions, parameters_of
@@ -31,7 +30,7 @@ from daily_forecast_flows.runners import name_run
 from daily_forecast_flows.tasks import cancellable, failing_plainly, ingest, last_day, result_of
 from forecasting.calendars import target_sessions
 from forecasting.errors import InputError
-from forecasting.formatting import count
+from forecasting.formatting import count, printable
 from forecasting.store.store import Store
 
 __all__ = ["Backfilled", "backfill", "sessions_between"]
@@ -98,18 +97,20 @@ def backfill(**given: Any) -> Backfilled | State[Backfilled]:
     first, last = _range(options, store)
     progress = Backfilled(sessions_between(options.calendar, first, last))
     name_run(f"{first} to {last}, {count(len(progress.sessions), 'session')}")
-    bar, console = ProgressArtifact("backfill", "nothing is done yet"), Console(stderr=True, highlight=False)
+    bar = ProgressArtifact("backfill", "nothing is done yet")
     began, before = time.monotonic(), 0.0
-    for done in _each(options, store, progress):
-        if done is None:
-            before = progress.share  # what was there already says nothing about the pace
-            continue
-        pace = (time.monotonic() - began) / (progress.share - before)
-        told = f"{done}: {progress.message}; {pace * (1 - progress.share) / 60:.0f} min left"
-        bar.update(progress.share, told)
-        get_run_logger().info("%s", told)
-        if sys.stderr.isatty():
-            console.print(told, markup=False, overflow="ellipsis", no_wrap=True)
+    try:
+        for done in _each(options, store, progress):
+            if done is None:
+                before = progress.share  # what was there already says nothing about the pace
+                continue
+            pace = (time.monotonic() - began) / (progress.share - before)
+            text = f"{done}: {progress.message}; {pace * (1 - progress.share) / 60:.0f} min left"
+            bar.update(progress.share, text)
+            get_run_logger().info("%s", text)
+            sys.stderr.write(f"{printable(text, 500)}\n")
+    except (KeyboardInterrupt, TerminationSignal, CancelledRun):
+        return Cancelled(message=f"Stopped: {progress.message}; run it again to go on")
     bar.update(1.0, progress.message)
     if progress.failed and not progress.published and not progress.there:
         raise InputError(f"no date of the range can be forecast: {next(iter(progress.failed.values()))}")

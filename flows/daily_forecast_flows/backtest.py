@@ -109,7 +109,7 @@ def backtest(**given: Any) -> Backtested | State[Backtested]:
     return Completed(message=done.message, data=done)
 
 
-@step("forecast")
+@step("forecast", task_run_name="forecast part {number}")
 def forecast(
     part: Part, study: Study, config: ForecastConfig, *, number: int, board: Board, deadline: float | None
 ) -> pa.Table:

@@ -14,6 +14,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from daily_forecast_flows.lifeline import NoServerError
 from daily_forecast_flows.options import PROJECT, BackfillOptions, BacktestOptions, Options, RunOptions
 from forecasting.commands import COMMANDS, FAILED, complain, run_command
 
@@ -92,20 +93,20 @@ def automations(*, notify: str | None = None) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
-    return run_command(app, arguments)
+    try:
+        return run_command(app, arguments)
+    except NoServerError as error:
+        return complain(error, FAILED)
 
 
 def _run_flow(place: str, options: RunOptions) -> int:
     """Run the flow at ``module:name``; what can be known to be wrong is said before anything starts."""
     _check(options)
     # It sets Prefect's logging up, so it comes before whatever imports Prefect.
-    from daily_forecast_flows.launch import NoServerError, run_flow  # noqa: PLC0415
+    from daily_forecast_flows.launch import run_flow  # noqa: PLC0415
 
     module, _, name = place.partition(":")
-    try:
-        return run_flow(getattr(import_module(module), name), options)
-    except NoServerError as error:
-        return complain(error, FAILED)
+    return run_flow(getattr(import_module(module), name), options)
 
 
 def _check(options: RunOptions) -> None:

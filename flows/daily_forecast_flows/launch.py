@@ -27,12 +27,13 @@ from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
 from daily_forecast_flows.options import RunOptions
 from daily_forecast_flows.outcome import Outcome
 from daily_forecast_flows.screen import show
-from daily_forecast_flows.server import NoServerError, local_server, require_server
+from daily_forecast_flows.server import local_server, require_server
+from daily_forecast_flows.tasks import LASTING
 from forecasting.commands import DONE, FAILED, PARTIAL, STOPPED, complain
 from forecasting.errors import InputError
 from forecasting.store.store import StoreLockedError
 
-__all__ = ["NoServerError", "conclude", "drain", "prefect_api", "run_flow"]
+__all__ = ["conclude", "drain", "prefect_api", "run_flow"]
 
 
 @contextmanager
@@ -103,7 +104,7 @@ def conclude(state: State[Any]) -> int:
     outcome = state.result(raise_on_failure=False)
     if isinstance(outcome, InputError):
         raise outcome
-    if isinstance(outcome, StoreLockedError):
+    if isinstance(outcome, StoreLockedError) or (isinstance(outcome, OSError) and outcome.errno in LASTING):
         return complain(outcome, FAILED)
     if isinstance(outcome, BaseException):
         traceback.print_exception(outcome)

@@ -16,10 +16,14 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Self
 
-__all__ = ["Child", "until_parent_ends"]
+__all__ = ["Child", "NoServerError", "until_parent_ends"]
 
 GRACE = 10.0
 """Seconds between asking a process to end and ending it."""
+
+
+class NoServerError(Exception):
+    """No Prefect server answers; the message says which, or why."""
 
 
 class Child:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar, get_type_hints
 
 from cyclopts import Parameter
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, WithJsonSchema, field_validator
 
 from forecasting.config import ForecastConfig, ForecastOptions, first_problem, parse_as_of, parse_date
 from forecasting.errors import InputError
@@ -190,17 +190,24 @@ class BacktestOptions(RunOptions, _AsOf):
         return value
 
 
+_ASKED_FIRST = ("as_of", "first", "last", "tickers", "restate")
+"""What a person is likely to set in the UI's form; the rest is labelled as advanced."""
+
+
 def parameters_of(model: type[BaseModel]) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
     """Give a function that takes keywords the fields of ``model`` as its signature and their descriptions as its help.
 
     Prefect reads both to make the form and the schema that a run's parameters are held to.
     """
-    hints = get_type_hints(model, include_extras=True)
+    fields = model.model_fields
+    names = [*(name for name in _ASKED_FIRST if name in fields), *(name for name in fields if name not in _ASKED_FIRST)]
     parameters = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[name])
-        for name, field in model.model_fields.items()
+        inspect.Parameter(
+            name, inspect.Parameter.KEYWORD_ONLY, default=fields[name].default, annotation=_in_form(model, name)
+        )
+        for name in names
     ]
-    help_lines = [f"    {name}: {_on_one_line(field.description)}" for name, field in model.model_fields.items()]
+    help_lines = [f"    {name}: {' '.join((fields[name].description or '').split())}" for name in names]
 
     def decorate(function: Callable[..., Result]) -> Callable[..., Result]:
         signature = inspect.signature(function)
@@ -211,5 +218,12 @@ def parameters_of(model: type[BaseModel]) -> Callable[[Callable[..., Result]], C
     return decorate
 
 
-def _on_one_line(text: str | None) -> str:
-    return " ".join((text or "").split())
+def _in_form(model: type[BaseModel], name: str) -> Any:
+    """Return a field's annotation with its label; one that may be left out is shown by its own type alone."""
+    hint = get_type_hints(model, include_extras=True)[name]
+    given = model.model_fields[name].json_schema_extra
+    label = name if name in _ASKED_FIRST else f"Advanced: {name}"
+    extra = Field(json_schema_extra={**(given if isinstance(given, dict) else {}), "title": label})
+    kinds = TypeAdapter(hint).json_schema().get("anyOf", [])
+    shown = [kind for kind in kinds if kind != {"type": "null"}]
+    return Annotated[hint, WithJsonSchema(shown[0]), extra] if len(shown) == 1 else Annotated[hint, extra]

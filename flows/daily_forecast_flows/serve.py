@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import yaml
 from prefect import serve
+from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import ConcurrencyLimitConfig
 from prefect.deployments.runner import RunnerDeployment
 from prefect.flows import load_flow_from_entrypoint
@@ -19,6 +20,7 @@ from prefect.schedules import Cron
 from prefect.settings import PREFECT_API_URL
 
 from daily_forecast_flows.options import PROJECT
+from daily_forecast_flows.server import require_server
 from forecasting.buckets import address_of
 from forecasting.errors import InputError
 
@@ -59,9 +61,16 @@ def serve_deployments() -> int:
     Raises
     ------
     InputError
-        When no server is configured.
+        When no server is configured, or the same deployments are there for a worker, which serving would break.
     """
     if not PREFECT_API_URL.value():
         raise InputError("no server is configured", setting="start one (make ui does) and set PREFECT_API_URL")
-    serve(*deployments(), pause_on_shutdown=True, limit=2)
+    require_server()
+    made = list(deployments())
+    with get_client(sync_client=True) as client:
+        pools = {f"{one.name}": one.work_pool_name for one in client.read_deployments() if one.work_pool_name}
+    if taken := [one.name for one in made if one.name in pools]:
+        what = f"the server has {taken[0]} deployed to the work pool {pools[taken[0]]}, which serving would break"
+        raise InputError(what, setting="start a worker for the pool, or `prefect deployment delete` them first")
+    serve(*made, pause_on_shutdown=True, limit=2)
     return 0

@@ -17,16 +17,12 @@ from contextlib import contextmanager
 import uvicorn
 from prefect.client.orchestration import SyncPrefectClient, get_client
 
-from daily_forecast_flows.lifeline import Child, until_parent_ends
+from daily_forecast_flows.lifeline import Child, NoServerError, until_parent_ends
 
-__all__ = ["NoServerError", "local_server", "require_server"]
+__all__ = ["local_server", "require_server"]
 
 START_TIMEOUT = 180.0
 """Seconds; a new database is migrated first, which takes a quarter of a minute on two cores."""
-
-
-class NoServerError(Exception):
-    """No Prefect server answers; the message says which, or why."""
 
 
 @contextmanager

@@ -34,15 +34,17 @@ from daily_forecast_flows.progress import Board, Reporter
 from forecasting.config import ForecastConfig
 from forecasting.errors import InputError
 from forecasting.features.series import Engineered, TickerSeries
+from forecasting.formatting import count
 from forecasting.ingest.prices import Ingested
 from forecasting.model.training import TrainingStoppedError
 from forecasting.monitoring.ledger import Scoring
 from forecasting.publish import Run, ShardForecast
 from forecasting.reports.track_record import TrackRecord
-from forecasting.store.store import Store
+from forecasting.store.store import Store, StoreLockedError
 from forecasting.store.transaction import Drafts, Published
 
 __all__ = [
+    "LASTING",
     "RETRIES",
     "cancellable",
     "describe",
@@ -81,13 +83,13 @@ def cancellable(function: Callable[Given, Result]) -> Callable[Given, Result | S
 
 
 def failing_plainly(function: Callable[Given, Result]) -> Callable[Given, Result | State[Any]]:
-    """Let a flow that is given wrong input fail with that message as its own, where the UI shows it first."""
+    """Let a flow fail with the message of what is wrong as its own, where the UI shows it first: input, store, disk."""
 
     @wraps(function)
     def run(*args: Given.args, **kwargs: Given.kwargs) -> Result | State[Any]:
         try:
             return function(*args, **kwargs)
-        except InputError as error:
+        except (InputError, StoreLockedError, OSError) as error:
             return Failed(message=str(error), data=error)
 
     return run
@@ -107,9 +109,18 @@ def result_of(value: Result | State[Any]) -> Result:
 
 
 def step(name: str, **settings: Any) -> Callable[[Callable[..., Result]], Task[..., Result | State[Any]]]:
-    """Make a task of the walk; what is large is handed to it in `quote`, so that Prefect does not walk through it."""
+    """Make a task of the walk; what is large is handed to it in `quote`, so that Prefect does not walk through it.
+
+    A task of a shard is named after it in the UI and the log: "train and evaluate shard 3, 32 tickers".
+    """
+
+    def run_name(parameters: dict[str, Any]) -> str:
+        if "shard" not in parameters:
+            return name
+        return f"{name} shard {parameters['number']}, {count(len(parameters['shard']), 'ticker')}"
 
     def decorate(function: Callable[..., Result]) -> Task[..., Result | State[Any]]:
+        settings.setdefault("task_run_name", run_name)
         return task(name=name, cache_policy=NO_CACHE, persist_result=False, **settings)(cancellable(function))
 
     return decorate
@@ -153,7 +164,7 @@ def engineer(ingested: Ingested, config: ForecastConfig, as_of: date) -> Enginee
     return forecasting.features.series.engineer(ingested.prices, config, as_of)
 
 
-@step("train and evaluate", task_run_name="train and evaluate shard {number}")
+@step("train and evaluate")
 def forecast_shard(
     shard: Sequence[TickerSeries],
     number: int,

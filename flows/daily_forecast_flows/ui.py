@@ -33,7 +33,7 @@ from prefect.states import Cancelling, Crashed
 from daily_forecast_flows.lifeline import Child
 from daily_forecast_flows.options import PROJECT
 from daily_forecast_flows.serve import DEPLOYMENTS
-from daily_forecast_flows.server import NoServerError, local_server
+from daily_forecast_flows.server import local_server
 from forecasting.commands import DONE, FAILED, complain
 from forecasting.formatting import count
 
@@ -88,8 +88,6 @@ def operate(home: Path, port: int, notify: str | None) -> int:
         return DONE
     except Timeout:
         return complain(f"It is up already: another process holds {home}", FAILED)
-    except NoServerError as error:
-        return complain(error, FAILED)
 
 
 def _operate(home: Path, port: int, notify: str | None) -> int:

@@ -62,7 +62,7 @@ class Api:
 
     def tasks(self, run: str) -> dict[str, str]:
         found = self.post("/task_runs/filter", flow_runs={"id": {"any_": [run]}})
-        return {one["name"].rsplit("-", 1)[0]: one["state_name"] for one in found}
+        return {one["name"].split(" shard")[0]: one["state_name"] for one in found}
 
 
 def prefect(*arguments: str, api: str) -> str:
@@ -97,7 +97,7 @@ def worker(prefect_server, deployed):
 def test_the_daily_deployment_is_one_at_a_time_and_held_to_its_parameters(deployed):
     daily = deployed.daily_forecast
     assert daily["global_concurrency_limit"]["limit"] == 1
-    assert daily["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"
+    assert daily["concurrency_options"]["collision_strategy"] == "ENQUEUE"
     assert daily["enforce_parameter_schema"]
     assert daily["parameters"]["as_of"] == "scheduled"
     properties = daily["parameter_openapi_schema"]["properties"]
@@ -146,6 +146,14 @@ def test_serving_without_a_worker_makes_the_same_deployments():
         }
 
 
+@pytest.mark.usefixtures("prefect_api", "deployed")
+def test_serving_what_is_deployed_to_a_pool_is_refused(capsys):
+    from daily_forecast_flows.command import main
+
+    assert main(["serve"]) == 2
+    assert "deployed to the work pool forecasts, which serving would break" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("wrong", [{"epochs": 0}, {"device": "abacus"}, {"as_of": "tomorrow"}])
 def test_wrong_parameters_are_refused_at_submission(deployed, wrong):
     with pytest.raises(httpx.HTTPStatusError, match=r"409|422"):
@@ -173,8 +181,8 @@ def test_three_missed_ticks_end_in_one_publication_of_the_newest_session(
     request.getfixturevalue("worker")
 
     states = [deployed.api.wait(run) for run in runs]
-    # What comes while another is at work is cancelled by the deployment's limit; what comes after has nothing to do.
-    assert {one["state_type"] for one in states} <= {"COMPLETED", "CANCELLED"}
+    # What comes while another is at work waits for it, and then has nothing to do.
+    assert {one["state_type"] for one in states} == {"COMPLETED"}
     published = [one for one in states if "published" in (one["state"]["message"] or "") and "1 ticker" in one["name"]]
     assert len(published) == 1
     assert Store(tmp_path / "store").dates() == (session,)
@@ -260,7 +268,9 @@ def test_automations_are_applied_once_however_often_and_reach_the_block(deployed
     while len(webhook.received) < 2 and time.monotonic() < give_up:
         time.sleep(0.5)
     by_subject = {one["subject"]: one["body"] for one in webhook.received}
-    assert "Withheld as of 2024-06-28: BAD" in by_subject["forecast.partial"]
+    assert "Partial as of 2024-06-28; withheld: BAD" in by_subject["forecast.partial"]
+    assert "None" not in by_subject["forecast.partial"]
+    assert "/flow-run/" in by_subject["forecast.partial"]
     assert "is Failed" in by_subject["daily-forecast: Failed"]
 
 

@@ -19,7 +19,7 @@ def told(**given):
 
 def test_the_signature_and_the_help_are_those_of_the_model():
     signature = inspect.signature(told)
-    assert list(signature.parameters) == list(Options.model_fields)
+    assert sorted(signature.parameters) == sorted(Options.model_fields)
     assert {name: one.default for name, one in signature.parameters.items()} == Options().model_dump()
     assert all(
         f"    {name}: {' '.join(field.description.split())}\n" in f"{told.__doc__}\n"
@@ -79,3 +79,16 @@ def test_what_the_configuration_shares_is_defined_once():
 def test_a_time_budget_is_in_minutes():
     assert Options(time_budget=2).training_deadline(1000.0) == 1120.0
     assert Options().training_deadline(1000.0) is None
+
+
+def test_the_form_asks_first_for_what_a_person_sets_and_never_for_none():
+    from prefect import flow
+
+    properties = flow(told).parameters.properties
+    by_place = sorted(properties, key=lambda name: properties[name]["position"])
+    assert by_place[:4] == ["as_of", "tickers", "restate", "prices"]
+    assert [properties[name]["title"] for name in by_place[2:4]] == ["restate", "Advanced: prices"]
+    assert properties["epochs"]["type"] == "integer"
+    assert properties["as_of"]["pattern"].startswith("^(latest|scheduled|")
+    assert "null" not in str(properties)
+    assert all(one["description"] for one in properties.values())

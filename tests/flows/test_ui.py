@@ -32,6 +32,14 @@ def start(home: Path, port: int) -> subprocess.Popen[str]:
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
+def address(process: subprocess.Popen[str]) -> str:
+    """Wait until it says where the UI is."""
+    for line in process.stdout:
+        if line.startswith("The UI is at "):
+            return line.split()[-1]
+    raise AssertionError("it ended before the UI was up")
+
+
 def end(process: subprocess.Popen[str], number: int) -> int:
     process.send_signal(number)
     status = process.wait(timeout=60)
@@ -55,7 +63,7 @@ def test_it_comes_up_goes_down_and_comes_up_again(tmp_path):
     home, port = tmp_path / "home", free_port()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
         process = start(home, port)
-        assert process.stdout.readline().strip() == f"The UI is at http://127.0.0.1:{port}"
+        assert address(process) == f"http://127.0.0.1:{port}"
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
             names = {one["name"] for one in client.post("/api/deployments/filter", json={}).json()}
             assert {"daily-forecast", "demo", "backtest", "backfill"} <= names
@@ -96,7 +104,7 @@ class Job:
     def tasks(self) -> dict[str, str]:
         asked = {"flow_runs": {"id": {"any_": [self.id]}}}
         found = httpx.post(f"{self._api}/task_runs/filter", json=asked, timeout=30).json()
-        return {one["name"].rsplit("-", 1)[0]: one["state_type"] for one in found}
+        return {one["name"].split(" shard")[0]: one["state_type"] for one in found}
 
     def wait(self, reached, seconds: float = 120) -> None:
         give_up = time.monotonic() + seconds
@@ -110,10 +118,10 @@ def test_a_run_at_work_is_not_left_running_and_the_next_one_is(price_file, tmp_p
     home, port = tmp_path / "home", free_port()
     given = {"prices": str(price_file(tmp_path / "prices.csv", "AAA")), "output": str(tmp_path / "store")}
     process = start(home, port)
-    assert process.stdout.readline().startswith("The UI is at")
+    assert address(process)
     # The tutorial's training does not stop early.
     job = Job(port, "daily-forecast/demo", **given, preset="tutorial", epochs=100_000)
-    job.wait(lambda: job.tasks().get("train and evaluate shard 0") == "RUNNING")
+    job.wait(lambda: job.tasks().get("train and evaluate") == "RUNNING")
     end(process, number)
     give_up = time.monotonic() + 40
     while processes(home) and time.monotonic() < give_up:
@@ -121,9 +129,9 @@ def test_a_run_at_work_is_not_left_running_and_the_next_one_is(price_file, tmp_p
     assert processes(home) == []
 
     process = start(home, port)
-    assert process.stdout.readline().startswith("The UI is at")
+    assert address(process)
     assert job.state() == ended
-    assert job.tasks()["train and evaluate shard 0"] == ended
+    assert job.tasks()["train and evaluate"] == ended
     # It holds no place of its deployment, which has one.
     after = Job(port, "daily-forecast/demo", **given, epochs=1, members=1, horizon=1)
     after.wait(lambda: after.state() == "COMPLETED")
@@ -133,9 +141,10 @@ def test_a_run_at_work_is_not_left_running_and_the_next_one_is(price_file, tmp_p
 def test_the_schedules_on_the_sample_are_paused_and_it_is_said(tmp_path):
     home, port = tmp_path / "home", free_port()
     process = start(home, port)
-    output = [process.stdout.readline() for _ in range(4)]
-    assert output[2].startswith("The schedules of backtest and daily-forecast are paused: they read the sample")
-    assert "--notify" in output[3]
+    assert address(process)
+    told = [process.stdout.readline() for _ in range(3)]
+    assert told[1].startswith("The schedules of backtest and daily-forecast are paused: they read the sample")
+    assert "--notify" in told[2]
     with httpx.Client(base_url=f"http://127.0.0.1:{port}/api", timeout=30) as client:
         found = client.post("/deployments/filter", json={}).json()
     assert not any(schedule["active"] for one in found for schedule in one["schedules"])

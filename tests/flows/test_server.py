@@ -1,0 +1,73 @@
+"""Servers: one's own binds its port before it starts, a configured one is asked as Prefect's own client does."""
+
+from __future__ import annotations
+
+import http.server
+import threading
+
+import pytest
+from prefect.context import refresh_global_settings_context
+
+from daily_forecast_flows.command import main
+from daily_forecast_flows.lifeline import NoServerError
+from daily_forecast_flows.server import local_server, require_server
+
+
+class Foreign(http.server.BaseHTTPRequestHandler):
+    """Answers that it is healthy to whoever has the password, and keeps what it was asked."""
+
+    def do_GET(self):
+        self.server.asked.append((self.path, self.headers.get("Authorization")))
+        wanted = self.server.wanted
+        self.send_response(200 if wanted is None or self.headers.get("Authorization") == wanted else 401)
+        self.send_header("Content-Length", "4")
+        self.end_headers()
+        self.wfile.write(b"true")
+
+    do_POST = do_GET  # noqa: N815 - the name is the base class's
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def foreign():
+    """Somebody else's server."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Foreign)
+    server.asked, server.wanted = [], None
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def configured(foreign, monkeypatch):
+    """The foreign server, as the one that is configured."""
+    monkeypatch.setenv("PREFECT_API_URL", f"http://127.0.0.1:{foreign.server_port}/api")
+    refresh_global_settings_context()
+    yield foreign
+    monkeypatch.undo()
+    refresh_global_settings_context()
+
+
+def test_a_taken_port_is_refused_and_who_has_it_is_left_alone(foreign, tmp_path, capsys):
+    with pytest.raises(NoServerError, match=f"port {foreign.server_port} .* name another with --port"):
+        local_server(port=foreign.server_port).__enter__()
+    assert main(["ui", "--port", str(foreign.server_port), "--home", str(tmp_path)]) == 1
+    assert "--port" in capsys.readouterr().err
+    assert foreign.asked == []
+
+
+def test_a_configured_server_that_answers_is_taken(configured):
+    require_server()
+    assert configured.asked[0][0] == "/api/health"
+
+
+def test_a_login_is_sent_and_one_that_is_missing_is_said(configured, monkeypatch):
+    configured.wanted = "Basic YWRtaW46c2VjcmV0"
+    with pytest.raises(NoServerError, match="set PREFECT_API_KEY or PREFECT_API_AUTH_STRING"):
+        require_server()
+    monkeypatch.setenv("PREFECT_API_AUTH_STRING", "admin:secret")
+    refresh_global_settings_context()
+    require_server()
