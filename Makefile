@@ -57,6 +57,7 @@ clean: ## remove the environments and caches, but not data/output
 
 # One stamp per set of packages: the job itself installs no test tool.
 .venv/.job: pyproject.toml constraints.txt | .venv/bin/python
+	@echo "Installing packages into .venv; the first time this takes a few minutes."
 	$(INSTALL) -e .
 	@touch $@
 

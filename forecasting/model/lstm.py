@@ -100,6 +100,7 @@ class _Fused(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, weights: Tensor, x: Tensor, h_0: Tensor, c_0: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return all hidden states ``(time, models, hidden, batch)``, the last of them, and the last cell state."""
         time, models, inputs, batch = x.shape
         hidden = h_0.shape[1]
         minus_one = x.new_tensor(-1.0)
@@ -132,6 +133,7 @@ class _Fused(torch.autograd.Function):
     def backward(
         ctx: Any, grad_hidden: Tensor | None, grad_last: Tensor | None, grad_cell: Tensor | None
     ) -> tuple[Tensor, Tensor | None, Tensor, Tensor]:
+        """Return the gradients of weights, inputs and both initial states, from those of the three results."""
         weights, joined, gates, cells, squashed = ctx.saved_tensors
         time, models, _, hidden, batch = gates.shape
         back_to_hidden = weights[:, :, :hidden].transpose(1, 2).contiguous()

@@ -181,6 +181,7 @@ class _PinballLoss(torch.autograd.Function):
     def forward(  # noqa: PLR0917 - autograd hands arguments on by position
         ctx: Any, location: Tensor, log_scale: Tensor, z: Tensor, target: Tensor, weight: Tensor
     ) -> Tensor:
+        """Return the weighted loss, and keep its gradient for `backward`."""
         models, horizon, batch = location.shape
         count = z.shape[2]
         tau = torch.tensor(LEVELS, dtype=z.dtype, device=z.device)
