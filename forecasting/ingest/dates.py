@@ -62,14 +62,12 @@ class DateColumn:
 
     Attributes
     ----------
-    days
-        Days since 1970-01-01, ``NO_DATE`` where a text is not a date in the column's format.
-    why
-        What is wrong with those, by their index.
+    days, why
+        Days since 1970-01-01, ``NO_DATE`` where a text is not a date in the column's format; why, by its index.
     form
         The format that was decided, in words.
     clocks
-        The times of day, by the index of the text, where they were dropped.
+        The times of day off midnight, by the index of the text.
     unsure
         Why the dates may be of other days than they seem; empty where they are plainly dates.
     order

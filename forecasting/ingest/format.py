@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -80,9 +81,11 @@ class PriceFormat(BaseModel):
     @classmethod
     def _known_encoding(cls, encoding: str | None) -> str | None:
         try:
-            return None if encoding is None else "".encode(encoding).decode() or encoding
-        except (LookupError, UnicodeError) as error:
+            if encoding is not None:
+                codecs.lookup(encoding)
+        except LookupError as error:
             raise ValueError(f"there is no encoding {encoding!r}") from error
+        return encoding
 
     def with_options(self, date_order: DateOrder, decimal: DecimalMark) -> PriceFormat:
         """Return the same with the command line's two options, where they say more than ``auto``."""

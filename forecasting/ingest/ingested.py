@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from forecasting.errors import InputError
 from forecasting.findings import Finding
-from forecasting.ingest.table import Decided
+from forecasting.ingest.names import PRICES
+from forecasting.ingest.table import Decided, Table
 
-__all__ = ["Ingested", "InputFile", "Refusal"]
+__all__ = ["Ingested", "InputFile", "Refusal", "frame_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,3 +59,24 @@ class Ingested:
     refused: tuple[Refusal, ...]
     inputs: tuple[InputFile, ...]
     decided: Mapping[str, Decided] = field(default_factory=dict)
+
+
+def frame_of(tables: Sequence[Table]) -> pd.DataFrame:
+    """Join the tables to one long frame, sorted by ticker and date."""
+    names = sorted({name for table in tables for name in table.tickers})
+    places = {name: place for place, name in enumerate(names)}
+    codes = np.concatenate([np.array([places[n] for n in table.tickers])[table.codes] for table in tables])
+    days = np.concatenate([table.days for table in tables])
+    columns = {role: np.concatenate([table.prices[role] for table in tables]) for role in PRICES}
+    if len(tables) > 1 and not np.all(codes[1:] >= codes[:-1]):
+        order = np.argsort(codes, kind="stable")
+        codes, days = codes[order], days[order]
+        columns = {role: values[order] for role, values in columns.items()}
+    ticker = pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32)), pa.array(names, pa.large_string()))
+    return pd.DataFrame(
+        {
+            "ticker": pd.array(ticker.dictionary_decode(), dtype="str"),
+            "date": days.astype("datetime64[D]").astype("datetime64[s]"),
+            **columns,
+        }
+    )

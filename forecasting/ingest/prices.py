@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from forecasting.errors import InputError
 from forecasting.findings import Finding
@@ -24,10 +23,9 @@ from forecasting.ingest.checks import check_rows
 from forecasting.ingest.daily import is_one_day, joined
 from forecasting.ingest.files import find_files, ticker_of
 from forecasting.ingest.format import DateOrder, DecimalMark, PriceFormat
-from forecasting.ingest.ingested import Ingested, InputFile, Refusal
+from forecasting.ingest.ingested import Ingested, InputFile, Refusal, frame_of
 from forecasting.ingest.latest import FAR, days_by_ticker, far_ahead, shared_day
 from forecasting.ingest.layout import Layout, find_layout
-from forecasting.ingest.names import PRICES
 from forecasting.ingest.raw import file_sha256, read_raw
 from forecasting.ingest.reader import read_table
 from forecasting.ingest.remote import local_copies
@@ -210,7 +208,7 @@ class _Reading:
         self._refuse_absent(tables)
         if not tables:
             raise self._refused[0].error if self._refused else self._nothing()
-        prices = _frame(tables)
+        prices = frame_of(tables)
         _warn_of_future(prices)
         kept = set(prices["ticker"].unique())
         findings = tuple(finding for finding in self._findings if not finding.ticker or finding.ticker in kept)
@@ -279,27 +277,6 @@ def _understand(data: bytes, file: str, format_: PriceFormat) -> tuple[Text, Lay
     if first is None:
         raise InputError("the file holds no text", file=file)
     raise first
-
-
-def _frame(tables: Sequence[Table]) -> pd.DataFrame:
-    """Join the tables to one long frame, sorted by ticker and date."""
-    names = sorted({name for table in tables for name in table.tickers})
-    places = {name: place for place, name in enumerate(names)}
-    codes = np.concatenate([np.array([places[n] for n in table.tickers])[table.codes] for table in tables])
-    days = np.concatenate([table.days for table in tables])
-    columns = {role: np.concatenate([table.prices[role] for table in tables]) for role in PRICES}
-    if len(tables) > 1 and not np.all(codes[1:] >= codes[:-1]):
-        order = np.argsort(codes, kind="stable")
-        codes, days = codes[order], days[order]
-        columns = {role: values[order] for role, values in columns.items()}
-    ticker = pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32)), pa.array(names, pa.large_string()))
-    return pd.DataFrame(
-        {
-            "ticker": pd.array(ticker.dictionary_decode(), dtype="str"),
-            "date": days.astype("datetime64[D]").astype("datetime64[s]"),
-            **columns,
-        }
-    )
 
 
 def _printable(ticker: str) -> str | None:

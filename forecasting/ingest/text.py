@@ -111,7 +111,7 @@ def _recode(data: bytes, encoding: str) -> bytes | None:
 
 
 def _finish(data: bytes, file: str, encoding: str) -> Text:
-    data = data.removeprefix("\ufeff".encode())
+    data = data.replace("\ufeff".encode(), b"")  # files put together have one at each seam
     if (at := data.find(b"\0")) >= 0:
         raise InputError("NUL character: the file is damaged", file=file, line=data.count(b"\n", 0, at) + 1)
     if b"\r" in data:

@@ -123,3 +123,37 @@ def test_check_needs_neither_torch_nor_prefect(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code, str(path)], check=False, timeout=60, capture_output=True)
     assert done.returncode == 0
+
+
+def test_format_that_is_suggested_reads_the_file_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write(tmp_path / "a.csv", [f"{row.replace('2024-01-', '')[:2]}/01/2024{row[10:]}" for row in ROWS])
+    assert main(["check", str(path), "--suggest"]) == 0
+    suggested = capsys.readouterr().out
+    assert 'date_order = "dmy"' in suggested
+    (tmp_path / "f.toml").write_text(suggested)
+    assert main(["check", str(path), "--json", "--format", str(tmp_path / "f.toml")]) == 0
+    (said,) = objects(capsys.readouterr().out)
+    assert said["ok"] is True
+    assert main(["check", str(path), "--format", str(tmp_path / "none.toml")]) == 2
+
+
+def test_ticker_far_beyond_the_date_that_a_folder_shares_is_a_warning(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write(tmp_path / f"{name}.csv", ROWS)
+    write(tmp_path / "late.csv", [*ROWS[:4], ROWS[4].replace("2024-01", "2024-11")])
+    warnings = {report.file: report.tickers[Path(report.file).stem].warnings for report in check_files([tmp_path])}
+    assert [bool(said) for said in warnings.values()] == [False, False, True]
+    assert "2024-01-19" in warnings[str(tmp_path / "late.csv")][-1]
+
+
+def test_one_line_for_each_normal_file_and_more_where_it_is_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for at in range(5):
+        write(tmp_path / f"{at}.csv", ROWS)
+    assert main(["check", str(tmp_path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 6
+    assert "5 files" in lines[-1]
+    assert main(["check", str(tmp_path), "-v"]) == 0
+    assert "Open: Open" in capsys.readouterr().out
