@@ -1,12 +1,11 @@
 """The table ``metrics.parquet``: every model's scores on the held-out rows of each ticker and step.
 
-The formulas are those of ``scores``, which this module hands on; here they meet the rows of ``heldout.parquet``.
+The formulas are those of `forecasting.evaluation.scoring_rules`; here they meet the held-out rows as written.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,34 +13,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from forecasting.config import QUANTILE_COLUMNS
-from forecasting.evaluation.scoring_rules import (
-    coverage,
-    crps,
-    diebold_mariano,
-    mae,
-    mape,
-    mase,
-    pinball,
-    reliability,
-    rmse,
-    skill,
-)
+from forecasting.evaluation.scoring_rules import CENTRAL, crps, diebold_mariano, mase
 
-__all__ = [
-    "METRIC_COLUMNS",
-    "REFERENCE",
-    "coverage",
-    "crps",
-    "diebold_mariano",
-    "mae",
-    "mape",
-    "mase",
-    "pinball",
-    "reliability",
-    "rmse",
-    "score_heldout",
-    "skill",
-]
+__all__ = ["METRIC_COLUMNS", "REFERENCE", "score_heldout"]
+
+Floats = NDArray[np.float64]
 
 REFERENCE = "persistence"
 """The model that every other is tested against."""
@@ -120,24 +96,31 @@ def _score_ticker(rows: pd.DataFrame, scale: float) -> Iterator[tuple[str, int, 
     quantiles = np.column_stack([rows[column].to_numpy(dtype=np.float64) for column in QUANTILE_COLUMNS])[order]
     loss = crps(actual, quantiles)
 
-    edges = np.flatnonzero(np.diff(step, prepend=-1) | np.diff(model, prepend=-1)).tolist()
+    starts = np.flatnonzero(np.diff(step, prepend=-1) | np.diff(model, prepend=-1))
+    # All groups at once: the rows' own scores, summed from each start to the next.
+    each = _row_scores(actual, forecast, quantiles, loss)
+    counts = np.diff([*starts, len(rows)])
+    means = np.add.reduceat(each, starts, axis=0) / counts[:, None]
     spans = {
-        (int(step[start]), ranked[model[start]]): slice(start, end) for start, end in pairwise([*edges, len(rows)])
+        (int(step[start]), ranked[model[start]]): slice(int(start), int(start + count))
+        for start, count in zip(starts, counts, strict=True)
     }
-    for (ahead, name), span in spans.items():
-        error = mae(actual[span], forecast[span])
+    for ((ahead, name), span), mean in zip(spans.items(), means.tolist(), strict=True):
+        error, squared, relative, score, *covered = mean
         base = None if name == REFERENCE else spans.get((ahead, REFERENCE))
-        scores = (
-            span.stop - span.start,
-            error,
-            rmse(actual[span], forecast[span]),
-            mape(actual[span], forecast[span]),
-            mase(error, scale),
-            float(loss[span].mean()),
-            *(coverage(actual[span], quantiles[span], central) for central in (0.5, 0.8, 0.9)),
-            _NAN if base is None else _paired_test(loss, when, span, base, ahead),
-        )
-        yield name, ahead, scores
+        p_value = _NAN if base is None else _paired_test(loss, when, span, base, ahead)
+        count = span.stop - span.start
+        yield name, ahead, (count, error, squared**0.5, relative, mase(error, scale), score, *covered, p_value)
+
+
+def _row_scores(actual: Floats, forecast: Floats, quantiles: Floats, loss: Floats) -> Floats:
+    """Absolute, squared and relative error, CRPS, and whether each central interval holds, per row ``(rows, 7)``."""
+    error = np.abs(actual - forecast)
+    held = [
+        (quantiles[:, low] <= actual) & (actual <= quantiles[:, high])
+        for low, high in (CENTRAL[central] for central in (0.5, 0.8, 0.9))
+    ]
+    return np.column_stack([error, np.square(error), error / np.abs(actual), loss, *held])
 
 
 def _paired_test(loss: NDArray[np.float64], when: NDArray[np.int64], span: slice, base: slice, horizon: int) -> float:

@@ -10,7 +10,8 @@ from forecasting.config import LEVELS
 __all__ = ["expanding_quantiles"]
 
 Array = NDArray[np.float64]
-Places = NDArray[np.int64]
+
+_LEVELS = np.array(LEVELS)
 
 BLOCK = 128
 """Series worked on at a time: few enough for their lists to stay in the processor's cache."""
@@ -47,20 +48,43 @@ def expanding_quantiles(values: Array, start: int) -> Array:
 def _quantiles(values: Array, start: int) -> Array:
     """As `expanding_quantiles`, ``(time - start, series, 19)``."""
     ordered, place = _sort(values)
-    counts = np.isfinite(values).cumsum(axis=1).T[start:]
-    rank = np.array(LEVELS) * np.maximum(counts[:, :, None] - 1, 0)
+    series, size = ordered.shape
+    flat, ends = ordered.ravel(), np.arange(series)[:, None] * size
+    # Each series' list of its own, end to end in one array. A missing value points to the last node, after all others.
+    following, before = (np.arange(series * size) + step for step in (1, -1))
+    gone, real = (place + ends).T[start:], (place < size - 1).T[start:]
+    counts = np.isfinite(values).cumsum(axis=1).T[start:, :, None]
+    out = np.empty((len(counts), series, len(LEVELS)))
+    rank = _LEVELS * np.maximum(counts[-1] - 1, 0)
     low = rank.astype(np.int64)
-    at, after = _walk_back(place.T[start:], low, ordered.shape[1])
-    flat = ordered.ravel()
-    below, above, weight = flat[at], flat[after], rank - low
-    with np.errstate(invalid="ignore"):
-        # Never above its upper neighbour, by whatever rounding: quantiles must not cross.
-        out: Array = np.where(weight > 0, np.minimum(below + weight * (above - below), above), below)
-    out[counts < 2] = np.nan
+    pointer = low + 1 + ends
+    for now in range(len(counts) - 1, -1, -1):
+        # The places are those of the list: mode="clip" saves the check.
+        upper = following.take(pointer, mode="clip")
+        _interpolate(flat.take(pointer, mode="clip"), flat.take(upper, mode="clip"), rank - low, out[now])
+        if not now:
+            break
+        leaving = gone[now, real[now]]
+        left, right = before[leaving], following[leaving]
+        following[left], before[right] = right, left
+        # A value that leaves from below, or from where it is pointed at, hands its rank to the next one; and with one
+        # value less, a rank falls by one or stays.
+        same_rank = np.where(gone[now, :, None] <= pointer, upper, pointer)
+        last, rank = low, _LEVELS * np.maximum(counts[now - 1] - 1, 0)
+        low = rank.astype(np.int64)
+        pointer = np.where(low < last, before.take(same_rank, mode="clip"), same_rank)
+    out[counts[:, :, 0] < 2] = np.nan
     return out
 
 
-def _sort(values: Array) -> tuple[Array, Places]:
+def _interpolate(below: Array, above: Array, weight: Array, out: Array) -> None:
+    with np.errstate(invalid="ignore"):
+        between = below + weight * (above - below)
+        # Never above its upper neighbour, by whatever rounding: quantiles must not cross.
+        np.copyto(out, np.where(weight > 0, np.minimum(between, above), below))
+
+
+def _sort(values: Array) -> tuple[Array, NDArray[np.int64]]:
     """Sort each series, NaN last.
 
     Returns
@@ -77,45 +101,3 @@ def _sort(values: Array) -> tuple[Array, Places]:
     place = np.empty((series, time), dtype=np.int64)
     np.put_along_axis(place, order, np.arange(1, time + 1)[None, :], axis=1)
     return ordered, np.where(np.isnan(values), time + 1, place)
-
-
-def _walk_back(place: Places, low: Places, size: int) -> tuple[Places, Places]:
-    """Follow the order statistics of rank ``low`` from the last cutoff to the first.
-
-    Parameters
-    ----------
-    place
-        ``(cutoffs, series)``: place in the sorted list of the value that becomes known at each cutoff.
-    low
-        ``(cutoffs, series, levels)``: ranks from 0 among the values known at the cutoff.
-    size
-        Length of one series' list, its two ends included.
-
-    Returns
-    -------
-    at, after
-        As ``low``: where the order statistics and their upper neighbours are in the lists laid end to end.
-    """
-    cutoffs, series, _ = low.shape
-    ends = np.arange(series) * size
-    # Each series' list of its own, end to end in one array. A missing value points to the last node, after all others.
-    following, before = (np.arange(series * size) + step for step in (1, -1))
-    gone = place + ends
-    real = place < size - 1
-    # With one value less a rank falls by one or stays.
-    falls = np.diff(low, axis=0) > 0
-    at, after = np.empty_like(low), np.empty_like(low)
-    at[-1] = low[-1] + 1 + ends[:, None]
-    for now in range(cutoffs - 1, -1, -1):
-        pointer = at[now]
-        # The places are those of the list: mode="clip" saves the check.
-        np.take(following, pointer, out=after[now], mode="clip")
-        if not now:
-            break
-        leaving = gone[now, real[now]]
-        left, right = before[leaving], following[leaving]
-        following[left], before[right] = right, left
-        # A value that leaves from below, or from where it is pointed at, hands its rank to the next one.
-        same_rank = np.where(gone[now, :, None] <= pointer, after[now], pointer)
-        at[now - 1] = np.where(falls[now - 1], before.take(same_rank, mode="clip"), same_rank)
-    return at, after

@@ -9,11 +9,23 @@ from scipy.special import stdtr
 
 from forecasting.config import LEVELS
 
-__all__ = ["coverage", "crps", "diebold_mariano", "mae", "mape", "mase", "pinball", "reliability", "rmse", "skill"]
+__all__ = [
+    "CENTRAL",
+    "coverage",
+    "crps",
+    "diebold_mariano",
+    "mae",
+    "mape",
+    "mase",
+    "pinball",
+    "reliability",
+    "rmse",
+    "skill",
+]
 
 Floats = NDArray[np.float64]
 
-_CENTRAL = {round(1 - 2 * level, 2): (rank, -1 - rank) for rank, level in enumerate(LEVELS) if level < 0.5}
+CENTRAL = {round(1 - 2 * level, 2): (rank, -1 - rank) for rank, level in enumerate(LEVELS) if level < 0.5}
 """Positions of the two quantiles that bound each central interval."""
 
 
@@ -139,9 +151,9 @@ def coverage(actual: ArrayLike, quantiles: ArrayLike, central: float) -> float:
     >>> coverage([0.1, 0.5], [LEVELS, LEVELS], 0.5)
     0.5
     """
-    if central not in _CENTRAL:
+    if central not in CENTRAL:
         raise ValueError(f"no central {central:.0%} interval among the quantiles {LEVELS[0]} to {LEVELS[-1]}")
-    low, high = _CENTRAL[central]
+    low, high = CENTRAL[central]
     observed, predicted = np.asarray(actual, dtype=np.float64), np.asarray(quantiles, dtype=np.float64)
     return float(np.mean((predicted[:, low] <= observed) & (observed <= predicted[:, high])))
 

@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from forecasting.config import LEVELS, QUANTILE_COLUMNS
-from forecasting.evaluation.metrics import reliability
+from forecasting.evaluation.scoring_rules import reliability
 from forecasting.formatting import MINUS
 from forecasting.reports.chart_style import (
     BLUE,
