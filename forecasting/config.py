@@ -190,9 +190,8 @@ class ForecastConfig(ForecastOptions):
     @model_validator(mode="after")
     def _prior_fits(self) -> ForecastConfig:
         if self.prior == "sample" and (self.hidden != PRIOR_HIDDEN or self.preset != "default"):
-            raise ValueError(
-                f'the prior has hidden size {PRIOR_HIDDEN} and is of the default preset; set prior to "none"'
-            )
+            what = f"the prior is of the default preset, with a hidden size of {PRIOR_HIDDEN}"
+            raise ValueError(f'{what}; set prior to "none"')
         return self
 
     @field_validator("tickers", mode="before")

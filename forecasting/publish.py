@@ -18,6 +18,7 @@ from forecasting.features.series import Engineered
 from forecasting.findings import Finding
 from forecasting.ingest.prices import Ingested
 from forecasting.model.device import choose_device
+from forecasting.model.prior import prior_findings
 from forecasting.model.tutorial_report import TutorialReport
 from forecasting.reports.heldout_summary import HeldoutSummary
 from forecasting.reports.run_page import ReportInput, build_report
@@ -135,6 +136,7 @@ def collect(
             *ingested.findings,
             *engineered.findings,
             *calendar_findings(dates, config.calendar),
+            *prior_findings(config, as_of),
             *(finding for one in evaluated for finding in one.findings),
         ),
         withheld=withheld,

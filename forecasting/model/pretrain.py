@@ -35,7 +35,7 @@ from forecasting.model.optimizer import AdamW, one_cycle
 from forecasting.model.prior import ANCHORS, HORIZON, PRIOR_FILE
 from forecasting.model.training_loop import batch_loss
 
-__all__ = ["fit_har", "make_prior", "pretrain"]
+__all__ = ["fit_cut", "fit_har", "make_prior", "pretrain"]
 
 SLICE = 1200
 """Sessions in a slice of the sample, about: as long as a file that the prior is for."""
@@ -58,7 +58,9 @@ SETTINGS = ForecastConfig(
 """How the prior is trained; found on panels of tickers that are not in the sample."""
 LONGEST = 60
 FITTED_STEPS = (1, 2, 3, 4, 5, 7, 10, 14, 20, 28, 40, 60)
-"""HAR is fitted at these steps; between and beyond, its coefficients follow a smooth curve of the step."""
+"""HAR is fitted at these steps; beyond the fifth, its coefficients follow a smooth curve through them."""
+POWERS = (1, 2, 3)
+"""Of the log of the step, in that curve."""
 
 
 def slices(series: Sequence[TickerSeries]) -> Iterator[TickerSeries]:
@@ -101,10 +103,10 @@ def fit_har(windows: Windows) -> NDArray[np.float64]:
     features = windows.log_ranges - np.nanmean(windows.log_ranges, axis=1, keepdims=True)
     fitted = np.stack([_fit_step(features, windows.targets[:, :, step - 1]) for step in FITTED_STEPS])
     near, beyond = fitted[:HORIZON], np.log(np.array(FITTED_STEPS[HORIZON:]) / HORIZON)
-    # A parabola in the log of the step that starts from the fifth step's coefficients.
-    curve, *_ = np.linalg.lstsq(beyond[:, None] ** [1, 2], fitted[HORIZON:] - near[-1])
+    # A polynomial in the log of the step that starts from the fifth step's coefficients.
+    curve, *_ = np.linalg.lstsq(beyond[:, None] ** POWERS, fitted[HORIZON:] - near[-1])
     far = np.log(np.arange(HORIZON + 1, LONGEST + 1) / HORIZON)
-    return np.concatenate([near, near[-1] + far[:, None] ** [1, 2] @ curve])
+    return np.concatenate([near, near[-1] + far[:, None] ** POWERS @ curve])
 
 
 def _fit_step(features: NDArray[np.float64], targets: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -112,7 +114,7 @@ def _fit_step(features: NDArray[np.float64], targets: NDArray[np.float64]) -> ND
     relative = size / np.nanmean(size, axis=1, keepdims=True)
     known = np.isfinite(relative) & np.isfinite(features).all(axis=2)
     # A gamma variable is positive; how small a zero becomes does not matter.
-    regression = GammaRegressor(alpha=0, max_iter=1000, tol=1e-8)
+    regression = GammaRegressor(alpha=0, solver="newton-cholesky", tol=1e-8)
     return np.asarray(regression.fit(features[known], np.maximum(relative[known], 1e-9)).coef_)
 
 
@@ -121,10 +123,8 @@ def make_prior(sample: Path) -> bytes:
     prices = read_prices(sample).prices
     last = prices["date"].max().date()
     cuts = [*(date(year, 12, 31) for year in CUT_YEARS), last]
-    tensors: dict[str, NDArray[Any]] = {}
-    for anchor in ANCHORS:
-        lstm, har = zip(*(_fit_cut(prices, cut, anchor) for cut in cuts), strict=True)
-        tensors |= {f"lstm.{anchor}": np.stack(lstm), f"har.{anchor}": np.stack(har)}
+    sets = [fit_cut(prices, cut) for cut in cuts]
+    tensors = {name: np.stack([one[name] for one in sets]) for name in sets[0]}
     card = {
         "what": "starting weights of the LSTM and coefficients of HAR, by anchor and cut",
         "made by": "python -m forecasting.model.pretrain",
@@ -140,12 +140,16 @@ def make_prior(sample: Path) -> bytes:
 _FITTING = ("horizon", "later_steps", "epochs", "learning_rate", "weight_decay", "dropout", "clip_norm", "seed")
 
 
-def _fit_cut(prices: pd.DataFrame, cut: date, anchor: Anchor) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    seen = prices[prices["date"] <= pd.Timestamp(cut)]
-    config = SETTINGS.model_copy(update={"anchor": anchor, "horizon": LONGEST})
-    series = list(slices(engineer(seen, config, cut).series))
-    near = config.model_copy(update={"horizon": HORIZON})
-    return pretrain(window(series, near), anchor), fit_har(window(series, config))
+def fit_cut(prices: pd.DataFrame, cut: date) -> dict[str, NDArray[Any]]:
+    """Fit one set of constants on the rows up to a day: by tensor name, as in the file without its first axis."""
+    config = SETTINGS.model_copy(update={"horizon": LONGEST})
+    seen = list(slices(engineer(prices[prices["date"] <= pd.Timestamp(cut)], config, cut).series))
+    found: dict[str, NDArray[Any]] = {}
+    for anchor in ANCHORS:
+        series = [replace(one, anchor=anchor) for one in seen]
+        found[f"lstm.{anchor}"] = pretrain(window(series, SETTINGS), anchor)
+        found[f"har.{anchor}"] = fit_har(window(series, config))
+    return found
 
 
 def main() -> None:

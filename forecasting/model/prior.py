@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from functools import cache
 from importlib import resources
 from typing import Any, get_args
@@ -19,12 +20,23 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load
 
-from forecasting.config import LEVELS
+from forecasting.config import LEVELS, ForecastConfig
 from forecasting.features.series import Anchor
 from forecasting.features.windows import Windows
+from forecasting.findings import Finding
 from forecasting.model.network import Layout
 
-__all__ = ["ANCHORS", "HORIZON", "PRIOR_FILE", "Prior", "har_coefficients", "load_prior", "starting_rows", "unseen"]
+__all__ = [
+    "ANCHORS",
+    "HORIZON",
+    "PRIOR_FILE",
+    "Prior",
+    "har_coefficients",
+    "load_prior",
+    "prior_findings",
+    "starting_rows",
+    "unseen",
+]
 
 ANCHORS: tuple[Anchor, ...] = get_args(Anchor)
 
@@ -76,10 +88,22 @@ def load_prior() -> Prior:
     )
 
 
+def prior_findings(config: ForecastConfig, as_of: date) -> tuple[Finding, ...]:
+    """Say once that a run is of a day before the end of the newest constants, which it therefore does not use."""
+    newest = load_prior().cuts[-1]
+    if config.preset == "tutorial" or np.datetime64(as_of, "D") >= newest:
+        return ()
+    message = (
+        f"as of {as_of}, before {newest}, up to where the newest prior has seen prices: every ticker starts from an "
+        "older one, cut before its own first judged session"
+    )
+    return (Finding("", "prior", message),)
+
+
 def unseen(windows: Windows) -> NDArray[np.int64]:
     """Place ``(tickers,)`` of each ticker's set: the newest that ends before its first judged target.
 
-    The first of all where none does: -1 says so, and indexes the same way as it is meant after a ``clip``.
+    -1 where none does; such a ticker gets the first of all, with a finding.
     """
     rows = windows.validation_start - windows.first
     first = [one.dates[min(row, one.rows - 1)] for one, row in zip(windows.series, rows, strict=True)]

@@ -19,9 +19,8 @@ from pathlib import Path
 
 import numpy as np
 import panels
+from environments import CACHE, make_environment
 
-ROOT = Path(__file__).resolve().parents[2]
-CACHE = ROOT / ".cache" / "bench"
 WORKER = Path(__file__).with_name("contestants.py")
 
 
@@ -35,37 +34,26 @@ class Contestant:
     packages: tuple[str, ...] = ()
 
 
+TORCH_PEERS = ("neuralforecast==3.3.0", "darts==0.48.0", "torch")
+
 CONTESTANTS = (
     Contestant("**this project**, a step within a batch of 100 tickers", "tutorial"),
     Contestant("the same with the default's head: 5 steps of 19 quantiles; whole training loop", "default-small"),
     Contestant("the same as the default preset has it: window 10, hidden 6, batch 64", "default"),
     Contestant("torch.nn.LSTM, plain loop", "torch"),
-    Contestant("neuralforecast 3.3 LSTM", "neuralforecast", "torch-peers", ("neuralforecast==3.3.0", "darts==0.48.0")),
-    Contestant("darts 0.48 BlockRNNModel", "darts", "torch-peers", ("neuralforecast==3.3.0", "darts==0.48.0")),
+    Contestant(
+        "neuralforecast 3.3 LSTM", "neuralforecast", "torch-peers", ("neuralforecast==3.3.0", "darts==0.48.0", "torch")
+    ),
+    Contestant("darts 0.48 BlockRNNModel", "darts", "torch-peers", TORCH_PEERS),
     Contestant("Keras 3 on TensorFlow", "keras", "keras-peers", ("keras==3.15.1", "tensorflow==2.21.0")),
 )
 
 
 def environment(contestant: Contestant) -> Path | None:
-    """Make the contestant's environment where it is not there yet; its Python, or None when it cannot be made."""
+    """Return the contestant's Python; None when its environment cannot be made."""
     if contestant.environment is None:
         return Path(sys.executable)
-    home = CACHE / contestant.environment
-    python = home / "bin" / "python"
-    packages = list(contestant.packages)
-    if contestant.environment == "torch-peers":
-        packages.append(next(line for line in _constraints() if line.startswith("torch==")))
-    stamp = home / "packages.txt"
-    if stamp.is_file() and stamp.read_text().split() == packages:
-        return python
-    print(f"installing {' '.join(packages)} into {home.relative_to(ROOT)}", file=sys.stderr)
-    try:
-        subprocess.run([sys.executable, "-m", "venv", home], check=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", *packages], check=True)
-    except subprocess.CalledProcessError:
-        return None
-    stamp.write_text("\n".join(packages))
-    return python
+    return make_environment(contestant.environment, contestant.packages)
 
 
 def take_turns(contestants: Sequence[Contestant], rounds: int) -> dict[str, list[float]]:
@@ -119,10 +107,6 @@ def _rows() -> np.ndarray:
     history = panels.read_sample().query("ticker == 'GOOG'").iloc[-882:]
     rows = np.stack([history["open"], history["high"] - history["low"]], axis=1)
     return (rows - rows.min(axis=0)) / np.ptp(rows, axis=0)
-
-
-def _constraints() -> list[str]:
-    return (ROOT / "constraints.txt").read_text().splitlines()
 
 
 def main() -> None:
