@@ -206,7 +206,7 @@ def _wait_for_rows(options: Options, due: Due, store: Store) -> tuple[Ingested, 
                 if as_of < last_day(ingested):
                     ingested = result_of(ingest(options, as_of))  # a few tickers are ahead of the others
                 return ingested, as_of
-            lacking = f"{count(len(come), 'ticker')} of {len(waiting)} has rows of {due.own}"
+            lacking = f"{len(come)} of {count(len(waiting), 'ticker')} have rows of {due.own}"
         if lacking != reported:
             log.warning("%s: %s; waiting up to %.3g min", options.prices, lacking, (over - time.monotonic()) / 60)
             reported = lacking

@@ -154,6 +154,46 @@ def test_serving_what_is_deployed_to_a_pool_is_refused(capsys):
     assert "deployed to the work pool forecasts, which serving would break" in capsys.readouterr().err
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["docker", "kubernetes"])
+def test_the_examples_for_containers_deploy_without_an_edited_file(kind, prefect_server, prefect_api, tmp_path):
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.actions import VariableCreate, WorkPoolCreate
+
+    example = yaml.safe_load((ROOT / "deployments" / f"{kind}.yaml").read_text())
+    places = {"forecast_image": "registry.example/forecast", "forecast_prices": "/prices", "forecast_store": "/store"}
+    # No image is built here, as there is no Docker: the rest is applied as it is, from a folder without the project.
+    example = {key: value for key, value in example.items() if key not in ("build", "push")}
+    example["deployments"][0]["work_pool"]["job_variables"]["image"] = "{{ prefect.variables.forecast_image }}"
+    (tmp_path / "prefect.yaml").write_text(yaml.safe_dump(example))
+    with get_client(sync_client=True) as client:
+        client.create_work_pool(WorkPoolCreate(name=f"forecasts-{kind}", type=kind))
+        for name, value in places.items():
+            if client.read_variable_by_name(name) is None:
+                client.create_variable(VariableCreate(name=name, value=value))
+    command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--prefect-file", "prefect.yaml", "--all"]
+    environment = {**os.environ, "PREFECT_API_URL": prefect_server}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    made = Api(prefect_server).get(f"/deployments/name/daily-forecast/daily-forecast-{kind}")
+    assert (made["parameters"]["prices"], made["parameters"]["output"]) == ("/prices", "/store")
+    assert made["entrypoint"] == "daily_forecast.daily_forecast"
+    assert made["job_variables"]["image"] == "registry.example/forecast"
+    assert [list(step) for step in made["pull_steps"]] == [["prefect.deployments.steps.set_working_directory"]]
+
+
+def test_the_images_entry_point_leaves_the_commands_of_work_pools_alone():
+    (entry,) = [line for line in (ROOT / "Dockerfile").read_text().splitlines() if line.startswith("ENTRYPOINT")]
+    shell, *rest = json.loads(entry.removeprefix("ENTRYPOINT"))
+    script = [shell, rest[0], rest[1].replace("exec", "echo"), rest[2]]
+
+    def started(*command: str) -> str:
+        return subprocess.run([*script, *command], capture_output=True, text=True, check=True).stdout.strip()
+
+    assert started("prefect", "flow-run", "execute") == "prefect flow-run execute"
+    assert started("run", "--prices", "a b") == "daily-forecast run --prices a b"
+
+
 @pytest.mark.parametrize("wrong", [{"epochs": 0}, {"device": "abacus"}, {"as_of": "tomorrow"}])
 def test_wrong_parameters_are_refused_at_submission(deployed, wrong):
     with pytest.raises(httpx.HTTPStatusError, match=r"409|422"):
