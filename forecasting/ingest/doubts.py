@@ -69,16 +69,20 @@ def filled_weekends(verdict: Verdict) -> None:
         share = (days[at] - days[left]) / np.maximum(days[right] - days[left], 1)
         line = own[:, left] + share * (own[:, right] - own[:, left])
         filled = np.zeros(len(at), dtype=np.bool_)
-        for guess in (own[:, left], own[:, right], line):
-            filled |= np.all(np.abs(own[:, at] - guess) <= 1e-4 * np.abs(guess), axis=0)
-        marks = np.zeros(len(rows), dtype=np.bool_)
-        marks[at[filled]] = filled.mean() >= _MOST
-        return marks
+        for guess, slack in ((own[:, left], 0.0), (own[:, right], 0.0), (line, _rounding(own))):
+            filled |= np.all(np.abs(own[:, at] - guess) <= slack, axis=0)
+        return off & (filled.mean() >= _MOST)
 
     marks = _marked(table, find)
     if marks.any():
         what = "weekend rows that repeat the row beside them, or lie on a straight line from Friday to Monday"
         verdict.set_aside(marks, what)
+
+
+def _rounding(prices: FloatArray) -> float:
+    """Give by how much rounded prices may be off a line between rounded prices."""
+    places = next((n for n in range(6) if np.all(np.abs(prices * 10**n - np.round(prices * 10**n)) < 1e-4)), 6)
+    return 1.02 * 10.0**-places
 
 
 def weekdays_of(days: IntArray) -> frozenset[int]:
