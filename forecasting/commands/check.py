@@ -270,8 +270,8 @@ def _print(reports: Sequence[FileReport], *, verbose: bool) -> None:
     if len(reports) > 1:
         refused = sum(report.error is not None for report in reports)
         odd = sum(any(one.warnings for one in report.tickers.values()) for report in reports)
-        told = f"{count(len(reports), 'file')}: {refused} cannot be read whole, {odd} with warnings"
-        console.print(Text(told, style="bold"))
+        summary = f"{count(len(reports), 'file')}: {refused} cannot be read whole, {odd} with warnings"
+        console.print(Text(summary, style="bold"))
 
 
 def _line(report: FileReport) -> Text:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from forecasting.findings import Finding
-from forecasting.ingest.instruments import tell_instruments
+from forecasting.ingest.instruments import report_instruments
 from forecasting.ingest.layout import Block
 from forecasting.ingest.misfits import is_event
 from forecasting.ingest.names import PRICES, Role
@@ -62,7 +62,7 @@ class BlockReader:
         table = replace(table, prices=prices, names={**table.names, **names})
         self._add_rivals(table)
         self._add_unreadable(table, bad, block)
-        table = tell_instruments(table, self.rows, self.kept, unread=self.unread, result=self.result)
+        table = report_instruments(table, self.rows, self.kept, unread=self.unread, result=self.result)
         return self._without_empty(table, bad)
 
     def _add_rivals(self, table: Table) -> None:

@@ -22,7 +22,7 @@ from forecasting.ingest.verdict import Verdict, number, sort_index
 __all__ = ["check_rows"]
 
 _ROUNDING = 1e-3
-"""Open and Close may stand outside [Low, High] by this share of the price: adjusting and rounding do that."""
+"""Open and Close may be outside [Low, High] by this share of the price: adjusting and rounding do that."""
 _GROSS = 0.02
 """An Open outside [Low, High] by more than this share belongs to another row, or another column."""
 _RANGE = 10.0
@@ -78,7 +78,7 @@ def _possible(verdict: Verdict) -> None:
     verdict.refuse(scaled, lambda _: "all prices are from 0 to 1, which both occur: scaled numbers, no prices", "low")
     for role in roles:
         values = verdict.table.prices[role]
-        verdict.refuse_unless_rare(values <= 0, partial(_say, values, "is no price"), role)
+        verdict.refuse_unless_rare(values <= 0, partial(_say, values, "is not a price"), role)
 
 
 def _scaled(table: Table) -> BoolArray:
@@ -102,7 +102,7 @@ def _consistent(verdict: Verdict) -> None:
     gross = _outside(verdict.table, "open") > _GROSS
     verdict.refuse_unless_rare(gross, partial(_say, opens, "is far outside [Low, High] of its row"), "open")
     outside = _outside(verdict.table, "open") > _ROUNDING
-    verdict.tell(outside, "Open is outside [Low, High]", "open")
+    verdict.warn(outside, "Open is outside [Low, High]", "open")
     off = f"is more than {_RANGE:g} times off Open"
     high, opens = verdict.table.prices["high"], verdict.table.prices["open"]
     verdict.refuse_unless_rare(high > _RANGE * opens, partial(_say, high, off), "high")
@@ -125,16 +125,16 @@ def _outside(table: Table, role: Role) -> FloatArray:
 
 
 def _close_and_volume(verdict: Verdict) -> None:
-    """Close and Volume never refuse a row: an impossible one is taken as missing, an odd one is told."""
+    """Close and Volume never refuse a row: an impossible one is taken as missing, an odd one is reported."""
     roles: tuple[Role, ...] = ("close", "volume")
     for role in roles:
         values = verdict.table.prices[role]
         broken = np.isinf(values) | (values < 0) | ((values == 0) & (role == "close"))
         if broken.any():
-            verdict.tell(broken, f"is no possible {role}, taken as missing", role)
+            verdict.warn(broken, f"is not a possible {role}, taken as missing", role)
             verdict.put(role, np.where(broken, np.nan, values))
     outside = _outside(verdict.table, "close") > _ROUNDING
-    verdict.tell(outside, "Close is outside [Low, High] (on another basis than Open?)", "close")
+    verdict.warn(outside, "Close is outside [Low, High] (on another basis than Open?)", "close")
 
 
 def _one_row_a_day(verdict: Verdict) -> None:
@@ -161,7 +161,7 @@ def _one_row_a_day(verdict: Verdict) -> None:
     days = verdict.table.days
     verdict.refuse(
         conflicting[~repeated],
-        lambda row: f"{days[row].astype('datetime64[D]')} stands there more than once, with different prices",
+        lambda row: f"{days[row].astype('datetime64[D]')} is there more than once, with different prices",
     )
 
 
@@ -173,7 +173,7 @@ def _settle_volumes(verdict: Verdict, by: IntArray, again: IntArray) -> None:
     if differ.any():
         unknown = np.zeros(len(volume), dtype=np.bool_)
         unknown[first[differ]] = True
-        verdict.tell(unknown, "the day is repeated with another volume, taken as missing", "volume")
+        verdict.warn(unknown, "the day is repeated with another volume, taken as missing", "volume")
         verdict.put("volume", np.where(unknown, np.nan, volume))
 
 
@@ -184,7 +184,7 @@ def _sort(verdict: Verdict) -> None:
 
 
 def _in_scale(verdict: Verdict) -> None:
-    """No row stands a power of ten above or below the rows around it."""
+    """No row is a power of ten above or below the rows around it."""
     table = verdict.table
     opens = table.prices["open"]
     leaps = np.log(opens[1:] / opens[:-1])
@@ -192,7 +192,7 @@ def _in_scale(verdict: Verdict) -> None:
     if not len(jumps):
         return
     wrong = np.zeros(len(table), dtype=np.bool_)
-    told = np.zeros(len(table), dtype=np.bool_)
+    jumped = np.zeros(len(table), dtype=np.bool_)
     ratio = np.ones(len(table))
     for code in np.unique(table.codes[jumps]):
         rows = np.flatnonzero(table.codes == code)
@@ -204,8 +204,8 @@ def _in_scale(verdict: Verdict) -> None:
         beyond = alone[np.abs(leaps[alone - 1]) > np.log(_NO_SPLIT)]
         wrong[beyond] = True
         ratio[beyond] = np.exp(leaps[beyond - 1])
-        told[alone] = ~wrong[alone]
-    verdict.tell(told, f"Open changes by a factor of more than {_SCALE:g} from the row before (a split?)", "open")
+        jumped[alone] = ~wrong[alone]
+    verdict.warn(jumped, f"Open changes by a factor of more than {_SCALE:g} from the row before (a split?)", "open")
 
     def what(row: int) -> str:
         factor = ratio[row] if ratio[row] > 1 else 1 / ratio[row]
@@ -229,13 +229,13 @@ def _excursions(jumps: IntArray, leaps: FloatArray, first: int, stop: int) -> It
 
 
 def _snapshot(verdict: Verdict) -> None:
-    """Tell of a last row that was written while its day was still running."""
+    """Report a last row that was written while its day was still running."""
     table = verdict.table
     last = np.flatnonzero(np.append(table.codes[1:] != table.codes[:-1], True))
     flat = _flat(table, last) & ~_flat(table, np.maximum(last - 1, 0))
     rows = np.zeros(len(table), dtype=np.bool_)
     rows[last[flat]] = True
-    verdict.tell(rows, "the last row has one price and no volume: a running day's snapshot?")
+    verdict.warn(rows, "the last row has one price and no volume: a running day's snapshot?")
 
 
 def _flat(table: Table, rows: IntArray) -> NDArray[np.bool_]:

@@ -235,7 +235,7 @@ def _decide(
     if len(chosen) > 1:
         both = " or ".join(str(np.datetime64(readings[one][first], "D")) for one in chosen)
         raise UndecidedDatesError(
-            f'day and month cannot be told apart in any date of the column ("{texts[first]}" may be {both})',
+            f'day and month cannot be distinguished in any date of the column ("{texts[first]}" may be {both})',
             first,
             "set --date-order " + " or ".join(chosen),
         )

@@ -71,7 +71,8 @@ def filled_weekends(verdict: Verdict) -> None:
         filled = np.zeros(len(at), dtype=np.bool_)
         for guess, slack in ((own[:, left], 0.0), (own[:, right], 0.0), (line, _rounding(own))):
             filled |= np.all(np.abs(own[:, at] - guess) <= slack, axis=0)
-        return off & (filled.mean() >= _MOST)
+        marks: BoolArray = off & bool(filled.mean() >= _MOST)
+        return marks
 
     marks = _marked(table, find)
     if marks.any():
@@ -177,7 +178,7 @@ def lone_rows(verdict: Verdict) -> None:
             marks[1:-1] = far
         return marks
 
-    verdict.tell(_marked(table, find), "Open is alone, twice its neighbours or more, or half of them or less", "open")
+    verdict.warn(_marked(table, find), "Open is alone, twice its neighbours or more, or half of them or less", "open")
 
 
 def repeated_rows(verdict: Verdict) -> None:
@@ -192,7 +193,7 @@ def repeated_rows(verdict: Verdict) -> None:
         marks[1:] = equal.all(axis=0) & (own[1, 1:] > own[2, 1:]) & ~(own[4, 1:] == 0)
         return marks
 
-    verdict.tell(_marked(table, find), "the same prices and volume as in the row before: repeated?")
+    verdict.warn(_marked(table, find), "the same prices and volume as in the row before: repeated?")
 
 
 def frozen_blocks(verdict: Verdict) -> None:
@@ -211,7 +212,7 @@ def frozen_blocks(verdict: Verdict) -> None:
             marks[start : stop + 1] = stop - start + 1 >= _FROZEN
         return marks
 
-    verdict.tell(_marked(table, find), "one flat price without volume on several rows: a placeholder?")
+    verdict.warn(_marked(table, find), "one flat price without volume on several rows: a placeholder?")
 
 
 def running_session(verdict: Verdict) -> None:
@@ -228,7 +229,7 @@ def running_session(verdict: Verdict) -> None:
         return marks
 
     what = "the last row has a small part of the usual volume and range: written while its session was running?"
-    verdict.tell(_marked(table, find), what)
+    verdict.warn(_marked(table, find), what)
 
 
 def _far_below(values: FloatArray, factor: float) -> bool:
@@ -247,7 +248,7 @@ def stray_end(verdict: Verdict) -> None:
             marks[1:][-_STRAY:] = steps[-_STRAY:] > max(2 * FAR, 5 * float(np.median(steps)))
         return marks
 
-    verdict.tell(_marked(table, find), "a hole of weeks before one of the last rows: is the date right?", "date")
+    verdict.warn(_marked(table, find), "a hole of weeks before one of the last rows: is the date right?", "date")
 
 
 def _day(day: np.int64) -> str:

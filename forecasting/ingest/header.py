@@ -124,13 +124,13 @@ class Header:
         for index, cell in enumerate(self.cells):
             parts = split_affix(cell)
             if parts and grouped.setdefault(parts[0], {}).setdefault(parts[1], index) != index:
-                raise InputError(f"column {index + 1} ({cell!r}) stands there twice", file=self.file, line=self.line)
+                raise InputError(f"column {index + 1} ({cell!r}) is there twice", file=self.file, line=self.line)
         whole = [Block(ticker, columns) for ticker, columns in grouped.items() if columns.keys() >= _NEEDED]
         return whole if len(whole) == len(grouped) else []
 
 
 def ticker_row(cells: Sequence[str], above: Sequence[str], below: Sequence[str]) -> tuple[list[str], bool] | None:
-    """Find the row that names a ticker for each price column (yfinance), and whether it stands under the header."""
+    """Find the row that names a ticker for each price column (yfinance), and whether it is under the header."""
     columns = {i for i, cell in enumerate(cells) if i and any(rank(role, cell) is not None for role in PRICES)}
     if len(columns) < len(_NEEDED):
         return None

@@ -14,7 +14,7 @@ from forecasting.ingest.names import normalise
 from forecasting.ingest.rows import Rows
 from forecasting.ingest.table import BoolArray, IntArray, Problem, ReadFile, Table
 
-__all__ = ["misplaced_ticker", "separating_column", "tell_instruments"]
+__all__ = ["misplaced_ticker", "report_instruments", "separating_column"]
 
 _IDENTIFIERS = frozenset({
     "permno", "permco", "isin", "cusip", "ncusip", "sedol", "figi", "gvkey", "conid", "wkn", "valor", "instrument",
@@ -31,7 +31,7 @@ _AGREE = 0.9
 
 
 def misplaced_ticker(codes: IntArray, days: IntArray) -> bool:
-    """Whether a ticker column has another value in nearly every row, each on its own day: then it is no ticker."""
+    """Whether a ticker column has another value in nearly every row, each on its own day: then it is not a ticker."""
     count = len(codes)
     return count >= _FEWEST and len(np.unique(codes)) > _AGREE * count and len(np.unique(days)) > count / 2
 
@@ -57,7 +57,7 @@ def separating_column(rows: Rows, unread: Sequence[int], kept: IntArray, days: I
     return found[0][0]
 
 
-def tell_instruments(table: Table, rows: Rows, kept: IntArray, *, unread: Sequence[int], result: ReadFile) -> Table:
+def report_instruments(table: Table, rows: Rows, kept: IntArray, *, unread: Sequence[int], result: ReadFile) -> Table:
     """Refuse tickers under which there are two instruments, and take a turnover for what it is.
 
     Parameters
@@ -89,13 +89,13 @@ def tell_instruments(table: Table, rows: Rows, kept: IntArray, *, unread: Sequen
         changes = same & (own[1:] != own[:-1])
         if again.any() and not (again & ~changes).any() and count <= len(codes) / 2:
             at = order[np.flatnonzero(again)[0] + 1]
-            what = f"a day has several rows, which column {name} tells apart: it names the instrument"
+            what = f"a day has several rows, which column {name} distinguishes: it names the instrument"
             setting = f'set ticker = "{layout.header[column].strip()}" under [columns] in a format file'
             lines = [int(table.lines()[at])]
             result.problems.append(Problem(what, lines, name, table.tickers[table.codes[at]], setting))
         elif count <= _MOST * len(table.tickers):
             blocks = _Column(name, rows.distinct(column)[0], own, changes)
-            _tell_blocks(table, order, blocks, result)
+            _report_blocks(table, order, blocks, result)
     return _without_turnover(table, rows, kept, unread=unread, result=result)
 
 
@@ -108,7 +108,7 @@ class _Column(NamedTuple):
     changes: BoolArray
 
 
-def _tell_blocks(table: Table, order: IntArray, column: _Column, result: ReadFile) -> None:
+def _report_blocks(table: Table, order: IntArray, column: _Column, result: ReadFile) -> None:
     """Report a column that holds on to one value and then to another, within one ticker."""
     name, values, own, changes = column
     word = normalise(name).replace(" ", "")
@@ -160,5 +160,5 @@ def _pairs(one: IntArray, other: IntArray) -> IntArray:
 
 
 def _is_words(texts: Sequence[str]) -> bool:
-    """Whether texts are names of something: letters in each, which are no month or day."""
+    """Whether texts are names of something: letters in each."""
     return all(any(c.isalpha() for c in text) for text in texts if text) and any(texts)

@@ -1,4 +1,4 @@
-"""How a file is laid out: its delimiter, where its header stands, and which column holds what."""
+"""How a file is laid out: its delimiter, where its header is, and which column holds what."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MERGE_MARKERS = ("<<<<<<<", "=======", ">>>>>>>", "|||||||")
 """What a line begins with where two versions of a file were never brought together."""
 
 _PREAMBLE = 30
-"""A header is looked for in so many first lines; titles and notes before it are left out and told."""
+"""A header is looked for in so many first lines; titles and notes before it are left out and reported."""
 _EASTERN = re.compile("[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7a3]")
 """Japanese, Chinese and Korean."""
 _OTHER_EPOCHS = re.compile("[\u0600-\u06ff\u0e00-\u0e7f\u4e00-\u9fff]")
@@ -35,7 +35,7 @@ _UNNAMED = frozenset({"", "index", "unnamed 0"})
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where things stand in a file.
+    """Where things are in a file.
 
     Attributes
     ----------
@@ -231,12 +231,12 @@ def _read_header(  # noqa: PLR0917 - a line, and what is around it
         loose_date=loose,
         blocks=tuple(blocks),
         width=max(index for index, cell in enumerate(cells) if cell or index == date) + 1,
-        findings=(*_told_preamble(left_out), *header.findings),
+        findings=(*_text_above(left_out), *header.findings),
         rivals=header.rivals,
     )
 
 
-def _told_preamble(lines: Sequence[_Line]) -> tuple[Finding, ...]:
+def _text_above(lines: Sequence[_Line]) -> tuple[Finding, ...]:
     if not lines:
         return ()
     what = f"{where([line.number for line in lines])}: text above the rows was left out"

@@ -61,7 +61,7 @@ def rank(role: Role, cell: str) -> int | None:
 
 
 def unmangled(cell: str) -> str:
-    """Take off the number by which pandas tells equal names apart: ``Open.1`` stood there as a second ``Open``."""
+    """Take off the number by which pandas distinguishes equal names: ``Open.1`` was a second ``Open``."""
     return _MANGLED.sub("", cell)
 
 

@@ -18,7 +18,7 @@ _FEW = 3
 _FAR = 31
 """A step of so many days against the file's order is more than an appended or swapped row."""
 _BLOCK = 20
-"""Whole stretches of at least so many rows may stand in any order: downloads put one after another."""
+"""Whole stretches of at least so many rows may be in any order: downloads put one after another."""
 _UNORDERED = 0.25
 """With so large a share of steps against the other ones, the file has no order."""
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -28,7 +28,7 @@ _WEEK = 7
 
 
 def check_days(verdict: Verdict) -> None:
-    """Refuse a few first or last rows that lie a year or more from the rest; tell of weekends and of wide spacing."""
+    """Refuse a few first or last rows that lie a year or more from the rest; report weekends and wide spacing."""
     table = verdict.table
     order = sort_index(table)
     by = np.arange(len(table)) if order is None else order
@@ -40,8 +40,8 @@ def check_days(verdict: Verdict) -> None:
         far[by[rows[_isolated(days[rows])]]] = True
     named = table.days
     verdict.refuse(far, lambda row: f"{_day(named[row])} is more than a year from the other dates", "date")
-    _tell_weekends(verdict)
-    _tell_spacing(verdict)
+    _report_weekends(verdict)
+    _report_spacing(verdict)
 
 
 def _isolated(days: IntArray) -> NDArray[np.bool_]:
@@ -58,7 +58,7 @@ def _isolated(days: IntArray) -> NDArray[np.bool_]:
     return isolated
 
 
-def _tell_weekends(verdict: Verdict) -> None:
+def _report_weekends(verdict: Verdict) -> None:
     table = verdict.table
     weekend = _weekend(table.days)
     if not weekend.any():
@@ -68,10 +68,10 @@ def _tell_weekends(verdict: Verdict) -> None:
     saturdays, sundays = (np.bincount(table.codes[(table.days + 3) % _WEEK == day], minlength=count) for day in (5, 6))
     few = saturdays + sundays < _WEEKEND_SHARE * rows
     one_kind = (np.minimum(saturdays, sundays) == 0) & (rows >= _WEEK)
-    verdict.tell(weekend & (few | one_kind)[table.codes], "a weekend's date among weekdays", "date")
+    verdict.warn(weekend & (few | one_kind)[table.codes], "a weekend's date among weekdays", "date")
 
 
-def _tell_spacing(verdict: Verdict) -> None:
+def _report_spacing(verdict: Verdict) -> None:
     table = verdict.table
     order = sort_index(table)
     codes, days = (table.codes, table.days) if order is None else (table.codes[order], table.days[order])
@@ -81,11 +81,11 @@ def _tell_spacing(verdict: Verdict) -> None:
     for code in np.flatnonzero((steps >= 4) & (wide > 0.5 * steps)):
         first = np.zeros(len(table), dtype=np.bool_)
         first[np.flatnonzero(table.codes == code)[0]] = True
-        verdict.tell(first, "rows are mostly five days or more apart, where daily rows are expected")
+        verdict.warn(first, "rows are mostly five days or more apart, where daily rows are expected")
 
 
 def check_order(verdict: Verdict) -> None:
-    """Refuse dates that leap against the file's own order; tell of smaller breaks."""
+    """Refuse dates that leap against the file's own order; report smaller breaks."""
     table = verdict.table
     by = np.argsort(table.codes, kind="stable") if (table.codes[1:] < table.codes[:-1]).any() else np.arange(len(table))
     codes, days = table.codes[by], table.days[by]
@@ -109,7 +109,7 @@ def check_order(verdict: Verdict) -> None:
         if table.numeric_dates and 0 < weekend.mean() < _WEEKEND_SHARE * 2:
             weekends[rows[weekend]] = True
     day = table.days
-    verdict.tell(breaks & ~leaps & ~weekends, "the dates are out of order here; rows were sorted by date")
+    verdict.warn(breaks & ~leaps & ~weekends, "the dates are out of order here; rows were sorted by date")
     verdict.refuse(leaps, lambda row: f"{_day(day[row])} is far out of the order of the dates around it", "date")
     weekends, day = weekends[np.isin(table.codes, verdict.table.codes)], verdict.table.days
     verdict.refuse(
@@ -118,7 +118,7 @@ def check_order(verdict: Verdict) -> None:
 
 
 def _leaping(days: IntArray) -> NDArray[np.bool_]:
-    """Which rows of a mostly ascending sequence stand after a leap back, up to where the sequence is itself again."""
+    """Which rows of a mostly ascending sequence come after a leap back, up to where the sequence is itself again."""
     starts = np.flatnonzero(np.diff(days) < -_FAR) + 1
     leaping = np.zeros(len(days), dtype=np.bool_)
     if not len(starts):

@@ -21,7 +21,7 @@ __all__ = ["LARGEST_QUOTED", "Raw", "file_sha256", "looks_utf16", "read_raw"]
 _MIB = 1 << 20
 _CHUNK = _MIB
 _MAX_LINE = _MIB
-"""No line of prices is longer than this; a longer one is no CSV."""
+"""No line of prices is longer than this; a longer one is not a CSV."""
 _MAX_BYTES = 1 << 30
 LARGEST_QUOTED = 256 * _MIB
 """What is not plain is read row by row, and takes many times its size in memory."""
@@ -60,7 +60,7 @@ def read_raw(path: Path) -> Raw:
     Raises
     ------
     InputError
-        When it is no regular file, cannot be read, is of a known other kind, is damaged gzip, or exceeds a bound.
+        When it is not a regular file, cannot be read, is of a known other kind, is damaged gzip, or exceeds a bound.
     """
     name = str(path)
     try:
@@ -81,7 +81,7 @@ def read_raw(path: Path) -> Raw:
 
 
 def file_sha256(path: Path) -> tuple[str, int] | None:
-    """SHA-256 and size of a file that could not be read as prices; None when it is no regular file of sane size."""
+    """SHA-256 and size of a file that could not be read as prices; None when it is not a regular file of sane size."""
     try:
         with _open(path) as handle:
             size = os.fstat(handle.fileno()).st_size
@@ -97,7 +97,7 @@ def _open(path: Path) -> BinaryIO:
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | getattr(os, "O_CLOEXEC", 0))
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise InputError("is no regular file (a folder, a pipe or a device)", file=str(path))
+        raise InputError("is not a regular file (a folder, a pipe or a device)", file=str(path))
     return os.fdopen(descriptor, "rb")
 
 
@@ -143,7 +143,9 @@ def _unpack(stored: bytes, name: str) -> bytes:
                 unpacked += len(piece)
                 _bound(unpacked, name)
                 if unpacked > swell:
-                    raise InputError(f"a gzip that swells to {_MAX_SWELL} times its size is no price file", file=name)
+                    raise InputError(
+                        f"a gzip that swells to {_MAX_SWELL} times its size is not a price file", file=name
+                    )
                 rest = stream.unused_data or stream.unconsumed_tail  # the first only at a member's end
     except zlib.error as error:
         raise InputError(f"the gzip is damaged ({error})", file=name) from error
@@ -191,13 +193,13 @@ class _LineGuard:
                 line=1 + self._lines + chunk.count(b"\n", 0, at),
             )
         if len(chunk) == _CHUNK and chunk.isspace():
-            raise InputError("a whole MiB of blanks; this is no price file", file=self._name)
+            raise InputError("a whole MiB of blanks; this is not a price file", file=self._name)
         self._seen += len(chunk)
         self._lines += chunk.count(b"\n")
         last = max(chunk.rfind(b"\n"), chunk.rfind(b"\r"))
         self._open = self._open + len(chunk) if last < 0 else len(chunk) - last
         if self._open > _MAX_LINE:
-            raise InputError(f"a line is longer than {_MAX_LINE >> 20} MiB; this is no price file", file=self._name)
+            raise InputError(f"a line is longer than {_MAX_LINE >> 20} MiB; this is not a price file", file=self._name)
 
 
 def looks_utf16(head: bytes) -> bool:

@@ -70,7 +70,7 @@ class Problem:
     files: Sequence[str] = ()
 
     def error(self, file: str) -> InputError:
-        """Say the same as an exception."""
+        """Give the same as an exception."""
         others = f" (lines {spans(self.lines)})" if len(self.lines) > 1 else ""
         line = int(self.lines[0]) if len(self.lines) else None
         if self.files and line is not None:
@@ -98,7 +98,7 @@ class Table:
     prices
         Open, high, low, close, volume; all NaN where the file has no such column.
     lines
-        Gives the rows' line numbers; asked only when there is something to tell.
+        Gives the rows' line numbers; asked only when there is something to report.
     names
         The columns' names in the file, by role.
     numeric_dates
@@ -168,7 +168,7 @@ class Decided:
 
 @dataclass
 class ReadFile:
-    """What was read of one file: a table for each block of columns, what is wrong, and what must be told."""
+    """What was read of one file: a table for each block of columns, what is wrong, and what must be reported."""
 
     tables: list[Table] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)

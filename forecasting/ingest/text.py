@@ -68,7 +68,7 @@ def decode(data: bytes, file: str, declared: str | None = None) -> Iterator[Text
     Raises
     ------
     InputError
-        When the bytes are no text at all, or a text that is plainly not a CSV.
+        When the bytes are not text at all, or a text that is plainly not a CSV.
     """
     if declared is not None:
         if (text := _recode(data, declared)) is None:

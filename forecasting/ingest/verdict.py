@@ -25,7 +25,7 @@ def is_rare(count: int, rows: float) -> bool:
 
 @dataclass
 class Verdict:
-    """The rows that stand so far, what is wrong with tickers that were taken out, and what must be told."""
+    """The rows that are left, what is wrong with tickers that were taken out, and what must be reported."""
 
     table: Table
     problems: list[Problem] = field(default_factory=list)
@@ -64,7 +64,7 @@ class Verdict:
         if spared.any():
             self.table = self.table.take(np.flatnonzero(~spared))
 
-    def tell(self, rows: BoolArray, what: str, role: Role | None = None) -> None:
+    def warn(self, rows: BoolArray, what: str, role: Role | None = None) -> None:
         """Make the marked rows a warning of each ticker they belong to."""
         if not rows.any():
             return
@@ -74,7 +74,7 @@ class Verdict:
             self.findings.append(Finding(self.table.tickers[code], "warning", message))
 
     def set_aside(self, rows: BoolArray, what: str) -> None:
-        """Leave the marked rows out, and tell it of each ticker they belong to."""
+        """Leave the marked rows out, and report it of each ticker they belong to."""
         for code, _, lines in self._by_ticker(rows):
             message = f"{where(lines, self.table.files)}: {what}, set aside"
             self.findings.append(Finding(self.table.tickers[code], "set_aside", message, len(lines)))

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 __all__ = ["load", "plain_letters"]
 
-# Letters that are no accented form of another one, but are often written without their stroke or with a dot.
+# Letters that are not an accented form of another one, but are often written without their stroke or with a dot.
 _STROKES = str.maketrans({"\N{LATIN SMALL LETTER DOTLESS I}": "i", "ł": "l", "đ": "d", "ø": "o"})
 
 

@@ -64,10 +64,10 @@ def test_only_regular_files_are_opened(tmp_path: Path) -> None:
     fifo = tmp_path / "fifo.csv"
     os.mkfifo(fifo)
     for path in (fifo, Path("/dev/zero"), Path("/dev/null"), tmp_path):
-        with pytest.raises(InputError, match="no regular file"):
+        with pytest.raises(InputError, match="not a regular file"):
             read_raw(path)
     (tmp_path / "link.csv").symlink_to("/dev/zero")
-    with pytest.raises(InputError, match="no regular file"):
+    with pytest.raises(InputError, match="not a regular file"):
         read_prices(tmp_path / "link.csv")
 
 
