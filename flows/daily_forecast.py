@@ -43,7 +43,7 @@ from daily_forecast_flows.tasks import (
     score,
 )
 from forecasting.features.windows import group
-from forecasting.formatting import count
+from forecasting.formatting import pluralize
 from forecasting.publish import collect
 from forecasting.store.store import Store
 
@@ -81,7 +81,7 @@ def daily_forecast(**given: Any) -> Outcome | State[Outcome]:
     engineering = engineer.submit(quote(ingested), config, as_of, wait_for=[ingested])
     engineered = result_of(engineering.result())
     shards = group(engineered.series, config)
-    name_run(f"{as_of}, {count(len(engineered.series), 'ticker')}")
+    name_run(f"{as_of}, {pluralize(len(engineered.series), 'ticker')}")
 
     with store.drafts() as drafts:
         with make_runner(options.task_runner) as runner, board() as progress:

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from forecasting.calendars import Days, Sessions, recorded_sessions, require_calendar
 from forecasting.findings import Finding
+from forecasting.formatting import name_few
 
 __all__ = ["calendar_findings"]
 
@@ -159,8 +160,8 @@ def _findings(same: Sequence[tuple[str, str]]) -> Iterator[Finding]:
     if len(same) <= _FEW_TICKERS:
         yield from (Finding(ticker, "calendar", message) for ticker, message in same)
         return
-    (first, message), names = same[0], ", ".join(ticker for ticker, _ in same[:_FEW_TICKERS])
-    yield Finding("", "calendar", f"{len(same):,} tickers ({names} ...) do not fit; for example {first}: {message}")
+    (first, message), names = same[0], name_few((ticker for ticker, _ in same), _FEW_TICKERS)
+    yield Finding("", "calendar", f"{len(same):,} tickers ({names}) do not fit; for example {first}: {message}")
 
 
 def _examples(days: Days) -> str:

@@ -7,18 +7,20 @@ characters included, and so that they cannot steer a terminal or a browser.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from datetime import date
 
 __all__ = [
     "MINUS",
     "MISSING",
     "MONTHS",
-    "count",
-    "day",
     "decimals_for",
-    "number",
+    "format_date",
+    "format_number",
+    "name_few",
     "p_value",
     "percent",
+    "pluralize",
     "printable",
     "signed_percent",
 ]
@@ -52,7 +54,7 @@ def decimals_for(level: float) -> int:
     return min(max(2, 3 - math.floor(math.log10(abs(level)))), 12)
 
 
-def number(value: float | None, decimals: int = 2) -> str:
+def format_number(value: float | None, decimals: int = 2) -> str:
     """Write a number with thousands separators; ``MISSING`` when there is none or it is not finite."""
     if value is None or not math.isfinite(value):
         return MISSING
@@ -76,18 +78,29 @@ def p_value(probability: float | None) -> str:
     """Write a p-value, a very small one as what it is below."""
     if probability is not None and probability < 0.001:
         return "<0.001"
-    return number(probability, 3)
+    return format_number(probability, 3)
 
 
-def count(amount: int, noun: str, plural: str = "") -> str:
+def pluralize(amount: int, noun: str, plural: str = "") -> str:
     """Write an amount with its noun: 1 ticker, 2 tickers."""
     return f"{amount:,} {noun if amount == 1 else plural or noun + 's'}"
 
 
-def day(value: date) -> str:
+def format_date(value: date) -> str:
     """Write a date so that no country misreads it: 1 Mar 2013."""
     return f"{value.day} {MONTHS[value.month - 1]} {value.year}"
 
 
 # strftime's month names follow the locale; a report must not.
 MONTHS: tuple[str, ...] = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def name_few(names: Iterable[str], most: int = 3) -> str:
+    """Name the first few, and say how many more there are.
+
+    >>> name_few(["AAPL", "FB"]), name_few(["A", "B", "C", "D", "E"])
+    ('AAPL, FB', 'A, B, C and 2 more')
+    """
+    shown = [printable(name) for name in names]
+    more = f" and {len(shown) - most:,} more" if len(shown) > most else ""
+    return ", ".join(shown[:most]) + more

@@ -24,7 +24,7 @@ from pydantic import ValidationError
 
 from forecasting.config import ForecastConfig, Reason
 from forecasting.errors import InputError
-from forecasting.formatting import printable
+from forecasting.formatting import name_few, printable
 from forecasting.schemas import FORECASTS, parquet_bytes
 from forecasting.store import paths
 from forecasting.store.fingerprints import first_change
@@ -244,6 +244,4 @@ def _column_difference(before: pd.Series, now: pd.Series) -> str:
 
 
 def _names(tickers: Iterable[str]) -> str:
-    names = list(dict.fromkeys(tickers))
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(printable(name) for name in names[:_SHOWN]) + more
+    return name_few(dict.fromkeys(tickers), _SHOWN)

@@ -21,7 +21,7 @@ from forecasting.evaluation.frames import forecasts_frame
 from forecasting.features.scaling import Scaler
 from forecasting.features.series import Anchor, Engineered, TickerSeries, engineer
 from forecasting.features.windows import RANGE_SPANS, Windows, window
-from forecasting.formatting import count
+from forecasting.formatting import name_few, pluralize
 from forecasting.model.inference import predict
 from forecasting.model.network import Layout
 from forecasting.model.training import Fitted
@@ -105,7 +105,7 @@ class SavedModel:
         """
         places = [place for place, one in enumerate(self.tickers) if one.ticker == ticker]
         if not places:
-            known = ", ".join(one.ticker for one in self.tickers[:_MOST_NAMED])
+            known = name_few((one.ticker for one in self.tickers), _MOST_NAMED)
             raise InputError(f'has no model of "{ticker}"; it has {known}', file=str(self.path))
         return self.take(places)
 
@@ -198,7 +198,7 @@ def forecast_from(model: SavedModel, prices: pd.DataFrame, as_of: date | None = 
     raw = predict(chosen.fitted, windows, config, windows.time - 1)
     wild = [place for place, finite in enumerate(np.asarray(np.isfinite(raw).all(axis=(1, 2, 3)))) if not finite]
     if wild:
-        names = ", ".join(windows.series[place].ticker for place in wild[:_MOST_NAMED])
+        names = name_few((windows.series[place].ticker for place in wild), _MOST_NAMED)
         raise ModelFileError(f"its weights give no finite forecast: {names}", file=str(model.path))
     change = _calibrated(within_bounds(raw), windows, chosen)
     candidate = Candidate(model.model, windows.log_anchor[:, -1:], change, np.ones(change.shape[::2]))
@@ -249,8 +249,8 @@ def _differences(model: SavedModel, priced: set[str]) -> Iterator[str]:
     modelled = {one.ticker for one in model.tickers}
     for missing, where, other in ((modelled - priced, "model", "prices"), (priced - modelled, "prices", "model")):
         if missing:
-            names = ", ".join(sorted(missing)[:_MOST_NAMED]) + (" ..." if len(missing) > _MOST_NAMED else "")
-            yield f"{count(len(missing), 'ticker')} of the {where} not in the {other}: {names}"
+            names = name_few(sorted(missing), _MOST_NAMED)
+            yield f"{pluralize(len(missing), 'ticker')} of the {where} not in the {other}: {names}"
 
 
 def _unlike(model: SavedModel, engineered: Engineered) -> Iterator[str]:
@@ -265,8 +265,8 @@ def _unlike(model: SavedModel, engineered: Engineered) -> Iterator[str]:
         if sha256(np.ascontiguousarray(one.open[seen], dtype="<f8").tobytes()).hexdigest() != trained.open_sha256:
             unlike.append(trained.ticker)
     if unlike:
-        names = ", ".join(unlike[:_MOST_NAMED]) + (" ..." if len(unlike) > _MOST_NAMED else "")
-        yield f"{count(len(unlike), 'ticker')} with other Opens than the model was trained on: {names}"
+        names = name_few(unlike, _MOST_NAMED)
+        yield f"{pluralize(len(unlike), 'ticker')} with other Opens than the model was trained on: {names}"
 
 
 def _shapes(card: _Card, config: ForecastConfig) -> dict[str, tuple[int, ...]]:

@@ -54,7 +54,7 @@ def test_each_ticker_is_judged_alone() -> None:
 def test_one_finding_covers_many_tickers_with_the_same_message() -> None:
     (finding,) = calendar_findings({f"T{number}": sessions_of("XBOM") for number in range(20)}, "XNYS")
     assert finding.ticker == ""
-    assert "20 tickers (T0, T1, T2 ...)" in finding.message
+    assert "20 tickers (T0, T1, T2 and 17 more)" in finding.message
     assert "set --calendar XBOM" in finding.message
 
 

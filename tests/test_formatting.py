@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from forecasting.formatting import (
     MINUS,
     MISSING,
-    count,
-    day,
     decimals_for,
-    number,
+    format_date,
+    format_number,
     p_value,
     percent,
+    pluralize,
     printable,
     signed_percent,
 )
@@ -50,24 +50,24 @@ def test_a_long_name_ends_in_an_ellipsis():
 
 @given(st.floats(min_value=1e-8, max_value=1e8))
 def test_a_price_keeps_at_least_three_digits(price):
-    assert float(number(price, decimals_for(price)).replace(",", "")) == pytest.approx(price, rel=5e-3)
+    assert float(format_number(price, decimals_for(price)).replace(",", "")) == pytest.approx(price, rel=5e-3)
 
 
-@pytest.mark.parametrize("write", [number, p_value, percent, signed_percent])
+@pytest.mark.parametrize("write", [format_number, p_value, percent, signed_percent])
 @pytest.mark.parametrize("value", [None, math.nan, math.inf])
 def test_no_number_is_a_dash(write, value):
     assert write(value) == MISSING
 
 
 def test_how_numbers_are_written():
-    assert number(-1234.5) == f"{MINUS}1,234.50"
+    assert format_number(-1234.5) == f"{MINUS}1,234.50"
     assert [p_value(0.04), p_value(1e-9), p_value(None)] == ["0.040", "<0.001", MISSING]
     assert percent(0.8041) == "80.4 %"
     assert signed_percent(0.0123) == "+1.23 %"
     assert signed_percent(-0.0123) == f"{MINUS}1.23 %"
-    assert [count(1, "ticker"), count(2000, "ticker"), count(2, "piece of news", "pieces of news")] == [
+    assert [pluralize(1, "ticker"), pluralize(2000, "ticker"), pluralize(2, "piece of news", "pieces of news")] == [
         "1 ticker",
         "2,000 tickers",
         "2 pieces of news",
     ]
-    assert day(date(2013, 3, 1)) == "1 Mar 2013"
+    assert format_date(date(2013, 3, 1)) == "1 Mar 2013"

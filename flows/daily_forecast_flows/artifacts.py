@@ -8,9 +8,8 @@ window of 1280 pixels shows.
 
 from __future__ import annotations
 
-import math
 import textwrap
-from datetime import date
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -18,8 +17,9 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from daily_forecast_flows.outcome import Outcome
 from forecasting.evaluation.metrics import REFERENCE
-from forecasting.formatting import MISSING, decimals_for, number, p_value, percent, printable, signed_percent
+from forecasting.formatting import MISSING, printable
 from forecasting.publish import Run, report_input
+from forecasting.reports.cells import forecast_cells, score_cells
 from forecasting.reports.html import as_code, plain
 from forecasting.reports.run_markdown import report_markdown
 from forecasting.reports.summary import pooled_scores
@@ -38,7 +38,10 @@ __all__ = [
 Rows = list[dict[str, Any]]
 
 ALL_STEPS = 20
-"""With more tickers than this, the table of scores has the nearest step only."""
+"""With more tickers than this, tables have the nearest step only, and of scores what is published."""
+
+MOST_ROWS = 300
+"""Rows of a table; with thousands the UI stands still. The report and the files have all."""
 
 
 def leave_artifacts(outcome: Outcome) -> None:
@@ -76,36 +79,53 @@ def leave_path(path: str, key: str, description: str) -> None:
 
 
 def forecast_rows(run: Run) -> Rows:
-    """List every forecast, in the price's own unit."""
+    """List the forecasts, in the price's own unit: every step of a few tickers, the nearest step of many."""
     newest = run.forecasts["cutoff"].max()
     rows = []
-    for row in run.forecasts.to_dict("records"):
-        low, mid, high, anchor = (number(row[name], decimals_for(row["anchor_price"])) for name in _PRICES)
-        reason = "" if pd.isna(row["reason"]) else f"\n{_wrapped(row['reason'], 20)}"
+    for row in _shown(run.forecasts).to_dict("records"):
+        cells = forecast_cells(row)
+        low, high, anchor = cells["q10"], cells["q90"], cells["anchor_price"]
+        reason = f"\n{_wrapped(cells['reason'], 20)}" if cells["reason"] else ""
         rows.append(
             {
-                "ticker": ticker_cell(row["ticker"]),
-                "Open on": _iso(row["target_date"]),
-                "median": mid,
+                "ticker": ticker_cell(cells["ticker"]),
+                "Open on": cells["target_date"],
+                "median": cells["q50"],
                 "80 % band": f"{low} to {high}" if len(low) < 9 else f"{low} to\n{high}",
-                "change": signed_percent(row["forecast"] / row["anchor_price"] - 1),
-                "from": anchor if row["cutoff"] == newest else f"{anchor}\n{_iso(row['cutoff'])}",
-                "model": f"{plain(row['model'])}{reason}",
+                "change": cells["change"],
+                "from": anchor if row["cutoff"] == newest else f"{anchor}\n{cells['cutoff']}",
+                "model": f"{plain(cells['model'])}{reason}",
             }
         )
     return rows
 
 
 def score_rows(metrics: pd.DataFrame) -> Rows:
-    """List the held-out scores of every model: over all tickers first, then of each."""
-    first = metrics["step"].min() if len(metrics) else 1
-    few = metrics["ticker"].nunique() <= ALL_STEPS
-    kept = metrics if few else metrics[metrics["step"] == first]
-    reference = metrics[metrics["model"] == REFERENCE].set_index(["ticker", "step"])[["crps", "mae"]]
+    """List the held-out scores of every model over all tickers, then each ticker's: of many, what is published."""
+    many = metrics["ticker"].nunique() > ALL_STEPS
+    kept = _shown(metrics[metrics["chosen"].astype(bool)] if many else metrics)
+    reference = metrics.loc[metrics["model"] == REFERENCE, ["ticker", "step", "crps", "mae"]]
+    rated = kept.merge(reference, on=["ticker", "step"], how="left", suffixes=("", "_usual"))
+    rated = rated.assign(crps_ratio=rated["crps"] / rated["crps_usual"], mae_ratio=rated["mae"] / rated["mae_usual"])
+    pooled = pooled_scores(metrics).sort_values(["step", "crps_ratio"])
     return [
-        *(_pooled_score(row) for row in pooled_scores(metrics).sort_values(["step", "crps_ratio"]).to_dict("records")),
-        *(_ticker_score(row, reference) for row in kept.sort_values(["ticker", "step", "crps"]).to_dict("records")),
+        *(
+            _score_row(row, f"all ({row['tickers']})", f"{int(row['published'])} of {int(row['tickers'])}")
+            for row in pooled.to_dict("records")
+        ),
+        *(
+            _score_row(row, ticker_cell(row["ticker"]), "yes" if row["chosen"] else "")
+            for row in rated.sort_values(["ticker", "step", "crps"]).to_dict("records")
+        ),
     ]
+
+
+def _shown(rows: pd.DataFrame) -> pd.DataFrame:
+    """Choose what a table of the UI can show without freezing: of many tickers the nearest step, some of them."""
+    if rows["ticker"].nunique() <= ALL_STEPS:
+        return rows
+    nearest: pd.DataFrame = rows[rows["step"] == rows["step"].min()].sort_values("ticker", kind="stable")
+    return nearest.head(MOST_ROWS)
 
 
 def quality_rows(run: Run) -> Rows:
@@ -123,47 +143,25 @@ def quality_rows(run: Run) -> Rows:
         }
         for one in run.findings
     ]
-    rows = [{**row, "why": _wrapped(row["why"], 54)} for row in (*withheld, *noticed)]
+    rows = [{**row, "why": _wrapped(row["why"], 54)} for row in (*withheld, *noticed)[:MOST_ROWS]]
     return rows or [
         {"ticker": "", "what": "nothing", "rows": None, "why": "nothing was set aside and nothing looks odd"}
     ]
 
 
-_PRICES = ("q10", "q50", "q90", "anchor_price")
-
-
-def _pooled_score(row: dict[Any, Any]) -> dict[str, Any]:
+def _score_row(row: Mapping[Any, Any], ticker: str, published: str) -> dict[str, Any]:
+    cells = score_cells(row)
     return {
-        "ticker": f"all ({row['tickers']})",
+        "ticker": ticker,
         "step": int(row["step"]),
-        "model": plain(row["model"]),
-        "published": f"{int(row['published'])} of {int(row['tickers'])}",
-        "CRPS": number(row["crps_ratio"], 3),
-        "MAE": number(row["mae_ratio"], 3),
-        "in 80 %": percent(row["coverage_80"]),
-        "MASE": MISSING,
-        "DM p": MISSING,
+        "model": plain(cells["model"]),
+        "published": published,
+        "CRPS": cells["crps_ratio"],
+        "MAE": cells["mae_ratio"],
+        "in 80 %": cells["coverage_80"],
+        "MASE": cells.get("mase", MISSING),
+        "DM p": plain(cells.get("dm_p_value", MISSING)),
     }
-
-
-def _ticker_score(row: dict[Any, Any], reference: pd.DataFrame) -> dict[str, Any]:
-    key = (row["ticker"], row["step"])
-    crps, mae = reference.loc[key] if key in reference.index else (math.nan, math.nan)
-    return {
-        "ticker": ticker_cell(row["ticker"]),
-        "step": int(row["step"]),
-        "model": plain(row["model"]),
-        "published": "yes" if row["chosen"] else "",
-        "CRPS": number(row["crps"] / crps if crps else None, 3),
-        "MAE": number(row["mae"] / mae if mae else None, 3),
-        "in 80 %": percent(row["coverage_80"]),
-        "MASE": number(row["mase"], 3),
-        "DM p": plain(p_value(row["dm_p_value"])),
-    }
-
-
-def _iso(value: date) -> str:
-    return value.strftime("%Y-%m-%d")
 
 
 def ticker_cell(name: str) -> str:

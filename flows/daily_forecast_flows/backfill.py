@@ -30,7 +30,7 @@ from daily_forecast_flows.runners import name_run
 from daily_forecast_flows.tasks import cancellable, failing_plainly, ingest, last_day, result_of
 from forecasting.calendars import target_sessions
 from forecasting.errors import InputError
-from forecasting.formatting import count, printable
+from forecasting.formatting import pluralize, printable
 from forecasting.store.store import Store
 
 __all__ = ["Backfilled", "backfill", "sessions_between"]
@@ -73,7 +73,7 @@ class Backfilled:
     @property
     def message(self) -> str:
         """The same as one plain sentence."""
-        parts = [f"{len(self.published):,} of {count(len(self.sessions), 'date')} published"]
+        parts = [f"{len(self.published):,} of {pluralize(len(self.sessions), 'date')} published"]
         parts += [f"{self.there:,} were there already"] if self.there else []
         parts += [f"{len(self.withheld):,} without some of their tickers"] if self.withheld else []
         if self.failed:
@@ -96,7 +96,7 @@ def backfill(**given: Any) -> Backfilled | State[Backfilled]:
     store = Store(options.output)
     first, last = _range(options, store)
     progress = Backfilled(sessions_between(options.calendar, first, last))
-    name_run(f"{first} to {last}, {count(len(progress.sessions), 'session')}")
+    name_run(f"{first} to {last}, {pluralize(len(progress.sessions), 'session')}")
     bar = ProgressArtifact("backfill", "nothing is done yet")
     began, before = time.monotonic(), 0.0
     try:

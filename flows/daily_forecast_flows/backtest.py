@@ -29,7 +29,7 @@ from forecasting.backtest.page import Backtest, backtest_markdown, verdict
 from forecasting.backtest.store import publish_backtest
 from forecasting.backtest.study import Part, Study, deal, forecast_part, judge, never_forecast, origin_dates
 from forecasting.config import ForecastConfig
-from forecasting.formatting import count, number, p_value, percent, printable
+from forecasting.formatting import format_number, name_few, p_value, percent, pluralize
 from forecasting.ingest.prices import Ingested
 from forecasting.reports.html import plain
 from forecasting.store.store import Store
@@ -60,7 +60,7 @@ class Backtested:
     @property
     def message(self) -> str:
         """A few plain sentences."""
-        who = ", ".join(printable(name) for name, _ in self.backtest.withheld[:5])
+        who = name_few((name for name, _ in self.backtest.withheld), 5)
         left = f" Never forecast: {who}." if who else ""
         return f"{verdict(self.backtest)}{left} It is in {self.folder}"
 
@@ -86,7 +86,7 @@ def backtest(**given: Any) -> Backtested | State[Backtested]:
     origins = origin_dates(ingested.prices, study, config)
     parts = deal(ingested.prices, origins, study, config)
     as_of = options.as_of_day() or last_day(ingested)
-    name_run(f"{as_of}, {count(len(origins), 'origin')}")
+    name_run(f"{as_of}, {pluralize(len(origins), 'origin')}")
 
     with make_runner(options.task_runner) as runner, board() as progress:
         deadline = options.training_deadline(time.time())
@@ -164,11 +164,11 @@ def score_rows(backtest: Backtest) -> list[dict[str, Any]]:
         {
             "ticker": ticker_cell(row["ticker"]),
             "model": plain(row["model"]),
-            "CRPS": number(row["crps"], 4),
+            "CRPS": format_number(row["crps"], 4),
             "in 80 %": percent(row["coverage_80"]),
             "chosen at": percent(row["chosen_share"]),
             "best baseline": plain(row["best_baseline"]) if isinstance(row["best_baseline"], str) else "",
-            "CRPS / best": number(row["crps_ratio"], 3),
+            "CRPS / best": format_number(row["crps_ratio"], 3),
             "p (Holm)": plain(p_value(row["dm_p_holm"])),
             "q": plain(p_value(row["dm_q_value"])),
         }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Literal
@@ -12,7 +12,7 @@ from prefect.events import emit_event
 from prefect.runtime import flow_run
 
 from forecasting.config import Reason
-from forecasting.formatting import count, printable
+from forecasting.formatting import name_few, pluralize
 from forecasting.publish import Run
 from forecasting.reports.summary import Headline, headline, overview
 from forecasting.reports.track_record import TrackRecord
@@ -81,7 +81,7 @@ class Outcome:
 
 
 def _summary(outcome: Outcome, run: Run, summary: Headline) -> Iterator[str]:
-    yield f"{count(summary.tickers, 'ticker')}, {summary.lstm} of {count(summary.forecasts, 'forecast')} by the LSTM"
+    yield f"{pluralize(summary.tickers, 'ticker')}, {summary.lstm} of {summary.forecasts:,} forecasts with the LSTM"
     if outcome.stale:
         yield f"stale: the data have no rows of {run.as_of}"
     elif summary.stale:
@@ -89,16 +89,11 @@ def _summary(outcome: Outcome, run: Run, summary: Headline) -> Iterator[str]:
     reasons = run.forecasts["reason"].astype(object).fillna("")
     untrained = run.forecasts.loc[reasons.str.contains(Reason.OUT_OF_TIME, regex=False), "ticker"].nunique()
     if untrained:
-        yield f"{count(untrained, 'ticker')} by a baseline, the time budget being spent"
+        yield f"{pluralize(untrained, 'ticker')} by a baseline, the time budget being spent"
     if run.withheld:
         yield f"{len(run.withheld)} withheld"
     if outcome.missing:
-        yield f"not in the input any more: {_first(outcome.missing)}"
-
-
-def _first(names: Sequence[str], most: int = 5) -> str:
-    named = ", ".join(printable(name) for name in names[:most])
-    return named if len(names) <= most else f"{named} and {len(names) - most} more"
+        yield f"not in the input any more: {name_few(outcome.missing, 5)}"
 
 
 def emit_events(outcome: Outcome) -> None:
@@ -127,8 +122,8 @@ def news(outcome: Outcome) -> Iterator[tuple[str, str]]:
         many = "the data have no rows of that session" if outcome.stale else f"{outcome.headline.stale} tickers lag"
         yield "forecast.stale", f"Stale as of {outcome.as_of}: {many}"
     withheld = [one.ticker or one.file or "" for one in outcome.run.withheld]
-    lost = [f"withheld: {_first(withheld)}"] if withheld else []
-    lost += [f"not in the input any more: {_first(outcome.missing)}"] if outcome.missing else []
+    lost = [f"withheld: {name_few(withheld, 5)}"] if withheld else []
+    lost += [f"not in the input any more: {name_few(outcome.missing, 5)}"] if outcome.missing else []
     if lost:
         yield "forecast.partial", f"Partial as of {outcome.as_of}; {'; '.join(lost)}"
     if outcome.record is not None and outcome.record.health.reasons:

@@ -29,7 +29,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
 from forecasting.config import ForecastConfig
 from forecasting.features.windows import Segment
-from forecasting.formatting import count
+from forecasting.formatting import pluralize
 from forecasting.model.training import Progress as Epoch
 
 __all__ = ["Board", "ProgressArtifact", "Reporter", "ShardProgress", "board", "follow"]
@@ -148,13 +148,13 @@ def board() -> Iterator[Board]:
 def follow(board: Board, futures: Sequence[PrefectFuture[Any]], size: int, *, noun: str, key: str) -> None:
     """Return when all futures have ended; report on the way how far they are: on the run's page, log and terminal."""
     began = updated = logged = time.monotonic()
-    artifact = ProgressArtifact(key, f"0 of {count(size, noun)}")
+    artifact = ProgressArtifact(key, f"0 of {pluralize(size, noun)}")
     columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn()
     with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as shown:
         line = shown.add_task(key, total=1.0)
         while wait(list(futures), timeout=LOOK_EVERY).not_done:
             now, state = time.monotonic(), board.total(size)
-            text = ", ".join(filter(None, [f"{state.done:,} of {count(size, noun)}", state.losses]))
+            text = ", ".join(filter(None, [f"{state.done:,} of {pluralize(size, noun)}", state.losses]))
             shown.update(line, completed=state.share, description=text)
             if now - updated >= UPDATE_EVERY:
                 artifact.update(state.share, text)
@@ -164,7 +164,7 @@ def follow(board: Board, futures: Sequence[PrefectFuture[Any]], size: int, *, no
                 logged = now
     # Until then a future asks the server, which may still have its task as running, and so as the parent of the next.
     wait(list(futures))
-    text = f"{count(size, noun)} in {time.monotonic() - began:.0f} s"
+    text = f"{pluralize(size, noun)} in {time.monotonic() - began:.0f} s"
     completed = all(future.state.is_completed() for future in futures)
     artifact.update(1.0 if completed else board.total(size).share, text)
     get_run_logger().info("%s: %s", key, text)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-
 import pandas as pd
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from daily_forecast_flows.outcome import Outcome
+from forecasting.commands.terminal import open_console, print_table
 from forecasting.findings import worst
-from forecasting.formatting import count, decimals_for, number, percent, printable, signed_percent
+from forecasting.formatting import pluralize, printable
 from forecasting.model.tutorial_report import TutorialReport
 from forecasting.publish import Run
+from forecasting.reports.cells import forecast_cells, score_cells
 from forecasting.reports.summary import overview, pooled_scores
 from forecasting.store import paths
 from forecasting.store.store import Store
@@ -27,13 +26,31 @@ WORST = 3
 """Warnings that are printed; all are in the report."""
 
 _NAMES = ("Ticker", "Model", "Reason")
+_FORECAST = {
+    "Open on": "target_date",
+    "Anchor": "anchor_price",
+    "Median": "q50",
+    "80 % from": "q10",
+    "to": "q90",
+    "Change": "change",
+    "Model": "model",
+}
+_SCORES = {
+    "Step": "step",
+    "Model": "model",
+    "Tickers": "tickers",
+    "CRPS": "crps_ratio",
+    "MAE": "mae_ratio",
+    "50 %": "coverage_50",
+    "80 %": "coverage_80",
+    "90 %": "coverage_90",
+    "Published for": "chosen",
+}
 
 
 def show(outcome: Outcome) -> None:
     """Print it."""
-    # A pipe has no width of its own; eighty columns would fold the tables.
-    console = Console(highlight=False)
-    console = console if console.is_terminal else Console(highlight=False, width=160)
+    console = open_console()
     if outcome.run is None or outcome.store is None:
         console.print(Text(outcome.message))
         return
@@ -48,7 +65,7 @@ def show(outcome: Outcome) -> None:
     for finding in worst(warnings, WORST):
         console.print(Text(f"warning: {printable(finding.message, 300)}", style="yellow"), soft_wrap=True)
     if len(warnings) > WORST:
-        more = f"and {count(len(warnings) - WORST, 'more warning')}, in the report and the manifest"
+        more = f"and {pluralize(len(warnings) - WORST, 'more warning')}, in the report and the manifest"
         console.print(Text(more, style="yellow"))
     console.print(Text(outcome.message, style="bold"))
     for what, where in _places(outcome.store, outcome.run):
@@ -57,40 +74,34 @@ def show(outcome: Outcome) -> None:
 
 def _forecasts(console: Console, run: Run) -> None:
     nearest = overview(run.forecasts, run.metrics)
-    heads = ("Ticker", "Open on", "Anchor", "Median", "80 % from", "to", "Change", "Model", "Reason")
-    table = _table(f"The next Open, as of {run.as_of}", heads)
+    lines = []
     for row in nearest.head(SHOWN).to_dict("records"):
-        decimals = decimals_for(row["anchor_price"])
-        prices = (number(row[name], decimals) for name in ("anchor_price", "forecast", "q10", "q90"))
-        reason = "" if pd.isna(row["reason"]) else printable(row["reason"], 100)
-        change = signed_percent(row["change"])
-        _add(table, (printable(row["ticker"], 24), row["target_date"], *prices, change, row["model"], reason))
-    console.print(table)
+        cells = forecast_cells(row)
+        line = {"Ticker": printable(cells["ticker"], 24)} | {head: cells[name] for head, name in _FORECAST.items()}
+        lines.append(line | {"Reason": printable(cells["reason"], 100)})
+    title = f"The next Open, as of {run.as_of}"
+    print_table(console, lines, left=_NAMES, folded={"Reason": 40}, title=title)
     if len(nearest) > SHOWN:
-        console.print(Text(f"and {count(len(nearest) - SHOWN, 'ticker')} more", style="dim"))
+        console.print(Text(f"and {pluralize(len(nearest) - SHOWN, 'ticker')} more", style="dim"))
 
 
 def _scores(console: Console, scores: pd.DataFrame) -> None:
     if scores.empty:
         console.print(Text("No scores: too little history.", style="yellow"))
         return
-    heads = ("Step", "Model", "Tickers", "Published", "CRPS", "MAE", "50 %", "80 %", "90 %")
-    table = _table("Held-out scores; CRPS and MAE as multiples of persistence's", heads)
     first, last = scores["step"].min(), scores["step"].max()
-    for row in scores[scores["step"].isin([first, last])].sort_values(["step", "crps_ratio"]).to_dict("records"):
-        ratios = (number(row[name], 3) for name in ("crps_ratio", "mae_ratio"))
-        covered = (percent(row[f"coverage_{share}"]) for share in (50, 80, 90))
-        _add(table, (row["step"], row["model"], row["tickers"], int(row["published"]), *ratios, *covered))
-    console.print(table)
+    ordered = scores[scores["step"].isin([first, last])].sort_values(["step", "crps_ratio"])
+    lines = []
+    for row in ordered.to_dict("records"):
+        cells = score_cells(row) | {"tickers": str(row["tickers"]), "chosen": str(int(row["published"]))}
+        lines.append({head: cells[name] for head, name in _SCORES.items()})
+    print_table(console, lines, left=_NAMES, title="Held-out scores; CRPS and MAE as multiples of persistence's")
 
 
 def _losses(console: Console, tutorial: TutorialReport) -> None:
     # Not as the table's title, which would be folded to its width.
     console.print(Text(f"Training of {printable(tutorial.ticker)}, as the tutorial prints it", style="bold"))
-    table = _table("", ("Epoch", "Loss"))
-    for epoch, loss in tutorial.losses.items():
-        _add(table, (f"{epoch:,}", f"{loss:.6f}"))
-    console.print(table)
+    print_table(console, [{"Epoch": f"{epoch:,}", "Loss": f"{loss:.6f}"} for epoch, loss in tutorial.losses.items()])
 
 
 def _places(store: Store, run: Run) -> list[tuple[str, str]]:
@@ -99,17 +110,3 @@ def _places(store: Store, run: Run) -> list[tuple[str, str]]:
         ("scores", store.where(paths.metrics(run.as_of))),
         ("report", store.where(paths.report(run.as_of))),
     ]
-
-
-def _table(title: str, heads: Sequence[str]) -> Table:
-    table = Table(
-        title=title or None, title_justify="left", title_style="bold", box=None, header_style="dim", padding=(0, 1)
-    )
-    for head in heads:
-        table.add_column(head, justify="left" if head in _NAMES else "right", no_wrap=head != "Reason")
-    return table
-
-
-def _add(table: Table, cells: Iterable[object]) -> None:
-    # A plain string would be read as markup.
-    table.add_row(*(Text(str(cell)) for cell in cells))

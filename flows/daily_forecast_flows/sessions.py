@@ -20,7 +20,7 @@ from forecasting.buckets import address_of
 from forecasting.calendars import count_sessions, newest_due_session, target_sessions
 from forecasting.errors import InputError
 from forecasting.findings import Finding
-from forecasting.formatting import count
+from forecasting.formatting import pluralize
 from forecasting.ingest.files import find_files
 from forecasting.ingest.latest import shared_day
 from forecasting.ingest.prices import Ingested
@@ -206,7 +206,7 @@ def _wait_for_rows(options: Options, due: Due, store: Store) -> tuple[Ingested, 
                 if as_of < last_day(ingested):
                     ingested = result_of(ingest(options, as_of))  # a few tickers are ahead of the others
                 return ingested, as_of
-            lacking = f"{len(come)} of {count(len(waiting), 'ticker')} have rows of {due.own}"
+            lacking = f"{len(come)} of {pluralize(len(waiting), 'ticker')} have rows of {due.own}"
         if lacking != reported:
             log.warning("%s: %s; waiting up to %.3g min", options.prices, lacking, (over - time.monotonic()) / 60)
             reported = lacking

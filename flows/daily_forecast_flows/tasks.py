@@ -34,7 +34,7 @@ from daily_forecast_flows.progress import Board, Reporter
 from forecasting.config import ForecastConfig
 from forecasting.errors import InputError
 from forecasting.features.series import Engineered, TickerSeries
-from forecasting.formatting import count
+from forecasting.formatting import pluralize
 from forecasting.ingest.prices import Ingested
 from forecasting.model.training import TrainingStoppedError
 from forecasting.monitoring.ledger import Scoring
@@ -117,7 +117,7 @@ def step(name: str, **settings: Any) -> Callable[[Callable[..., Result]], Task[.
     def run_name(parameters: dict[str, Any]) -> str:
         if "shard" not in parameters:
             return name
-        return f"{name} shard {parameters['number']}, {count(len(parameters['shard']), 'ticker')}"
+        return f"{name} shard {parameters['number']}, {pluralize(len(parameters['shard']), 'ticker')}"
 
     def decorate(function: Callable[..., Result]) -> Task[..., Result | State[Any]]:
         settings.setdefault("task_run_name", run_name)

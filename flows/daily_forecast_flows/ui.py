@@ -35,7 +35,7 @@ from daily_forecast_flows.options import PROJECT
 from daily_forecast_flows.serve import DEPLOYMENTS
 from daily_forecast_flows.server import local_server
 from forecasting.commands import DONE, FAILED, complain
-from forecasting.formatting import count
+from forecasting.formatting import pluralize
 
 __all__ = ["SETTINGS", "cancel_runs", "crash_leftovers", "operate", "pause_on_sample"]
 
@@ -122,7 +122,7 @@ def _say(line: str) -> None:
 
 def _notes(left: int, paused: Sequence[str], notify: str | None) -> Iterator[str]:
     if left:
-        yield f"{count(left, 'run')} of an earlier time had lost their process, and are marked Crashed."
+        yield f"{pluralize(left, 'run')} of an earlier time had lost their process, and are marked Crashed."
     if paused:
         yield (
             f"The schedules of {' and '.join(paused)} are paused: they read the sample, which ends in 2013. Set prices "

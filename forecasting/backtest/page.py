@@ -17,7 +17,8 @@ from forecasting.config import QUANTILE_COLUMNS, ForecastConfig
 from forecasting.evaluation.baselines import BASELINES
 from forecasting.evaluation.metrics import REFERENCE
 from forecasting.evaluation.scoring_rules import crps
-from forecasting.formatting import count, day, number, percent
+from forecasting.formatting import format_date, percent, pluralize
+from forecasting.reports.cells import score_cells
 from forecasting.reports.charts import calibration_chart, data_uri, trend_chart
 from forecasting.reports.figures import Calibration, Curves
 from forecasting.reports.html import markdown_table, render_page
@@ -97,7 +98,9 @@ class Backtest:
 
 def verdict(backtest: Backtest) -> str:
     """Say in two sentences what the backtest amounts to, flattering nobody."""
-    said = f"{count(len(backtest.origins), 'session')} {'was' if len(backtest.origins) == 1 else 'were'} forecast from"
+    said = (
+        f"{pluralize(len(backtest.origins), 'session')} {'was' if len(backtest.origins) == 1 else 'were'} forecast from"
+    )
     pooled = backtest.pooled[(backtest.pooled["step"] == 1) & (backtest.pooled["model"] == PUBLISHED)]
     if pooled.empty or not np.isfinite(pooled["crps_ratio"].iloc[0]):
         return f"{said} as a daily run would have, and no forecast of the next Open could be scored."
@@ -154,17 +157,10 @@ def backtest_markdown(backtest: Backtest) -> str:
     """Write the same for the Prefect UI, below the verdict: markdown, with the pictures inside."""
     heads = ("step", "model", "CRPS / persistence", "MAE / persistence", "in 50 %", "in 80 %", "in 90 %")
     ends = backtest.pooled[backtest.pooled["step"].isin(backtest.pooled["step"].agg(["min", "max"]))]
-    rows = (
-        (
-            row["step"],
-            row["model"],
-            *(number(row[name], 3) for name in ("crps_ratio", "mae_ratio")),
-            *(percent(row[name]) for name in ("coverage_50", "coverage_80", "coverage_90")),
-        )
-        for row in ends.to_dict("records")
-    )
+    names = ("step", "model", "crps_ratio", "mae_ratio", "coverage_50", "coverage_80", "coverage_90")
+    rows = ([score_cells(row)[name] for name in names] for row in ends.to_dict("records"))
     parts = [
-        f"# Backtest as of {day(backtest.as_of)}",
+        f"# Backtest as of {format_date(backtest.as_of)}",
         f"{backtest.study}.",
         markdown_table(heads, rows, text=("model",)),
         *(f"**{says}**\n\n![{says}]({data_uri(picture)})" for says, picture in _pictures(backtest)),
@@ -191,7 +187,7 @@ def curves(backtest: Backtest) -> tuple[Curves, Curves]:
     ratios = {name: smooth[model] / smooth[best] for name, model in _CURVES.items() if model in smooth}
     inside = (published["actual"] >= published["q10"]) & (published["actual"] <= published["q90"])
     held = inside.groupby(published["cutoff"]).mean().rolling(span).mean().iloc[span - 1 :]
-    over = f"mean over {count(span, 'origin')}"
+    over = f"mean over {pluralize(span, 'origin')}"
     return (
         Curves(
             f"CRPS of the next Open, as a multiple of that of {best}, the best baseline over all tickers, {over}; "
@@ -254,7 +250,7 @@ def _ticker_rows(metrics: pd.DataFrame) -> Iterable[Mapping[str, Any]]:
 def _settings(backtest: Backtest) -> Iterable[tuple[str, str]]:
     study = backtest.study
     yield "origins", str(study.origins)
-    yield "refit every", count(study.refit_every, "session")
+    yield "refit every", pluralize(study.refit_every, "session")
     yield "window", "expanding" if study.window is None else f"{study.window} rows"
     for name, value in backtest.config.model_dump(mode="json", exclude={"tickers", "preset"}).items():
         yield name.replace("_", " "), str(value)

@@ -1,6 +1,6 @@
 """Rolling-origin backtest: what every model would have forecast, had it been asked after each of many past sessions.
 
-The newest sessions whose targets are known are the origins. Models are fitted anew at every so many of them, by the
+The newest sessions whose targets are known are the origins. Models are fitted again at every so many of them, by the
 walk of a daily run as of that date. Whatever is forecast from an origin follows from rows up to the origin alone:
 prices are cut there before anything else looks at them. What then came is looked up afterwards.
 """
@@ -21,7 +21,7 @@ from forecasting.errors import InputError
 from forecasting.features.series import engineer
 from forecasting.features.splits import adjustment, find_splits
 from forecasting.features.windows import shard_count
-from forecasting.formatting import count
+from forecasting.formatting import pluralize
 from forecasting.model.training import Progress
 from forecasting.schemas import versioned
 
@@ -73,7 +73,7 @@ class Study:
     def __str__(self) -> str:
         seen = "all rows before" if self.window is None else f"the last {self.window:,} rows"
         often = "at each" if self.refit_every == 1 else f"every {self.refit_every:,} sessions"
-        return f"{count(self.origins, 'origin')}, fitted anew {often} on {seen}"
+        return f"{pluralize(self.origins, 'origin')}, fitted again {often} on {seen}"
 
 
 @dataclass(frozen=True)

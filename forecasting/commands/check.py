@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from forecasting.errors import InputError
-from forecasting.formatting import count, printable
+from forecasting.formatting import pluralize, printable
 
 if TYPE_CHECKING:
     # What reads takes half a second to import, which --help is spared.
@@ -270,7 +270,7 @@ def _print(reports: Sequence[FileReport], *, verbose: bool) -> None:
     if len(reports) > 1:
         refused = sum(report.error is not None for report in reports)
         odd = sum(any(one.warnings for one in report.tickers.values()) for report in reports)
-        summary = f"{count(len(reports), 'file')}: {refused} cannot be read whole, {odd} with warnings"
+        summary = f"{pluralize(len(reports), 'file')}: {refused} cannot be read whole, {odd} with warnings"
         console.print(Text(summary, style="bold"))
 
 
@@ -285,7 +285,7 @@ def _line(report: FileReport) -> Text:
         rows = sum(one.rows for one in report.tickers.values())
         first = min(one.first_date for one in report.tickers.values())
         last = max(one.last_date for one in report.tickers.values())
-        line = f"  {count(len(report.tickers), 'ticker')}  {rows:,} rows  {first} to {last}"
+        line = f"  {pluralize(len(report.tickers), 'ticker')}  {rows:,} rows  {first} to {last}"
         head.append(line, style="not bold")
     return head
 
@@ -296,7 +296,7 @@ def _ticker_line(ticker: str, one: TickerReport, facts: TickerFacts | None) -> s
     if facts is None:
         return line
     line += f"  {facts.weekdays}"
-    line += f"  {count(len(facts.holes), 'hole')}: {', '.join(facts.holes[:2])}" if facts.holes else ""
+    line += f"  {pluralize(len(facts.holes), 'hole')}: {', '.join(facts.holes[:2])}" if facts.holes else ""
     return line + (f"  split {', '.join(facts.splits)}" if facts.splits else "")
 
 

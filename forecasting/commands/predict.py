@@ -14,7 +14,7 @@ from rich.text import Text
 
 from forecasting.config import parse_as_of
 from forecasting.errors import InputError
-from forecasting.formatting import decimals_for, number, printable, signed_percent
+from forecasting.formatting import decimals_for, format_number, printable, signed_percent
 from forecasting.ingest.format import load_format
 from forecasting.ingest.prices import read_prices
 from forecasting.saved_model import forecast_from, read_model
@@ -104,10 +104,10 @@ def _print(rows: list[dict[Any, Any]]) -> None:
         cells = [
             printable(row["ticker"], 24),
             str(row["cutoff"]),
-            number(anchor, decimals_for(anchor)),
+            format_number(anchor, decimals_for(anchor)),
             str(row["target_date"]),
             str(row["step"]),
-            *(number(row[column], decimals_for(anchor)) for column in _PRICES.values()),
+            *(format_number(row[column], decimals_for(anchor)) for column in _PRICES.values()),
             signed_percent(row["forecast"] / anchor - 1),
         ]
         # A string would be read as markup.

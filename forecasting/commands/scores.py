@@ -18,7 +18,7 @@ from rich.text import Text
 
 from forecasting.commands.terminal import open_console, plain_json, print_table
 from forecasting.errors import InputError
-from forecasting.formatting import count, decimals_for, number, percent, printable, signed_percent
+from forecasting.formatting import decimals_for, format_number, percent, pluralize, printable, signed_percent
 from forecasting.monitoring.health import SESSIONS, by_group
 from forecasting.monitoring.ledger import read_scores
 from forecasting.reports.track_record import HISTORY, TrackRecord, track_record, verdict
@@ -79,7 +79,7 @@ def print_scores(record: TrackRecord, console: Console) -> None:
     print_table(console, list(_measured(shown, "ticker")), left=_LEFT, optional=_OPTIONAL, title=f"\n{title}")
     print_table(console, list(_missed(record.misses)), left=_LEFT, optional=("Model",), title="\nWorst misses")
     if len(record.units):
-        names = count(record.units["ticker"].nunique(), "ticker")
+        names = pluralize(record.units["ticker"].nunique(), "ticker")
         console.print(Text(f"\n{names}: scored in the unit of the forecast, before a split or a rebased history"))
 
 
@@ -112,7 +112,7 @@ def _measured(table: pd.DataFrame, first: str) -> Iterable[dict[str, object]]:
             first.capitalize(): printable(row[first], 24),
             "Forecasts": f"{row['n']:,}",
             **{f"{share} %": percent(row[f"coverage_{share}"]) for share in (50, 80, 90)},
-            "CRPS, % of price": number(100 * row["crps"], 3),
+            "CRPS, % of price": format_number(100 * row["crps"], 3),
             "Skill to Open": signed_percent(row["skill"], 1),
             "to Close": signed_percent(row["skill_last_close"], 1),
             "Bias": signed_percent(row["bias"]),
@@ -127,7 +127,7 @@ def _missed(misses: pd.DataFrame) -> Iterable[dict[str, object]]:
             "Open on": f"{row['target_date']:%Y-%m-%d}",
             "Step": row["step"],
             "Model": printable(row["model"]),
-            "Forecast": number(row["forecast"], decimals),
-            "Actual": number(row["actual"], decimals),
+            "Forecast": format_number(row["forecast"], decimals),
+            "Actual": format_number(row["actual"], decimals),
             "Miss": signed_percent(row["miss"]),
         }

@@ -22,7 +22,14 @@ from rich.text import Text
 from forecasting.commands.terminal import open_console, plain_json, print_table
 from forecasting.errors import InputError
 from forecasting.evaluation.metrics import REFERENCE
-from forecasting.formatting import count, day, decimals_for, number, p_value, percent, printable, signed_percent
+from forecasting.formatting import (
+    decimals_for,
+    format_date,
+    format_number,
+    pluralize,
+    printable,
+)
+from forecasting.reports.cells import forecast_cells, score_cells
 from forecasting.reports.summary import WITH_LSTM
 from forecasting.reproduce import FileDifference, verify_files
 from forecasting.schemas import METRICS
@@ -211,10 +218,10 @@ def _print_header(console: Console, found: Look) -> None:
     rows = found.forecasts
     if found.ticker is None:
         tickers, ours = len({row["ticker"] for row in rows}), sum(row["model"] in WITH_LSTM for row in rows)
-        said = f"  {count(tickers, 'ticker')}, {count(len(rows), 'forecast')}, {ours:,} of them with the LSTM"
+        said = f"  {pluralize(tickers, 'ticker')}, {pluralize(len(rows), 'forecast')}, {ours:,} of them with the LSTM"
     else:
         said = ""
-    console.print(Text(f"As of {day(found.as_of)}", style="bold").append(said, style="not bold"))
+    console.print(Text(f"As of {format_date(found.as_of)}", style="bold").append(said, style="not bold"))
     if found.manifest is None:
         console.print(Text("no manifest: files not verified", style="yellow"))
     elif not found.differing:
@@ -239,13 +246,15 @@ def _print_all(console: Console, found: Look) -> None:
 def _print_ticker(console: Console, found: Look) -> None:
     first = found.forecasts[0]
     anchor, decimals = first["anchor_price"], decimals_for(first["anchor_price"])
-    after = f"after {day(first['cutoff'])}, last {first['anchor'].capitalize()} {number(anchor, decimals)}"
+    after = (
+        f"after {format_date(first['cutoff'])}, last {first['anchor'].capitalize()} {format_number(anchor, decimals)}"
+    )
     console.print(Text(f"\n{printable(found.ticker, 300)}: {after}", style="bold"))
     low = min(anchor, *(row["q05"] for row in found.forecasts))
     high = max(anchor, *(row["q95"] for row in found.forecasts))
     lines = [_cells(row) | {"Bands": quantile_bar(row, low, high)} for row in found.forecasts]
     _print_forecasts(console, lines, optional=("25 %", "75 %", "Reason", "Step", "Bands"))
-    ends = f"{number(low, decimals)} to {number(high, decimals)}"
+    ends = f"{format_number(low, decimals)} to {format_number(high, decimals)}"
     console.print(Text(f"Bands from {ends}: · 90 %, ─ 80 %, ▒ 50 %, ┃ median", style="dim"))
 
 
@@ -258,12 +267,13 @@ def _print_scores(console: Console, scores: Rows) -> None:
     lines = []
     for row in sorted(scores, key=lambda row: (row["step"], row["crps"] is None, row["crps"])):
         against = reference.get(row["step"])
+        cells = score_cells(row)
         line = {"Step": row["step"], "Model": printable(row["model"]), "n": row["n"]}
-        line |= {column.upper(): number(row[column], decimals) for column in ("mae", "rmse", "crps")}
-        line["/ persistence"] = number(row["crps"] / against if against and row["crps"] is not None else None, 3)
-        line["MASE"] = number(row["mase"], 3)
-        line |= {f"{share} %": percent(row[f"coverage_{share}"]) for share in (50, 80, 90)}
-        lines.append(line | {"DM p": p_value(row["dm_p_value"]), "Published": "yes" if row["chosen"] else ""})
+        line |= {column.upper(): format_number(row[column], decimals) for column in ("mae", "rmse", "crps")}
+        line["/ persistence"] = format_number(row["crps"] / against if against and row["crps"] is not None else None, 3)
+        line["MASE"] = cells["mase"]
+        line |= {f"{share} %": cells[f"coverage_{share}"] for share in (50, 80, 90)}
+        lines.append(line | {"DM p": cells["dm_p_value"], "Published": "yes" if row["chosen"] else ""})
     optional = ("RMSE", "50 %", "90 %", "MASE", "n", "DM p")
     print_table(console, lines, left=_LEFT, optional=optional, title="\nOn held-out sessions, beside the baselines")
 
@@ -272,7 +282,7 @@ def _print_findings(console: Console, found: Look) -> None:
     if found.findings:
         console.print(Text("\nAbout its data", style="bold"))
     for finding in found.findings:
-        kind = finding.kind.replace("_", " ") + (f", {count(finding.rows, 'row')}" if finding.rows else "")
+        kind = finding.kind.replace("_", " ") + (f", {pluralize(finding.rows, 'row')}" if finding.rows else "")
         console.print(Text(f"  {printable(kind)}: {printable(finding.message, 1000)}"))
 
 
@@ -293,12 +303,7 @@ def _known_ticker(wanted: str, known: Iterable[str]) -> str:
 
 
 def _cells(row: Mapping[str, Any]) -> dict[str, Any]:
-    decimals = decimals_for(row["anchor_price"])
-    return {
-        "Open on": row["target_date"],
-        "Step": row["step"],
-        **{head: number(row[column], decimals) for head, column in _PRICES.items()},
-        "Change": signed_percent(row["forecast"] / row["anchor_price"] - 1),
-        "Model": printable(row["model"]),
-        "Reason": printable(row["reason"] or "", 200),
-    }
+    cells = forecast_cells(row)
+    prices = {head: cells[name] for head, name in _PRICES.items()}
+    words = {"Model": printable(cells["model"]), "Reason": printable(cells["reason"], 200)}
+    return {"Open on": cells["target_date"], "Step": cells["step"], **prices, "Change": cells["change"], **words}

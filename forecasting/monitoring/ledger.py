@@ -22,7 +22,7 @@ import pyarrow as pa
 from forecasting.calendars import target_sessions
 from forecasting.errors import InputError
 from forecasting.findings import Finding
-from forecasting.formatting import count, printable
+from forecasting.formatting import name_few, pluralize, printable
 from forecasting.monitoring.realised import SCORES, score
 from forecasting.monitoring.waiting import WaitingDate, read_index, write_index
 from forecasting.schemas import FORECASTS, as_table, parquet_bytes
@@ -79,7 +79,7 @@ class Scoring:
             return f"no published forecast has become due by {self.as_of}; {self.waiting:,} are waiting"
         days = self.added["as_of"].nunique()
         return (
-            f"{count(len(self.added), 'forecast')} published on {count(days, 'earlier date')} scored; "
+            f"{pluralize(len(self.added), 'forecast')} published on {pluralize(days, 'earlier date')} scored; "
             f"{self.waiting:,} are waiting"
         )
 
@@ -254,7 +254,7 @@ def _missing_sessions(waiting: pd.DataFrame, tickers: set[str], calendar: str, a
         yield Finding(gone[0] if len(gone) == 1 else "", "warning", message)
     for day, without in rows[rows["ticker"].isin(tickers)].groupby("target_date", sort=True):
         names = sorted(without["ticker"].unique())
-        message = f"no row of {day}, which was forecast; {count(len(without), 'forecast')} of it stay unscored"
+        message = f"no row of {day}, which was forecast; {pluralize(len(without), 'forecast')} of it stay unscored"
         if len(names) > _FEW_TICKERS:
             yield Finding("", "warning", f"{_named(names)}: {message}")
         else:
@@ -262,10 +262,8 @@ def _missing_sessions(waiting: pd.DataFrame, tickers: set[str], calendar: str, a
 
 
 def _named(tickers: list[str]) -> str:
-    if len(tickers) == 1:
-        return tickers[0]
-    more = " ..." if len(tickers) > _FEW_TICKERS else ""
-    return f"{len(tickers)} tickers ({', '.join(tickers[:_FEW_TICKERS])}{more})"
+    names = name_few(tickers, _FEW_TICKERS)
+    return names if len(tickers) == 1 else f"{len(tickers):,} tickers ({names})"
 
 
 def _sessions_since(calendar: str, day: date, as_of: date, at_most: int) -> int:

@@ -17,7 +17,7 @@ from matplotlib.ticker import Formatter, MaxNLocator
 from numpy.typing import NDArray
 from PIL import Image
 
-from forecasting.formatting import MONTHS, number
+from forecasting.formatting import MONTHS, format_number
 
 __all__ = [
     "BLUE",
@@ -165,7 +165,7 @@ class _PriceFormatter(Formatter):
         apart = float(np.min(np.diff(values))) if len(values) > 1 else 0.01
         exact = (places for places in range(15) if np.allclose(values, np.round(values, places), 0, 1e-3 * apart))
         places = next(exact, 15)
-        written = [number(value, places) for value in values]
+        written = [format_number(value, places) for value in values]
         return written if max(map(len, written), default=0) <= 9 else [f"{value:.4g}" for value in values]
 
     def __call__(self, value: float, pos: int | None = None) -> str:

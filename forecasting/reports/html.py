@@ -11,7 +11,7 @@ from typing import Any
 
 import jinja2
 
-from forecasting.formatting import count, day, number, p_value, percent, printable, signed_percent
+from forecasting.formatting import format_date, format_number, p_value, percent, pluralize, printable, signed_percent
 
 __all__ = ["as_code", "markdown_table", "plain", "render_page"]
 
@@ -46,7 +46,13 @@ def render_page(template: str, *, data: Mapping[str, Any] | None = None, **value
         lstrip_blocks=True,
     )
     environment.filters.update(
-        number=number, p_value=p_value, percent=percent, change=signed_percent, day=day, name=printable, count=count
+        change=signed_percent,
+        date=format_date,
+        name=printable,
+        number=format_number,
+        p_value=p_value,
+        percent=percent,
+        pluralize=pluralize,
     )
     # A line that begins with "% band" is hard to read.
     environment.filters["bound"] = lambda text: text.replace(" %", "\N{NO-BREAK SPACE}%")

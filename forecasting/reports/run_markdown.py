@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from forecasting.formatting import count, day, decimals_for, number, percent, signed_percent
+from forecasting.formatting import format_date, format_number, percent, pluralize
+from forecasting.reports.cells import forecast_cells
 from forecasting.reports.charts import data_uri, fan_chart, heldout_chart
 from forecasting.reports.heldout_summary import DRAWN
 from forecasting.reports.html import markdown_table, plain
@@ -26,7 +27,7 @@ def report_markdown(run: ReportInput) -> str:
     summary = headline(table, len(run.withheld))
     chosen = most_telling(table)
     parts = [
-        f"# Forecasts as of {day(run.as_of)}",
+        f"# Forecasts as of {format_date(run.as_of)}",
         f"**{verdict(summary)}**",
         _facts(summary),
         _next(table),
@@ -39,8 +40,8 @@ def _facts(summary: Headline) -> str:
     cells = {
         "tickers": f"{summary.tickers:,}",
         "with the LSTM": f"{summary.lstm:,} of {summary.forecasts:,}",
-        "CRPS / persistence": number(summary.crps_ratio, 3),
-        "CRPS / best": number(summary.best_baseline_ratio, 3),
+        "CRPS / persistence": format_number(summary.crps_ratio, 3),
+        "CRPS / best": format_number(summary.best_baseline_ratio, 3),
         "in 80 %": percent(summary.coverage_80),
         "stale": f"{summary.stale:,}",
         "withheld": f"{summary.withheld:,}",
@@ -50,35 +51,28 @@ def _facts(summary: Headline) -> str:
 
 def _next(table: pd.DataFrame) -> str:
     heads = ("ticker", "Open on", "median", "80 % band", "change", "model")
-    rows = []
-    for row in table.head(LISTED).to_dict("records"):
-        low, mid, high = (number(row[name], decimals_for(row["anchor_price"])) for name in ("q10", "q50", "q90"))
-        rows.append(
-            (
-                row["ticker"],
-                day(row["target_date"]),
-                mid,
-                f"{low} to {high}",
-                signed_percent(row["change"]),
-                row["model"],
-            )
-        )
+    cells = [forecast_cells(row) for row in table.head(LISTED).to_dict("records")]
+    rows = [
+        (one["ticker"], one["target_date"], one["q50"], f"{one['q10']} to {one['q90']}", one["change"], one["model"])
+        for one in cells
+    ]
     written = markdown_table(heads, rows, text=("Open on", "model"))
     more = len(table) - len(rows)
-    return f"{written}\n\nAnd {count(more, 'ticker')} more, in the table of forecasts." if more > 0 else written
+    return f"{written}\n\nAnd {pluralize(more, 'ticker')} more, in the table of forecasts." if more > 0 else written
 
 
 def _pictures(run: ReportInput, ticker: str) -> Iterator[str]:
     forecasts = run.forecasts[run.forecasts["ticker"] == ticker].sort_values("step")
     first = forecasts.iloc[0]
-    low, mid, high = (number(float(first[name]), decimals_for(first["anchor_price"])) for name in ("q10", "q50", "q90"))
+    cells = forecast_cells(first.to_dict())
+    band = f"{cells['q50']}, with four chances in five between {cells['q10']} and {cells['q90']}"
     prices = run.prices[run.prices["ticker"] == ticker]
     # The text beside each picture is this project's own; of names, only the title has one.
     yield f"## {plain(ticker)}, whose forecast departs most from its last price for the width of its band"
-    yield f"Open on {day(first['target_date'])}: {mid}, with four chances in five between {low} and {high}."
+    yield f"Open on {format_date(first['target_date'])}: {band}."
     yield f"![Recent Open and the fan of the next sessions]({data_uri(fan_chart(prices, forecasts))})"
     heldout = pd.DataFrame(dict(run.heldout_of(ticker).newest))
     if len(heldout):
         inside = float(np.mean((heldout["actual"] >= heldout["q10"]) & (heldout["actual"] <= heldout["q90"])))
-        yield f"The last {count(len(heldout), 'held-out forecast')}: {percent(inside, 0)} came inside the 80 % band."
+        yield f"The last {len(heldout)} held-out forecasts: {percent(inside, 0)} came inside the 80 % band."
         yield f"![Held-out forecasts against the actual Open]({data_uri(heldout_chart(heldout, last=DRAWN))})"

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from forecasting.config import ForecastConfig
 from forecasting.findings import Finding
-from forecasting.formatting import count, decimals_for, percent
+from forecasting.formatting import decimals_for, percent, pluralize
 from forecasting.model.tutorial_report import TutorialReport
 from forecasting.reports.figures import Calibration, Curves
 from forecasting.reports.heldout_summary import HeldoutSummary
@@ -145,7 +145,7 @@ def _by_ticker(frame: pd.DataFrame) -> Mapping[str, dict[str, NDArray[Any]]]:
 
 def _settings(config: ForecastConfig) -> Iterable[tuple[str, str]]:
     values = config.model_dump(mode="json", exclude={"tickers"})
-    chosen = "all" if config.tickers is None else count(len(config.tickers), "named ticker")
+    chosen = "all" if config.tickers is None else pluralize(len(config.tickers), "named ticker")
     return [("tickers", chosen), *((name.replace("_", " "), str(value)) for name, value in values.items())]
 
 

@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow.compute as pc
 
 from forecasting.errors import InputError
-from forecasting.formatting import count, percent
+from forecasting.formatting import percent, pluralize
 from forecasting.monitoring.health import by_group
 from forecasting.monitoring.ledger import read_scores
 from forecasting.reports.html import render_page
@@ -146,7 +146,7 @@ def build_index(dates: list[PublishedDate], record: TrackRecord | None, *, older
         record=record,
         verdict=verdict(record) if record else "No published forecast has come due yet.",
         scores_page=SCORE_PAGE.removeprefix("reports/"),
-        older=count(older, "older date") if older else "",
+        older=pluralize(older, "older date") if older else "",
     )
 
 

@@ -148,7 +148,7 @@ def _record(
     record |= _heldout(rows.heldout, int(forecasts["step"][0]), targets, shared, unit)
     if detailed and rows.calibration.rows:
         record["k"] = rows.calibration.chart()
-    if detailed and np.isfinite(rows.curves["train_loss"]).any():
+    if detailed and np.isfinite(rows.curves["train_loss"].astype(float)).any():
         record["g"] = _training(rows.curves)
     return record
 

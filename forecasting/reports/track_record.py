@@ -14,7 +14,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from forecasting.formatting import count, day, decimals_for, number, percent, printable, signed_percent
+from forecasting.formatting import (
+    decimals_for,
+    format_date,
+    format_number,
+    percent,
+    pluralize,
+    printable,
+    signed_percent,
+)
 from forecasting.monitoring.health import SESSIONS, Health, Trend, by_group, judge, rolling, trend, worst_misses
 from forecasting.monitoring.ledger import read_scores
 from forecasting.reports.charts import data_uri, trend_chart
@@ -173,9 +181,8 @@ def verdict(record: TrackRecord) -> str:
     """Say in a few sentences how the published forecasts turned out, flattering nobody."""
     health = record.health
     newest = record.measures.iloc[-1]
-    said = [
-        f"Of the last {count(health.sessions, 'session')}, {count(health.forecasts, 'published forecast')} came due."
-    ]
+    due = pluralize(health.forecasts, "published forecast")
+    said = [f"Of the last {pluralize(health.sessions, 'session')}, {due} came due."]
     if np.isfinite(health.skill):
         said.append(f"Their CRPS was {1 - health.skill:.2f} of what repeating the last Open would have scored")
         if np.isfinite(newest["skill_last_close"]):
@@ -216,7 +223,7 @@ def score_markdown(record: TrackRecord) -> str:
     shown = tickers if few else pd.concat([tickers.head(_LISTED), tickers.tail(_LISTED)])
     title = "By ticker" if few else f"By ticker: the {_LISTED} least and the {_LISTED} most skilful of {len(tickers)}"
     parts = [
-        f"# How published forecasts turned out, to {day(record.last)}",
+        f"# How published forecasts turned out, to {format_date(record.last)}",
         f"**{record.health.status.capitalize()}.** {verdict(record)}",
         *(f"**{one.says}**\n\n![{one.says}]({data_uri(trend_chart(one))})" for one in record.curves),
         "## By step",
@@ -245,12 +252,12 @@ def _miss_rows(misses: pd.DataFrame, named: int = 40) -> Iterable[dict[str, Any]
         decimals = decimals_for(row["forecast"])
         yield {
             "ticker": printable(row["ticker"], named),
-            "target_date": day(pd.Timestamp(row["target_date"])),
-            "cutoff": day(pd.Timestamp(row["cutoff"])),
+            "target_date": format_date(pd.Timestamp(row["target_date"])),
+            "cutoff": format_date(pd.Timestamp(row["cutoff"])),
             "step": int(row["step"]),
             "model": printable(row["model"]),
-            "said": number(row["forecast"], decimals),
-            "came": number(row["actual"], decimals),
+            "said": format_number(row["forecast"], decimals),
+            "came": format_number(row["actual"], decimals),
             "missed": signed_percent(row["miss"]),
             "inside_90": bool(row["inside_90"]),
             "size": abs(float(row["miss"])),
@@ -264,7 +271,7 @@ def _measured(table: pd.DataFrame, first: str) -> str:
             printable(row[first], _NAMED),
             f"{row['n']:,}",
             percent(row["coverage_80"]),
-            number(100 * row["crps"], 3),
+            format_number(100 * row["crps"], 3),
             signed_percent(row["skill"], 1),
             signed_percent(row["skill_last_close"], 1),
             signed_percent(row["bias"]),
@@ -276,7 +283,13 @@ def _measured(table: pd.DataFrame, first: str) -> str:
 
 def _unit_table(units: pd.DataFrame) -> str:
     rows = (
-        (printable(row["ticker"], _NAMED), f"{row['unit']:g}", row["n"], day(row["first"]), day(row["last"]))
+        (
+            printable(row["ticker"], _NAMED),
+            f"{row['unit']:g}",
+            row["n"],
+            format_date(row["first"]),
+            format_date(row["last"]),
+        )
         for row in units.to_dict("records")
     )
     return markdown_table(("ticker", "prices times", "forecasts", "first session", "last session"), rows)

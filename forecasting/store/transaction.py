@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 
 from forecasting.errors import InputError
-from forecasting.formatting import count, printable
+from forecasting.formatting import name_few, pluralize
 from forecasting.frame_checks import check_forecasts
 from forecasting.schemas import (
     FORECASTS,
@@ -229,11 +229,11 @@ class Publication:
         # A run of fewer tickers, or whose vendor had fewer at that hour, must not take the others away.
         lost = sorted(self._published_tickers(name) - tickers)
         if lost:
-            names = ", ".join(printable(name, 24) for name in lost[:_NAMED]) + (" ..." if len(lost) > _NAMED else "")
+            names = name_few(lost, _NAMED)
             return Published(
                 "kept",
                 name,
-                f"the forecasts as of {self.as_of} have {count(len(lost), 'ticker')} that this run does not have "
+                f"the forecasts as of {self.as_of} have {pluralize(len(lost), 'ticker')} that this run does not have "
                 f"({names}) and are kept; this run's are not published (set --restate to replace them)",
             )
         return Published("replaced", name, f"the forecasts as of {self.as_of} replace earlier ones, not scored yet")

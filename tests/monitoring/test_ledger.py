@@ -321,7 +321,7 @@ def test_many_tickers_without_the_same_session_are_reported_once(store):
     halted = pd.concat([history.drop(index=FIRST + 1) for history in histories], ignore_index=True)
     said = messages(score(store, halted, FIRST + 8))
     assert len(said) == 1
-    assert said[0].startswith(f"5 tickers (T0, T1, T2 ...): no row of {SESSIONS[FIRST + 1]}")
+    assert said[0].startswith(f"5 tickers (T0, T1, T2 and 2 more): no row of {SESSIONS[FIRST + 1]}")
 
 
 def test_a_ticker_that_left_the_data_is_reported_in_one_line(store):

@@ -337,6 +337,9 @@ def without_lstm(run: ReportInput) -> ReportInput:
     ("change", "missing"),
     [
         pytest.param(without_lstm, {"g"}, id="no LSTM"),
+        pytest.param(
+            lambda run: replace(run, curves=pd.DataFrame(columns=run.curves.columns)), {"g"}, id="nothing was trained"
+        ),
         pytest.param(lambda run: replace(run, metrics=run.metrics.iloc[:0]), set(), id="no scores"),
         pytest.param(
             lambda run: replace(run, metrics=run.metrics.assign(crps=np.nan, mae=np.nan, coverage_80=np.nan)),

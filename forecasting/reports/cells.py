@@ -1,0 +1,41 @@
+"""What a cell of a table says: forecasts and scores written once, for pages, the UI, terminals and markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from forecasting.config import QUANTILE_COLUMNS
+from forecasting.formatting import decimals_for, format_number, p_value, percent, signed_percent
+
+__all__ = ["forecast_cells", "score_cells"]
+
+_PRICES = ("anchor_price", "forecast", *QUANTILE_COLUMNS)
+
+
+def forecast_cells(row: Mapping[Any, Any]) -> dict[str, str]:
+    """Write a row of forecasts.parquet by its own columns' names, with ``change``, of the median from the last price.
+
+    Prices have the decimals that their size asks for. Names are as they are: who shows them sees to their characters.
+    """
+    decimals = decimals_for(row["anchor_price"])
+    return {
+        "ticker": str(row["ticker"]),
+        "target_date": f"{row['target_date']:%Y-%m-%d}",
+        "cutoff": f"{row['cutoff']:%Y-%m-%d}",
+        "step": str(row["step"]),
+        "model": str(row["model"]),
+        "reason": "" if pd.isna(row["reason"]) else str(row["reason"]),
+        "change": signed_percent(row["forecast"] / row["anchor_price"] - 1),
+        **{name: format_number(row[name], decimals) for name in _PRICES if name in row},
+    }
+
+
+def score_cells(row: Mapping[Any, Any]) -> dict[str, str]:
+    """Write what a row of scores has of these: ratios to persistence, MASE, coverages, the p-value of a difference."""
+    ratios = {name: format_number(row[name], 3) for name in ("crps_ratio", "mae_ratio", "mase") if name in row}
+    shares = {f"coverage_{share}": percent(row[f"coverage_{share}"]) for share in (50, 80, 90)}
+    tested = {"dm_p_value": p_value(row["dm_p_value"])} if "dm_p_value" in row else {}
+    return {"step": str(row["step"]), "model": str(row["model"]), **ratios, **shares, **tested}
