@@ -27,7 +27,7 @@ from prefect.utilities.annotations import quote
 from daily_forecast_flows.options import Options, parameters_of
 from daily_forecast_flows.outcome import Outcome, emit_events
 from daily_forecast_flows.progress import board, follow
-from daily_forecast_flows.runners import make_runner, name_run, per_shard, seconds_since
+from daily_forecast_flows.runners import make_runner, name_run, parents, per_shard, seconds_since
 from daily_forecast_flows.sessions import Idle, find_session, notice_missing
 from daily_forecast_flows.tasks import (
     cancellable,
@@ -84,7 +84,7 @@ def daily_forecast(**given: Any) -> Outcome | State[Outcome]:
     name_run(f"{as_of}, {pluralize(len(engineered.series), 'ticker')}")
 
     with store.drafts() as drafts:
-        with make_runner(options.task_runner) as runner, board() as progress:
+        with make_runner(options.task_runner, options.cluster) as runner, board() as progress:
             forecasts = per_shard(
                 runner,
                 forecast_shard,
@@ -94,13 +94,13 @@ def daily_forecast(**given: Any) -> Outcome | State[Outcome]:
                 config=config,
                 drafts=drafts,
                 heldout=options.heldout,
-                board=progress,
+                board=progress if options.cluster is None else None,  # a folder of this machine
                 deadline=options.training_deadline(time.time()),
             )
             follow(progress, forecasts, len(engineered.series), noun="ticker", key="training")
             run = collect(ingested, engineered, forecasts.result(), config=config, as_of=as_of)
         timings = {"started": started.isoformat(timespec="seconds"), "seconds": seconds_since(started)}
-        published = result_of(publish(store, quote(run), options, timings, quote(record), wait_for=forecasts))
+        published = result_of(publish(store, quote(run), options, timings, quote(record), wait_for=parents(forecasts)))
     if options.keep_runs is not None or options.keep_heldout is not None:
         result_of(prune(store, options.keep_runs, options.keep_heldout, wait_for=[published]))
     return end(Outcome.of(store, run, published, record))

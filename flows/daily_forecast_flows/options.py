@@ -48,8 +48,8 @@ class RunOptions(ForecastOptions, _Places):
 
     model_config = _CONFIG
 
-    task_runner: Literal["threads", "processes"] = "threads"
-    """What trains the shards in parallel; the numbers are the same."""
+    task_runner: Literal["threads", "processes", "dask", "ray"] = "threads"
+    """What trains the shards in parallel; the numbers are the same. Dask and Ray are extras."""
     date_order: Literal["auto", "dmy", "mdy", "ymd"] = "auto"
     """Order of day and month in the files' dates."""
     decimal: Literal["auto", "point", "comma"] = "auto"
@@ -144,6 +144,8 @@ class _AsOf(BaseModel):
 class Options(RunOptions, _AsOf):
     """Everything that a run of the daily forecast can be asked for."""
 
+    cluster: Annotated[str, Field(min_length=1)] | None = None
+    """Address of the Dask or Ray cluster, which must reach --output (default: one on this machine, for the run)."""
     data_deadline: Annotated[float, Field(ge=0)] = 0.0
     """Minutes to wait for the rows of the session that is due, when --as-of is scheduled."""
     data_share: Annotated[float, Field(gt=0, le=1)] = 1.0

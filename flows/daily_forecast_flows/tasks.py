@@ -172,18 +172,21 @@ def forecast_shard(
     config: ForecastConfig,
     drafts: Drafts,
     heldout: Literal["all", "published", "none"],
-    board: Board,
+    board: Board | None,
     deadline: float | None,
 ) -> ShardForecast:
-    """Lay out a shard's windows, train its LSTMs and score them beside the baselines, reporting how far it is."""
+    """Lay out a shard's windows, train its LSTMs and score them beside the baselines, reporting how far it is.
+
+    On another machine (``board`` is None) it reports when it is done; it stops there, too, when the run has ended.
+    """
     return forecasting.pipeline.forecast_shard(
         number,
         shard,
         config,
         drafts=drafts,
         heldout=heldout,
-        progress=Reporter.of(board, number, len(shard), config),
-        stop=board.stopped,
+        progress=Reporter.of(board, number, len(shard), config) if board else lambda _: None,
+        stop=board.stopped if board else drafts.closed,
         out_of_time=lambda: deadline is not None and time.time() > deadline,
     )
 

@@ -27,6 +27,7 @@ __all__ = [
     "date_of",
     "folder",
     "forecasts",
+    "group_of",
     "heldout_part",
     "is_draft",
     "is_part_of_run",
@@ -110,6 +111,11 @@ def is_part_of_run(name: str) -> bool:
 def is_draft(name: str, *, grouped: bool) -> bool:
     """Whether this is the name of a draft: of one written under the store's lock, or of a shard's, in its group."""
     return (_GROUPED_DRAFT if grouped else _DRAFT).fullmatch(name) is not None
+
+
+def group_of(draft: str) -> str:
+    """Return the group of a shard's draft."""
+    return draft.rpartition("/")[0]
 
 
 def check_name(name: str) -> None:

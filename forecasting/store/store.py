@@ -26,7 +26,7 @@ from forecasting.store.transaction import Drafts, Publication
 __all__ = ["Store", "StoreLockedError"]
 
 _ABANDONED = timedelta(hours=12)
-"""Shards' drafts that are older than this are of a run that was killed."""
+"""A run whose shards have written nothing for so long was killed."""
 
 
 class Store:
@@ -208,7 +208,8 @@ class Store:
     @contextlib.contextmanager
     def drafts(self) -> Iterator[Drafts]:
         """Give a run a place for what its shards write before anything is published; it is emptied at the end."""
-        drafts = Drafts(self.place, secrets.token_hex(8))
+        group = secrets.token_hex(8)
+        drafts = Drafts(self.place, group, self.place.draft(b"", group))
         try:
             yield drafts
         finally:
@@ -284,9 +285,11 @@ class Store:
     def _remove_leftovers(self) -> None:
         """Remove drafts that nobody will publish: those written under the lock by others, and old ones of shards."""
         abandoned = datetime.now(UTC) - _ABANDONED
-        for entry in self.files(paths.STAGING):
+        drafts = self.files(paths.STAGING)
+        groups = {paths.group_of(entry.name) for entry in drafts if entry.modified >= abandoned}
+        for entry in drafts:
             if paths.is_draft(entry.name, grouped=False) or (
-                paths.is_draft(entry.name, grouped=True) and entry.modified < abandoned
+                paths.is_draft(entry.name, grouped=True) and paths.group_of(entry.name) not in groups
             ):
                 self.place.delete(entry.name)
 

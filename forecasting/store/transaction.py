@@ -84,10 +84,17 @@ class Drafts:
         Where the store is. A worker on another machine must reach the same.
     group
         The run's own name.
+    marker
+        A draft that is there for as long as the run.
     """
 
     place: Place
     group: str
+    marker: str
+
+    def closed(self) -> bool:
+        """Whether the run has ended, and nobody waits for its shards."""
+        return self.place.entry(self.marker) is None
 
     def heldout(self, rows: pa.Table) -> Draft:
         """Write a shard's held-out rows.

@@ -1,6 +1,6 @@
-"""The whole job on 500 tickers of 1,250 rows: seconds and the memory of all its processes together.
+"""The whole job on the sample and on 500, 2,000 and 10,000 tickers: seconds, CPU, memory of all its processes.
 
-python tests/benchmarks/bench_job.py [--tickers 500] [--rows 1250] [-- options of the job]
+python tests/benchmarks/bench_job.py [--tickers sample,500] [--rows 1250] [-- options of the job]
 """
 
 from __future__ import annotations
@@ -13,30 +13,47 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
 import panels
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache" / "bench"
 
 
-def run_job(prices: Path, store: Path, options: list[str]) -> tuple[int, float, float]:
-    """Run the job as a user does; its exit status, seconds, and peak GiB.
+@dataclass(frozen=True)
+class Cost:
+    """What a job cost: its exit status, seconds, CPU seconds of all its processes, and their peak memory together."""
+
+    status: int
+    seconds: float
+    cpu: float
+    gib: float
+
+
+def run_job(prices: Path, store: Path, options: list[str]) -> Cost:
+    """Run the job as a user does.
 
     On Linux the peak is of the proportional set sizes of all its processes, the Prefect server among them, looked at
     every half second; elsewhere it is that of the largest process.
     """
     command = [sys.executable, "flows/daily_forecast.py", "--prices", prices, "--output", store, *options]
     home = {"PREFECT_HOME": str(CACHE / "prefect")}
-    begin = time.perf_counter()
+    begin, before = time.perf_counter(), _cpu_of_children()
     job = subprocess.Popen(command, cwd=ROOT, env=os.environ | home, start_new_session=True)
     peak = 0.0
     while job.poll() is None:
         peak = max(peak, _session_gib(job.pid))
         time.sleep(0.5)
     seconds = time.perf_counter() - begin
-    return job.returncode, seconds, max(peak, _largest_child_gib())
+    return Cost(job.returncode, seconds, _cpu_of_children() - before, peak or _largest_child_gib())
+
+
+def _cpu_of_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _session_gib(session: int) -> float:
@@ -59,24 +76,44 @@ def _largest_child_gib() -> float:
 
 
 def main() -> None:
-    """Make the panel, run the job, print the row of the table."""
+    """Make the panels, run the job on each, print a row of the table for each."""
     parser = argparse.ArgumentParser(description="Time the whole job and measure its memory.")
-    parser.add_argument("--tickers", type=int, default=500)
+    parser.add_argument("--tickers", default="sample,500,2000,10000", help="how many each, separated by commas")
     parser.add_argument("--rows", type=int, default=1250)
     parser.add_argument("options", nargs="*", help="options of the job, after --")
     given = parser.parse_args()
     CACHE.mkdir(parents=True, exist_ok=True)
-    prices = CACHE / f"panel-{given.tickers}x{given.rows}.csv"
-    if not prices.is_file():
-        panels.resampled(given.tickers, given.rows).to_csv(prices, index=False)
-    store = Path(tempfile.mkdtemp(prefix="store-", dir=CACHE))
-    try:
-        status, seconds, gib = run_job(prices, store, given.options)
-    finally:
-        shutil.rmtree(store)
-    print("| whole job | seconds | peak GiB | exit |\n| --- | ---: | ---: | ---: |")
-    print(f"| {given.tickers} tickers x {given.rows:,} rows | {seconds:.0f} | {gib:.2f} | {status} |")
-    sys.exit(status)
+    print("| whole job | seconds | CPU seconds | CPU ms per ticker | peak GiB | exit |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: |", flush=True)
+    worst = 0
+    for size in given.tickers.split(","):
+        prices, tickers, name = make_prices(size, given.rows)
+        store = Path(tempfile.mkdtemp(prefix="store-", dir=CACHE))
+        try:
+            cost = run_job(prices, store, given.options)
+        finally:
+            shutil.rmtree(store)
+        each = 1000 * cost.cpu / tickers
+        print(
+            f"| {name} | {cost.seconds:.0f} | {cost.cpu:.0f} | {each:.0f} | {cost.gib:.2f} | {cost.status} |",
+            flush=True,
+        )
+        worst = max(worst, cost.status)
+    sys.exit(worst)
+
+
+def make_prices(size: str, rows: int) -> tuple[Path, int, str]:
+    """Return where so many tickers' prices are, how many they are, and what to call them; ``sample`` is the sample."""
+    if size == "sample":
+        tickers = pd.read_csv(ROOT / "data" / "stocks.csv.gz")["ticker"].nunique()
+        return ROOT / "data", tickers, f"the sample, {tickers} tickers"
+    prices = CACHE / f"panel-{size}x{rows}"
+    if not prices.is_dir():
+        draft = Path(tempfile.mkdtemp(dir=CACHE))
+        for ticker, frame in panels.resampled(int(size), rows).groupby("ticker"):
+            frame.to_csv(draft / f"{ticker}.csv", index=False)
+        draft.rename(prices)
+    return prices, int(size), f"{int(size):,} tickers x {rows:,} rows"
 
 
 if __name__ == "__main__":
