@@ -143,12 +143,13 @@ def ticker_row(cells: Sequence[str], above: Sequence[str], below: Sequence[str])
     return None
 
 
-def is_units_row(row: Sequence[str], width: int) -> bool:
-    """Whether a row under the header says in which units the columns are: no digit, no date, mostly units."""
+def is_units_row(row: Sequence[str], header: Sequence[str]) -> bool:
+    """Whether a row under the header says what the columns are, their units or types: words in place of all numbers."""
     said = [cell for cell in row if cell]
-    if not said or len(row) > width or any(c.isdigit() for cell in said for c in cell):
+    again = [cell.casefold() for cell in row] == [cell.casefold() for cell in header]
+    if again or not said or len(row) > len(header) or any(c.isdigit() for cell in said for c in cell):
         return False
-    return sum(map(is_unit, said)) * 2 > len(said)
+    return sum(map(is_unit, said)) * 2 > len(said) or (bool(row[0]) and len(said) > len(header) / 2)
 
 
 def _is_word(cell: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ from forecasting.findings import Finding
 from forecasting.ingest.format import PriceFormat
 from forecasting.ingest.header import DELIMITERS, Block, Header, is_units_row, ticker_row
 from forecasting.ingest.names import REQUIRED, Role, normalise, rank
+from forecasting.ingest.shapes import read_stamp
 from forecasting.ingest.table import where
 from forecasting.ingest.text import Text
 
@@ -29,6 +30,11 @@ _OTHER_EPOCHS = re.compile("[\u0600-\u06ff\u0e00-\u0e7f\u4e00-\u9fff]")
 """Arabic, Thai and Chinese: years may be counted from the Hijra, from Buddha, or from the founding of a republic."""
 _OUR_EPOCH = re.compile("[\u5024\u76d8\u3040-\u30ff\uac00-\ud7a3]")
 """What only Japanese, Korean and the mainland's Chinese write, where two digits are those of our own years."""
+_OTHER_DATES = frozenset(
+    "expiry expiration settlement ex listing ipo update updated delivery maturity payment report previous prev".split()  # noqa: SIM905
+)
+"""What the date of something else than the session is called."""
+_PLAIN = frozenset({"ymd", "numeric", "named", "compact"})
 _UNNAMED = frozenset({"", "index", "unnamed 0"})
 """What the first column is called when it is a data frame's index."""
 
@@ -198,7 +204,7 @@ def _read_header(  # noqa: PLR0917 - a line, and what is around it
     index_name = under[names] if len(under) > names else []
     if index_name and rank("date", index_name[0]) is not None and not any(index_name[1:]):
         names += 1
-    units = len(under) > names and is_units_row(under[names], len(cells))
+    units = len(under) > names and is_units_row(under[names], cells)
     taken = {column for block in blocks for column in block.columns.values()}
     date = header.pick("date", taken)
     ticker = header.pick("ticker", taken if date is None else taken | {date})
@@ -206,6 +212,12 @@ def _read_header(  # noqa: PLR0917 - a line, and what is around it
     loose = date is None and by_place and ticker != 0 and 0 not in taken and "date" not in format_.columns
     if loose:
         date = 0
+    if date is None and "date" not in format_.columns:
+        date = _only_dates(cells, under[names + units :], taken)
+        loose = date is not None
+        if date is not None:
+            what = f"column {cells[date]} is the only one of dates, and was taken for the Date"
+            header.findings.append(Finding("", "warning", what))
     found = ", ".join(cell for cell in cells if cell)
     for role, name in format_.columns.items():
         if (ticker if role == "ticker" else date if role == "date" else blocks[0].columns.get(role)) is None:
@@ -234,6 +246,16 @@ def _read_header(  # noqa: PLR0917 - a line, and what is around it
         findings=(*_text_above(left_out), *header.findings),
         rivals=header.rivals,
     )
+
+
+def _only_dates(cells: Sequence[str], rows: Sequence[Sequence[str]], taken: Container[int]) -> int | None:
+    """Find the one column whose first cells are plainly dates, and whose name does not say that they are others."""
+    if not rows or any(len(row) != len(cells) for row in rows):
+        return None
+    stamps = {at: [read_stamp(row[at]) for row in rows] for at in range(len(cells)) if at not in taken}
+    stamps = {at: own for at, own in stamps.items() if _OTHER_DATES.isdisjoint(normalise(cells[at]).split())}
+    found = [at for at, own in stamps.items() if all(one and one.shape.kind in _PLAIN for one in own)]
+    return found[0] if len(found) == 1 else None
 
 
 def _text_above(lines: Sequence[_Line]) -> tuple[Finding, ...]:
