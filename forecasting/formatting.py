@@ -1,6 +1,6 @@
 """How numbers and names are written for people: in the report, in a terminal, in the UI's tables.
 
-Names come from files that anyone may have written. They are shown so that a reader sees what stands there, control
+Names come from files that anyone may have written. They are shown so that a reader sees what is there, control
 characters included, and so that they cannot steer a terminal or a browser.
 """
 

@@ -174,7 +174,7 @@ class BacktestOptions(RunOptions, _AsOf):
     """Everything that a backtest can be asked for: the same as a run, and how to go about it."""
 
     preset: Literal["default"] = "default"
-    """The tutorial's formulation knows the future, and is no subject of a study."""
+    """The tutorial's formulation knows the future, and is not studied."""
     restate: Annotated[bool, Parameter(show=False)] = False
     """Nothing: a backtest replaces one of the same date."""
     origins: Annotated[int, Field(ge=1)] = 60

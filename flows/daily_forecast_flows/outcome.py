@@ -36,7 +36,7 @@ class Outcome:
     as_of
         The date; None when idle.
     store, run, published, headline
-        What was published, where; None when idle, and no run and no headline when kept: they are not what stands there.
+        What was published, where; None when idle, and no run and no headline when kept: they are not what is published.
     record
         How earlier forecasts turned out; None while none has come due.
     overdue

@@ -113,7 +113,7 @@ def _unquoted(value: Any) -> Any:
 
 def _leave_signals_to_parent() -> None:
     # Ctrl-C and a worker's SIGTERM reach the whole group of processes; the pool would break before its tasks can end
-    # by themselves. And a process whose parent was killed would wait for work for ever.
+    # by themselves. And a process whose parent was killed would wait for work forever.
     for ignored in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ignored, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, name="lifeline", daemon=True).start()

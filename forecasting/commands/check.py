@@ -189,7 +189,7 @@ def _tickers(
         if last["date"].date() > datetime.now(tz=UTC).date():
             said.append(f"the last date, {last['date'].date()}, is in the future by this machine's clock")
         other = first_in.setdefault(name, file)
-        if other != file and len(rows) > 1:  # with one row each, a folder of one file a day is one table
+        if other != file and len(rows) > 1:  # with one row each, a folder of one file per day is one table
             said.append(f"ticker {name} is also in {other}; one run cannot take both")
         reports[name] = TickerReport(
             rows=len(rows),

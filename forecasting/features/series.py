@@ -35,7 +35,7 @@ FEWEST_CHANGES = 10
 """So many earlier changes over the longest step there must be, for any forecast."""
 
 PRICE_BOUND = 1e15
-"""Prices above this, or below its inverse, are no prices."""
+"""Prices above this, or below its inverse, are not prices."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""One file a day for the whole exchange: many files of one date each, read as one table."""
+"""One file per day for the whole exchange: many files of one date each, read as one table."""
 
 from __future__ import annotations
 

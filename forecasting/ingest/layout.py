@@ -189,7 +189,7 @@ def _head(text: Text, skip: int) -> Iterator[_Line]:
 def _read_header(  # noqa: PLR0917 - a line, and what is around it
     text: Text, lines: Sequence[_Line], place: int, cells: list[str], delimiter: str, format_: PriceFormat
 ) -> Layout | None:
-    """Give the layout, if this line is a header and its columns suffice; None when it is no header."""
+    """Give the layout, if this line is a header and its columns suffice; None when it is not a header."""
     line = lines[place]
     under = [split_line(one.text, delimiter) or [] for one in lines[place + 1 : place + 3]]
     above = (split_line(lines[place - 1].text, delimiter) or []) if place else []

@@ -1,4 +1,4 @@
-"""Lines that are no rows: events, notes, footers, and rows that are not whole."""
+"""Lines that are not rows: events, notes, footers, and rows that are not whole."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from forecasting.ingest.layout import MERGE_MARKERS, Layout
 from forecasting.ingest.table import where
 from forecasting.ingest.words import load
 
-__all__ = ["DATE", "TROUBLE", "is_event", "is_note", "left_out", "mended", "misfit", "shown"]
+__all__ = ["DATE", "TROUBLE", "is_event", "is_note", "left_out", "misfit", "repaired", "shown"]
 
 _EVENT = re.compile(
     rf"[\d.,:/ ]*\b(?:{'|'.join(map(re.escape, load('notation')['events']))})\b[:\d.,/ ]*", re.IGNORECASE
@@ -22,8 +22,8 @@ TROUBLE = re.compile(
 DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|\d{8}")
 
 
-def mended(cells: Sequence[str], layout: Layout, width: int) -> list[str] | None:
-    """Give a row that lacks only empty fields at its end, or has empty ones too many; or a row of an event."""
+def repaired(cells: Sequence[str], layout: Layout, width: int) -> list[str] | None:
+    """Give a row back whose empty last fields are missing or too many, or that is an event; None for any other."""
     if is_event(cells, layout):
         kept = {layout.date, layout.ticker}
         return [cells[at] if at in kept and at < len(cells) else "" for at in range(width)]

@@ -21,15 +21,15 @@ from forecasting.errors import InputError
 from forecasting.findings import Finding
 from forecasting.ingest.layout import Layout, split_line
 from forecasting.ingest.misfits import DATE, TROUBLE, left_out
-from forecasting.ingest.misfits import mended as mended_row
 from forecasting.ingest.misfits import misfit as misfit_of
+from forecasting.ingest.misfits import repaired as repaired_row
 from forecasting.ingest.table import IntArray
 from forecasting.ingest.text import Text
 
 __all__ = ["Broken", "Rows", "cut_field", "read_rows"]
 
 _MOST_BROKEN = 100_000
-"""With more lines that are no rows, the file is not one of prices, whatever else is in it."""
+"""With more lines that are not rows, the file is not one of prices, whatever else is in it."""
 _BLOCK = 1 << 24
 """Bytes that Arrow reads at a time; no line is longer (`raw`)."""
 _SPACES = (b" ", b"\t", b"\x0b", b"\x0c", b"\x1c", b"\x1d", b"\x1e", b"\x1f")
@@ -57,7 +57,7 @@ class Rows:
     text, layout
         The file, and where things are in it.
     skipped
-        Which of the non-empty lines, from 0, are no rows of these.
+        Which of the non-empty lines, from 0, are not rows of these.
     broken
         Rows that could not be split.
     findings
@@ -136,22 +136,22 @@ def read_rows(text: Text, layout: Layout) -> Rows:
         data, damaged = _without_damage(data, text, layout)
         table, misfits = _parse(data, text, layout, width, [one.place for one in damaged])
     if len(misfits) > _MOST_BROKEN:
-        raise InputError(f"{len(misfits)} lines are no rows of prices", file=text.file, line=misfits[0].line)
+        raise InputError(f"{len(misfits)} lines are not rows of prices", file=text.file, line=misfits[0].line)
     broken = [Broken(one.line, one.text.split(layout.delimiter), "a quotation mark is not closed") for one in damaged]
-    mended: dict[int, list[str]] = {}
+    repaired: dict[int, list[str]] = {}
     notes: list[Broken] = []
     for misfit in misfits:
         cells = split_line(misfit.text, layout.delimiter) if misfit.text.strip(_BLANKS) else []
         if cells is None:
             broken.append(Broken(misfit.line, misfit.text.split(layout.delimiter), "a quotation mark is not closed"))
-        elif row := mended_row(cells, layout, width):
-            mended[misfit.place] = row
+        elif row := repaired_row(cells, layout, width):
+            repaired[misfit.place] = row
         elif any(cells):
             what, note = misfit_of(cells, layout)
             (notes if note else broken).append(Broken(misfit.line, cells, what))
-    skipped = sorted({one.place for one in [*misfits, *damaged]} - mended.keys())
-    if mended:
-        table = _with_mended(table, mended, skipped)
+    skipped = sorted({one.place for one in [*misfits, *damaged]} - repaired.keys())
+    if repaired:
+        table = _with_repaired(table, repaired, skipped)
     bare = data.isascii() and not any(blank in data for blank in _SPACES)
     columns = table.columns if bare else [pc.utf8_trim_whitespace(column) for column in table.columns]
     rows = Rows(columns, text, layout, skipped)
@@ -226,12 +226,12 @@ def _parse(
     return table, [_Misfit(int(places[at]), int(numbers[places[at]]), line) for at, line in others]
 
 
-def _with_mended(table: pa.Table, mended: dict[int, list[str]], skipped: Sequence[int]) -> pa.Table:
-    """Put mended rows at their places among the others."""
-    count = len(table) + len(mended)
+def _with_repaired(table: pa.Table, repaired: dict[int, list[str]], skipped: Sequence[int]) -> pa.Table:
+    """Put repaired rows at their places among the others."""
+    count = len(table) + len(repaired)
     places = np.delete(np.arange(count + len(skipped)), skipped)
-    order = np.argsort(np.concatenate([places[~np.isin(places, list(mended))], list(mended)]), kind="stable")
-    columns = zip(*mended.values(), strict=True)
+    order = np.argsort(np.concatenate([places[~np.isin(places, list(repaired))], list(repaired)]), kind="stable")
+    columns = zip(*repaired.values(), strict=True)
     names = table.column_names
     added = pa.table({name: pa.array(column, pa.string()) for name, column in zip(names, columns, strict=True)})
     return pa.concat_tables([table, added]).take(pa.array(order))

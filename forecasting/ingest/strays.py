@@ -1,4 +1,4 @@
-"""Lines that are no rows of prices: text around the table is left out, rare broken rows are set aside."""
+"""Lines that are not rows of prices: text around the table is left out, rare broken rows are set aside."""
 
 from __future__ import annotations
 

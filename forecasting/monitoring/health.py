@@ -36,7 +36,7 @@ ERRORS = 3.0
 """So many standard errors from where it should be, a measure is out of its band (Shewhart's control limits)."""
 
 COVERAGE_SLACK, SKILL_SLACK = 0.05, 0.01
-"""Less than this is no matter, however sure: five points of coverage, one hundredth of persistence's CRPS."""
+"""Less than this does not matter, however sure: five points of coverage, one hundredth of persistence's CRPS."""
 
 _SHARES = (50, 80, 90)
 

@@ -205,7 +205,7 @@ def _entry(versions: Mapping[str, str], day: date, waiting: pd.DataFrame) -> Wai
 
 def _unscored(store: Store, day: date) -> pa.Table:
     if store.exists(paths.manifest(day)) and not store.published(day):
-        # A score is for ever: it is given to what was published, not to what has become of it on the disk.
+        # A score is final: it is given to what was published, not to what has become of it on the disk.
         raise InputError("is not the file that its manifest names", file=store.where(paths.forecasts(day)))
     rows, name = store.forecasts(day), paths.scores(day)
     if store.exists(name):

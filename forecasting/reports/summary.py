@@ -68,7 +68,7 @@ class Headline:
 
 
 def overview(forecasts: pd.DataFrame, metrics: pd.DataFrame) -> pd.DataFrame:
-    """One row a ticker: its nearest forecast and how good its published model was on held-out rows.
+    """One row per ticker: its nearest forecast and how good its published model was on held-out rows.
 
     Parameters
     ----------

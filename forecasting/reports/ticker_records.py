@@ -213,7 +213,7 @@ def _apart(values: Units, others: Units) -> Units:
 
 
 def _differences(values: Units) -> Units:
-    """Give the first value, then each one's difference from the one before; what is missing is no step."""
+    """Give the first value, then each one's difference from the one before; what is missing is not a step."""
     last, steps = 0, Units()
     for value in values:
         steps.append(0 if value is None else value - last)

@@ -108,7 +108,7 @@ class Lease:
             self._renewed = started
 
     def release(self) -> None:
-        """Give the lease back; does nothing when it is not held. An error is no matter: the lease ends by itself."""
+        """Give the lease back; does nothing when it is not held. An error does not matter: the lease ends by itself."""
         self._released.set()
         if self._renewal is not None:
             self._renewal.join()

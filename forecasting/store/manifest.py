@@ -37,13 +37,13 @@ _PACKAGES = ("torch", "numpy", "pandas", "pyarrow", "scikit-learn", "safetensors
 
 
 def _writable(value: Any) -> Any:
-    # File names may hold bytes that are no text; JSON may not.
+    # File names may hold bytes that are not text; JSON may not.
     return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
 
 
 def _inside(name: str) -> str:
     if "\0" in name or any(part in ("", ".", "..") for part in name.split("/")):
-        raise ValueError(f"{name!r} is no path of a store")
+        raise ValueError(f"{name!r} is not a path of a store")
     return name
 
 
@@ -55,7 +55,7 @@ def _known(reading: dict[str, JsonValue]) -> dict[str, JsonValue]:
         if name == "format" and isinstance(value, dict):
             continue  # what it declares is looked at where it is used
         if value not in _READING.get(name, ()):
-            raise ValueError(f"{name} is no setting of reading, or cannot be {value!r}")
+            raise ValueError(f"{name} is not a setting of reading, or cannot be {value!r}")
     return reading
 
 

@@ -70,7 +70,7 @@ def model_bytes(tensors: Tensors, card: Mapping[str, Any]) -> bytes:
     arrays = {name: np.ascontiguousarray(tensors[name]) for name in sorted(tensors)}
     for name, array in arrays.items():
         if not _TENSOR_NAME.fullmatch(name):
-            raise ValueError(f"{name!r} is no tensor name")
+            raise ValueError(f"{name!r} is not a tensor name")
         if array.dtype.name not in _DTYPES:
             raise ValueError(f"tensor {name} has dtype {array.dtype}")
     text = json.dumps(dict(card), sort_keys=True, allow_nan=False, separators=(",", ":"))
@@ -148,11 +148,13 @@ def _header(data: bytes, path: Path) -> _Header:
     """Read our entry of the file's header, which safetensors itself does not hand out."""
     length = int.from_bytes(data[:8], "little")
     if len(data) < 8 or length > min(_HEADER_LIMIT, len(data) - 8):
-        raise ModelFileError("is no safetensors file, or a part of one", file=str(path))
+        raise ModelFileError("is not a safetensors file, or only a part of one", file=str(path))
     try:
         header = _Header.model_validate_json(json.loads(data[8 : 8 + length])["__metadata__"][_KEY])
     except (ValueError, LookupError, TypeError, RecursionError) as error:
-        raise ModelFileError("is no model file of this project: its header does not say so", file=str(path)) from error
+        raise ModelFileError(
+            "is not a model file of this project: its header does not say so", file=str(path)
+        ) from error
     if header.format != _FORMAT:
         raise ModelFileError(f"has format {header.format}; this version reads format {_FORMAT}", file=str(path))
     return header

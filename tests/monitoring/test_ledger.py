@@ -360,7 +360,7 @@ def test_wherever_a_byte_of_an_old_file_has_changed_it_is_reported_and_no_other_
         path.write_bytes(flipped(whole, at))
         (store.root / paths.scores(SESSIONS[FIRST + 1])).unlink(missing_ok=True)
         scoring = score(store, history, FIRST + 3)
-        # What stands there now is not what was published, even where it can still be read.
+        # What is there now is not what was published, even where it can still be read.
         assert set(scoring.added["cutoff"]) == {SESSIONS[FIRST + 1]}
         assert "is not the file that its manifest names" in scoring.findings[0].message
     path.write_bytes(whole)

@@ -1,4 +1,4 @@
-"""What all pages share: names and tables in markdown, which show what stands there and do nothing."""
+"""What all pages share: names and tables in markdown, which show what is there and do nothing."""
 
 from __future__ import annotations
 

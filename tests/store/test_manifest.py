@@ -91,10 +91,10 @@ def test_a_damaged_one_is_refused_by_name(tmp_path, data):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"files": {"../../dev/zero": {"sha256": "00", "bytes": 1}}}, "is no path of a store"),
-        ({"files": {"forecasts/a\0b": {"sha256": "00", "bytes": 1}}}, "is no path of a store"),
-        ({"reading": {"date_order": "zzz"}}, "date_order is no setting of reading, or cannot be 'zzz'"),
-        ({"reading": {"paths": "x"}}, "paths is no setting of reading"),
+        ({"files": {"../../dev/zero": {"sha256": "00", "bytes": 1}}}, "is not a path of a store"),
+        ({"files": {"forecasts/a\0b": {"sha256": "00", "bytes": 1}}}, "is not a path of a store"),
+        ({"reading": {"date_order": "zzz"}}, "date_order is not a setting of reading, or cannot be 'zzz'"),
+        ({"reading": {"paths": "x"}}, "paths is not a setting of reading"),
         ({"rows": {"A": {"rows": 2, "first_date": None, "last_date": None, "sha256": "", "trail": "QQ=="}}}, "trail"),
     ],
 )
