@@ -1,4 +1,4 @@
-"""What makes rows a price history: possible prices, one row a day, and no row out of scale.
+"""What makes rows a price history: possible prices, one row per day, and no row out of scale.
 
 Every check looks at all tickers at once; only a ticker in which something is found is looked at again, by itself.
 """

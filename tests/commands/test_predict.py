@@ -282,7 +282,7 @@ def test_the_command_says_what_is_wrong(trained, csv, tmp_path, capsys):
     assert main(["predict", path, str(csv), "--ticker", "OTHER"]) == 2
     assert 'has no model of "OTHER"' in capsys.readouterr().err
     assert main(["predict", str(pickle), str(csv)]) == 2
-    assert "is no safetensors file" in capsys.readouterr().err
+    assert "is not a safetensors file" in capsys.readouterr().err
     assert main(["predict", path, str(tmp_path / "none.csv")]) == 2
     assert "none.csv" in capsys.readouterr().err
 
