@@ -11,7 +11,7 @@ PARALLEL := -n auto --maxprocesses 4
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help forecast ui test test-all lint format bench prior clean
+.PHONY: help forecast ui test test-all lint format bench bench-gpu prior clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,7 +43,10 @@ format: .venv/.test ## format the code, with ruff's fixes
 	$(BIN)/ruff format
 
 bench: .venv/.bench ## run the benchmarks; the first run installs the other libraries under .cache/bench
-	for script in tests/benchmarks/bench_*.py; do $(BIN)/python $$script || exit 1; done
+	for script in $$(ls tests/benchmarks/bench_*.py | grep -v bench_gpu); do $(BIN)/python $$script || exit 1; done
+
+bench-gpu: .venv/.bench ## training steps per second on the processor and, where there is one, on a GPU
+	$(BIN)/python tests/benchmarks/bench_gpu.py $(ARGS)
 
 prior: .venv/.job ## fit on the sample what every LSTM starts from, and HAR's coefficients; the same bytes every time
 	$(BIN)/python -m forecasting.model.pretrain
