@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -236,7 +237,7 @@ def test_a_cancelled_run_ends_within_seconds_with_its_tasks_and_the_next_succeed
     given = {"prices": str(prices), "output": str(tmp_path / "store"), **QUICK}
     run = deployed.api.start(deployed.demo["id"], {**given, "preset": "tutorial", "epochs": 100_000})
     give_up = time.monotonic() + 120
-    while deployed.api.tasks(run).get("train and evaluate shard 0") != "Running":
+    while deployed.api.tasks(run).get("train and evaluate") != "Running":
         assert time.monotonic() < give_up
         time.sleep(0.5)
     asked = time.monotonic()
@@ -247,6 +248,8 @@ def test_a_cancelled_run_ends_within_seconds_with_its_tasks_and_the_next_succeed
     assert time.monotonic() - asked < 25
     time.sleep(2)
     assert set(deployed.api.tasks(run).values()) <= {"Completed", "Cancelled"}
+    logs = deployed.api.post("/logs/filter", logs={"flow_run_id": {"any_": [run]}}, sort="TIMESTAMP_ASC")
+    assert [one["message"] for one in logs if one["level"] >= logging.ERROR] == []
     assert Store(tmp_path / "store").dates() == ()
     assert deployed.api.wait(deployed.api.start(deployed.demo["id"], given))["state_type"] == "COMPLETED"
 
