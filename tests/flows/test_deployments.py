@@ -12,7 +12,6 @@ import threading
 import time
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
 import httpx
@@ -25,74 +24,7 @@ from forecasting.store.store import Store
 
 ROOT = Path(__file__).resolve().parents[2]
 NEW_YORK = ZoneInfo("America/New_York")
-FINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 QUICK = {"epochs": 1, "members": 1, "horizon": 2}
-
-
-class Api:
-    """The server's API, as plain requests."""
-
-    def __init__(self, address: str) -> None:
-        self.client = httpx.Client(base_url=address, timeout=30)
-
-    def post(self, path: str, **body):
-        # As Prefect's own client does: SQLite may be busy for a moment.
-        for _ in range(5):
-            if (answer := self.client.post(path, json=body)).status_code != httpx.codes.SERVICE_UNAVAILABLE:
-                break
-            time.sleep(1)
-        answer.raise_for_status()
-        return answer.json()
-
-    def get(self, path: str):
-        answer = self.client.get(path)
-        answer.raise_for_status()
-        return answer.json()
-
-    def start(self, deployment: str, parameters: dict, at: datetime | None = None) -> str:
-        state = {"type": "SCHEDULED", "state_details": {"scheduled_time": (at or datetime.now(UTC)).isoformat()}}
-        body = {"parameters": parameters, "state": state}
-        return self.post(f"/deployments/{deployment}/create_flow_run", **body)["id"]
-
-    def wait(self, run: str, *, until=FINAL, patience: float = 240.0) -> dict:
-        give_up = time.monotonic() + patience
-        while (found := self.get(f"/flow_runs/{run}"))["state_type"] not in until:
-            assert time.monotonic() < give_up, f"{run} is {found['state_name']}"
-            time.sleep(0.5)
-        return found
-
-    def tasks(self, run: str) -> dict[str, str]:
-        found = self.post("/task_runs/filter", flow_runs={"id": {"any_": [run]}})
-        return {one["name"].split(" shard")[0]: one["state_name"] for one in found}
-
-
-def prefect(*arguments: str, api: str) -> str:
-    command = [sys.executable, "-m", *arguments]
-    environment = {**os.environ, "PREFECT_API_URL": api}
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
-
-
-@pytest.fixture(scope="module")
-def deployed(prefect_server):
-    """The deployments of prefect.yaml, by their names."""
-    prefect("prefect", "--no-prompt", "work-pool", "create", "forecasts", "--type", "process", api=prefect_server)
-    prefect(
-        "prefect", "--no-prompt", "deploy", "--prefect-file", "deployments/prefect.yaml", "--all", api=prefect_server
-    )
-    api = Api(prefect_server)
-    return SimpleNamespace(api=api, **{one["name"].replace("-", "_"): one for one in api.post("/deployments/filter")})
-
-
-@pytest.fixture
-def worker(prefect_server, deployed):
-    """A worker, for as long as the test runs."""
-    from daily_forecast_flows.lifeline import Child
-    from daily_forecast_flows.ui import SETTINGS
-
-    command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "forecasts"]
-    environment = {**SETTINGS, "PREFECT_API_URL": prefect_server, "PREFECT_WORKER_QUERY_SECONDS": "1"}
-    with Child(["daily_forecast_flows.lifeline", *command], environment) as child:
-        yield child
 
 
 def test_the_daily_deployment_is_one_at_a_time_and_held_to_its_parameters(deployed):
@@ -157,7 +89,7 @@ def test_serving_what_is_deployed_to_a_pool_is_refused(capsys):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["docker", "kubernetes"])
-def test_the_examples_for_containers_deploy_without_an_edited_file(kind, prefect_server, prefect_api, tmp_path):
+def test_the_examples_for_containers_deploy_without_an_edited_file(kind, deployed, prefect_api, tmp_path):
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.actions import VariableCreate, WorkPoolCreate
 
@@ -173,10 +105,10 @@ def test_the_examples_for_containers_deploy_without_an_edited_file(kind, prefect
             if client.read_variable_by_name(name) is None:
                 client.create_variable(VariableCreate(name=name, value=value))
     command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--prefect-file", "prefect.yaml", "--all"]
-    environment = {**os.environ, "PREFECT_API_URL": prefect_server}
+    environment = {**os.environ, "PREFECT_API_URL": prefect_api}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    made = Api(prefect_server).get(f"/deployments/name/daily-forecast/daily-forecast-{kind}")
+    made = deployed.api.get(f"/deployments/name/daily-forecast/daily-forecast-{kind}")
     assert (made["parameters"]["prices"], made["parameters"]["output"]) == ("/prices", "/store")
     assert made["entrypoint"] == "daily_forecast.daily_forecast"
     assert made["job_variables"]["image"] == "registry.example/forecast"
