@@ -19,7 +19,7 @@ from prefect.logging import get_run_logger
 from prefect.states import Completed
 from prefect.utilities.annotations import quote
 
-from daily_forecast_flows.artifacts import leave_path, ticker_cell
+from daily_forecast_flows.artifacts import MOST_ROWS, leave_path, ticker_cell
 from daily_forecast_flows.options import BacktestOptions, parameters_of
 from daily_forecast_flows.progress import Board, Reporter, board, follow
 from daily_forecast_flows.runners import make_runner, name_run, per_shard, seconds_since
@@ -153,7 +153,9 @@ def describe(done: Backtested) -> None:
     """Leave the report, the scores and a link on the run's page."""
     backtest = done.backtest
     create_markdown_artifact(backtest_markdown(backtest), key="backtest", description=verdict(backtest))
-    create_table_artifact(score_rows(backtest), key="backtest-scores", description=f"Backtest as of {backtest.as_of}")
+    create_table_artifact(
+        score_rows(backtest)[:MOST_ROWS], key="backtest-scores", description=f"Backtest as of {backtest.as_of}"
+    )
     leave_path(f"{done.folder}/report.html", "backtest-file", f"The backtest as of {backtest.as_of}, a page by itself")
 
 

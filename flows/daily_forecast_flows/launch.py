@@ -17,10 +17,12 @@ os.environ.setdefault("PREFECT_LOGGING_EXTRA_LOGGERS", "forecasting,daily_foreca
 os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
 
+import httpx
 from prefect import Flow
 from prefect.client.schemas.objects import State
 from prefect.context import refresh_global_settings_context
 from prefect.events.worker import EventsWorker
+from prefect.exceptions import PrefectException
 from prefect.logging.handlers import APILogWorker
 from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
@@ -31,7 +33,7 @@ from daily_forecast_flows.server import local_server, require_server
 from daily_forecast_flows.tasks import LASTING
 from forecasting.commands import DONE, FAILED, PARTIAL, STOPPED, complain
 from forecasting.errors import InputError
-from forecasting.store.store import StoreLockedError
+from forecasting.store.store import Store, StoreLockedError
 
 __all__ = ["conclude", "drain", "prefect_api", "run_flow"]
 
@@ -87,7 +89,12 @@ def run_flow(flow: Flow[..., Any], options: RunOptions) -> int:
     # Until the flow takes it over, and after: what is under way is taken down in order.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with prefect_api():
-        state = flow(**options.model_dump(), return_state=True)
+        try:
+            state = flow(**options.model_dump(), return_state=True)
+        except (httpx.TransportError, PrefectException) as error:
+            newest = Store(options.output, create=False).latest()
+            lost = f"the Prefect server was lost: {type(error).__name__}: {error}"
+            return complain(f"{lost}; the newest date published in {options.output}: {newest}", FAILED)
     return conclude(cast("State[Any]", state))
 
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 import http.server
 import threading
 
+import httpx
 import pytest
 from prefect.context import refresh_global_settings_context
 
 from daily_forecast_flows.command import main
+from daily_forecast_flows.launch import run_flow
 from daily_forecast_flows.lifeline import NoServerError
+from daily_forecast_flows.options import Options
 from daily_forecast_flows.server import local_server, require_server
+from forecasting.store.store import Store
 
 
 class Foreign(http.server.BaseHTTPRequestHandler):
@@ -71,3 +75,15 @@ def test_a_login_is_sent_and_one_that_is_missing_is_said(configured, monkeypatch
     monkeypatch.setenv("PREFECT_API_AUTH_STRING", "admin:secret")
     refresh_global_settings_context()
     require_server()
+
+
+@pytest.mark.usefixtures("configured")
+def test_a_server_that_is_lost_is_said_and_what_is_published(tmp_path, capsys):
+    def lost(**_):
+        raise httpx.ConnectError("connection refused")
+
+    Store(tmp_path / "store")
+    assert run_flow(lost, Options(output=str(tmp_path / "store"))) == 1
+    said = capsys.readouterr().err
+    assert "the Prefect server was lost: ConnectError: connection refused; the newest date published in" in said
+    assert said.count("\n") == 1
