@@ -183,6 +183,7 @@ class _LineGuard:
         self._wide = False
 
     def see(self, chunk: bytes) -> None:
+        """Check the next bytes, and raise an `InputError` at the first that no price file has."""
         if not self._seen:
             # UTF-16 has a NUL in every ASCII character; it is decoded, and looked at again, afterwards.
             self._wide = looks_utf16(chunk[:4096])

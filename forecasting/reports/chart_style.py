@@ -162,6 +162,7 @@ class _PriceFormatter(Formatter):
     """Writes all ticks alike; those too long for the margin by their leading digits and exponent."""
 
     def format_ticks(self, values: list[float]) -> list[str]:
+        """Write the ticks of one axis with as many decimals as keep them apart."""
         apart = float(np.min(np.diff(values))) if len(values) > 1 else 0.01
         exact = (places for places in range(15) if np.allclose(values, np.round(values, places), 0, 1e-3 * apart))
         places = next(exact, 15)
