@@ -61,7 +61,7 @@ class RunOptions(ForecastOptions, _Places):
     restate: bool = False
     """Replace what is published or scored already, where it differs."""
     time_budget: Annotated[float, Field(gt=0)] | None = None
-    """Minutes for training; tickers left over get their best baseline (default: no limit)."""
+    """Minutes for training; tickers left over get HAR (default: no limit)."""
 
     @classmethod
     def of(cls, given: dict[str, Any]) -> Self:

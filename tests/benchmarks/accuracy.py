@@ -7,13 +7,13 @@ errors are clustered by date, with Bartlett's weights over the ``step - 1`` date
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-__all__ = ["QUANTILES", "clustered_error", "score_panel", "with_losses", "worse_than_baseline"]
+__all__ = ["BASELINES", "QUANTILES", "clustered_error", "score_panel", "with_losses", "worse_than_baseline"]
 
 QUANTILES = [f"q{level:02d}" for level in range(5, 100, 5)]
 LEVELS = np.arange(0.05, 0.96, 0.05)
@@ -94,8 +94,10 @@ def clustered_error(values: NDArray[np.float64], dates: NDArray[np.datetime64], 
     return float(np.sqrt(max(variance, 0.0)) / len(values))
 
 
-def worse_than_baseline(rows: pd.DataFrame, model: str, step: int, margin: float = 0.01) -> int:
+def worse_than_baseline(
+    rows: pd.DataFrame, model: str, step: int, margin: float = 0.01, baselines: Sequence[str] = BASELINES
+) -> int:
     """Count the tickers on which a model's CRPS is worse than the best baseline's by more than ``margin`` of it."""
     means = rows[rows["step"] == step].groupby(["ticker", "model"], observed=True)["crps"].mean().unstack()
-    best = means[[name for name in BASELINES if name in means]].min(axis=1)
+    best = means[[name for name in baselines if name in means]].min(axis=1)
     return int((means[model] > (1 + margin) * best).sum())

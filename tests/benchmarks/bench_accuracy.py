@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from accuracy import CENTRAL, TERCILES, score_panel, with_losses, worse_than_baseline
+from accuracy import BASELINES, CENTRAL, TERCILES, score_panel, with_losses, worse_than_baseline
 from environments import CACHE, ROOT, make_environment
 
 from forecasting.config import LEVELS, ForecastConfig
@@ -140,7 +140,7 @@ def _change(found: dict[str, np.ndarray], windows: Windows, start: int) -> np.nd
     return out
 
 
-def table(scores: pd.DataFrame, rows: pd.DataFrame, steps: list[int]) -> str:
+def table(scores: pd.DataFrame, rows: pd.DataFrame, steps: list[int], baselines: list[str]) -> str:
     """Format as Markdown: one line per step and model, the best first."""
     heads = [
         "step",
@@ -159,7 +159,7 @@ def table(scores: pd.DataFrame, rows: pd.DataFrame, steps: list[int]) -> str:
             covered = [f"{row[f'in_{level}']:.1%} ± {row[f'in_{level}_se']:.1%}" for level in CENTRAL]
             terciles = " / ".join(f"{row[f'in_80_{tercile}']:.1%}" for tercile in TERCILES)
             cells = [f"{row['crps_own']:.4f}", f"{row['crps']:.4f}", f"{row['mae']:.4f}", *covered, terciles]
-            worse = worse_than_baseline(rows, str(model), step)
+            worse = worse_than_baseline(rows, str(model), step, baselines=baselines)
             lines.append(f"| {step} | {model} | {' | '.join(cells)} | {worse} of {rows['ticker'].nunique()} |")
     return "\n".join(lines)
 
@@ -181,7 +181,9 @@ def main() -> None:
         rows = with_losses(pd.concat(result.rows, ignore_index=True), ranges)
         seconds = ", ".join(f"{name} {value:.1f}" for name, value in result.seconds.items())
         print(f"\n{given.panel.name}, --anchor {anchor}, prior {given.prior}; CPU seconds: {seconds}\n")
-        print(table(score_panel(rows), rows, given.steps), flush=True)
+        # Without the Close, nobody can start from it.
+        baselines = [name for name in BASELINES if anchor in ("auto", "close") or name != "last_close"]
+        print(table(score_panel(rows), rows, given.steps, baselines), flush=True)
 
 
 if __name__ == "__main__":
