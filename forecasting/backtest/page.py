@@ -48,7 +48,7 @@ class Backtest:
     study, config
         What was asked for.
     judged
-        Every forecast, with what came.
+        Every forecast, with the actual.
     metrics
         As `forecasting.backtest.metrics.score_backtest` gives them.
     withheld
@@ -107,7 +107,7 @@ def verdict(backtest: Backtest) -> str:
     said += (
         f" as a daily run would have: the CRPS of the next Open's forecasts is {pooled['crps_ratio'].iloc[0]:.2f} of "
         f"repeating the last Open (lower is better), and their 80 % band held "
-        f"{percent(pooled['coverage_80'].iloc[0])} of what came."
+        f"{percent(pooled['coverage_80'].iloc[0])} of the actual Opens."
     )
     nearest = backtest.claims[backtest.claims["step"] == 1].set_index("model")
     standings = {str(model): _standing(claims) for model, claims in nearest.iterrows()}

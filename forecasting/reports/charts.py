@@ -101,7 +101,7 @@ def fan_chart(prices: pd.DataFrame, forecast: pd.DataFrame, *, sessions: int = 6
 
 
 def heldout_chart(heldout: pd.DataFrame, *, last: int = 120) -> bytes:
-    """Draw held-out forecasts against what came: the prices above, the misses of the median below.
+    """Draw held-out forecasts against the actual: the prices above, the misses of the median below.
 
     Parameters
     ----------

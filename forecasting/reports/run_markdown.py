@@ -74,5 +74,5 @@ def _pictures(run: ReportInput, ticker: str) -> Iterator[str]:
     heldout = pd.DataFrame(dict(run.heldout_of(ticker).newest))
     if len(heldout):
         inside = float(np.mean((heldout["actual"] >= heldout["q10"]) & (heldout["actual"] <= heldout["q90"])))
-        yield f"The last {len(heldout)} held-out forecasts: {percent(inside, 0)} came inside the 80 % band."
+        yield f"The last {len(heldout)} held-out forecasts: {percent(inside, 0)} were inside the 80 % band."
         yield f"![Held-out forecasts against the actual Open]({data_uri(heldout_chart(heldout, last=DRAWN))})"

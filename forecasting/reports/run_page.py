@@ -108,7 +108,7 @@ def verdict(summary: Headline) -> str:
     said = (
         f"On held-out sessions the CRPS of the published step-{summary.step} forecasts is {summary.crps_ratio:.2f} of "
         f"repeating the last Open (median over tickers; lower is better) and {summary.best_baseline_ratio:.2f} of the "
-        f"best baseline; their 80 % band held {percent(summary.coverage_80)} of what came."
+        f"best baseline; their 80 % band held {percent(summary.coverage_80)} of the actual Opens."
     )
     if round(summary.crps_ratio, 2) >= 1:
         return (

@@ -141,6 +141,7 @@ def _record(
         "s": shared.place(shared.steps, tuple(forecasts["step"].tolist())),
         "t": shared.dates_of(forecasts["target_date"]),
         "q": [_apart(_units(row, unit), [start] * len(_BANDS)) for row in bands],
+        "v": _units(forecasts["forecast"] / forecasts["anchor_price"] - 1, 1e5),
         "m": shared.place(shared.models, tuple(forecasts["model"].tolist())),
         "w": shared.place(shared.reasons, tuple(forecasts["reason"].tolist())),
         "r": _scores(rows.metrics, shared, columns, unit, detailed),

@@ -188,7 +188,7 @@ def verdict(record: TrackRecord) -> str:
         if np.isfinite(newest["skill_last_close"]):
             said[-1] += f" and {1 - newest['skill_last_close']:.2f} of repeating the last Close (lower is better)"
         said[-1] += "."
-    said.append(f"Their 80 % band held {percent(health.coverage)} of what came.")
+    said.append(f"Their 80 % band held {percent(health.coverage)} of the actual Opens.")
     if not health.judged:
         said.append("That is too little to judge by.")
     said += [f"{reason[:1].upper()}{reason[1:]}." for reason in health.reasons]

@@ -53,7 +53,15 @@ def test_a_backtest_is_written_and_tells_its_story(price_file, tmp_path):
     assert written["fitted"].nunique() == 2
     assert set(written["ticker"]) == {"AAA", "BBB"}
     metrics = pd.read_parquet(folder / "metrics.parquet", partitioning=None)
-    assert set(metrics["model"]) == {"lstm", "persistence", "last_close", "ewma_range", "published"}
+    assert set(metrics["model"]) == {
+        "lstm",
+        "har",
+        "combination",
+        "persistence",
+        "last_close",
+        "ewma_range",
+        "published",
+    }
     assert Store(tmp_path / "store").dates() == ()
 
     name, artifacts = artifacts_of(state)

@@ -418,7 +418,7 @@ def test_the_tutorial_is_held_to_account():
 @pytest.mark.parametrize(
     ("crps_ratio", "best_baseline_ratio", "expected"),
     [
-        (0.45, 0.97, "held 80.0 % of what came."),
+        (0.45, 0.97, "held 80.0 % of the actual Opens."),
         (0.45, 1.004, "A simple baseline would have done as well."),
         (1.02, 1.02, "That is worse than repeating the last Open."),
         (1.0, 1.3, "That is no better than repeating the last Open."),

@@ -27,6 +27,7 @@
       low: opens.map((open, place) => beside(open, known(record.l[place]) ? -record.l[place] : null)),
       steps: data.steps[record.s], targets: datesAt(record.t),
       quantiles: record.q.map((row) => row.map((one) => price(anchor + one))),
+      changes: record.v.map((one) => (known(one) ? one / 1e5 : null)),
       models: data.models[record.m], reasons: data.reasons[record.w],
       heldout: record.e && {
         step: record.e.s, days: datesAt(record.e.p), actual: actuals.map(price),
@@ -78,7 +79,7 @@
     const missed = [...days.keys()].filter((place) => !inside(place));
     const ahead = step === 1 ? "the next session\u2019s Open" : `the Open ${step} sessions ahead`;
     const held = days.length - missed.length;
-    const caption = `The last ${days.length} held-out forecasts of ${ahead}: ${held} (${percent(held / days.length, 0)}) came inside the 80${SPACE}% band.`;
+    const caption = `The last ${days.length} held-out forecasts of ${ahead}: ${held} (${percent(held / days.length, 0)}) were inside the 80${SPACE}% band.`;
     const beside = (values) => values.map((value, place) => value - median[place]);
     const errors = beside(actual);
     return figure(caption, () => ({
@@ -124,7 +125,7 @@
       cells: [
         `${weekday(one.targets[place])} ${day(one.targets[place])}`,
         ...row.map((price, at) => (at === 3 ? html("b", {}, one.write(price)) : one.write(price))),
-        change(row[3] / one.anchor - 1), one.models[place], ...(reasons ? [one.reasons[place]] : []),
+        change(one.changes[place]), one.models[place], ...(reasons ? [one.reasons[place]] : []),
       ],
     }));
     return tableOf(reasons ? [...heads, ["Why not a fresh LSTM", "text note more"]] : heads, rows);
