@@ -48,10 +48,10 @@ class Header:
         """How sure a column bears a role's name; what is declared is surest, and every other column is none then."""
         cell, declared = self.cells[index], self.format.columns
         if role in declared:
-            return 0 if cell.strip() == declared[role].strip() else None
-        if cell.strip() in self.format.ignore or cell.strip() in declared.values():
-            return None
-        return rank(role, cell)
+            exact = cell.strip() == declared[role].strip()
+            return 0 if exact else 1 if normalise(cell) == normalise(declared[role]) else None
+        others = {normalise(name) for name in (*declared.values(), *self.format.ignore)}
+        return None if cell.strip() and normalise(cell) in others else rank(role, cell)
 
     def blocks(self, tickers: Sequence[str] | None) -> list[Block]:
         """Group the price columns by ticker; nothing when Open, High and Low are not all there.

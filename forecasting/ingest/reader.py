@@ -15,7 +15,7 @@ from forecasting.ingest.dates import NO_DATE, DateColumn, UndecidedDatesError, r
 from forecasting.ingest.instants import unknown_clock
 from forecasting.ingest.instruments import misplaced_ticker, separating_column
 from forecasting.ingest.layout import Block, Layout
-from forecasting.ingest.names import Role
+from forecasting.ingest.names import Role, normalise
 from forecasting.ingest.numbers import Decimal, decide
 from forecasting.ingest.rows import Rows, cut_field, read_rows
 from forecasting.ingest.strays import Owners, add_broken, add_undated
@@ -115,8 +115,8 @@ class _Reading:
         """Take the tickers from their column; or from the one that alone separates rows of the same day."""
         rows, read = self._rows, {at for block in self._layout.blocks for at in block.columns.values()}
         read.add(self._layout.date)
-        names, ignored = self._layout.header, self._options.format.ignore
-        unread = [at for at in range(self._layout.width) if at not in read and names[at].strip() not in ignored]
+        names, ignored = self._layout.header, set(map(normalise, self._options.format.ignore))
+        unread = [at for at in range(self._layout.width) if at not in read and normalise(names[at]) not in ignored]
         column = self._ticker_column
         last = self._options.last_day
         until = np.flatnonzero(days <= last) if last is not None else np.arange(len(days))  # later rows have no say

@@ -18,6 +18,7 @@ import pytest
 
 from forecasting.commands.check import FileReport, check_files
 from forecasting.errors import InputError
+from forecasting.ingest.format import PriceFormat
 from forecasting.ingest.prices import read_prices
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "real_files"
@@ -238,6 +239,10 @@ READ: dict[str, tuple[str, dict[str, object]]] = {
         file([f"{line},{100 + at}" for at, line in enumerate(ROWS)], f"{HEADER.replace('Open', 'First')},Open"),
         {"columns": {"open": "First"}},
     ),
+    "open_declared_without_its_brackets": (
+        file([f"{line},{100 + at}" for at, line in enumerate(ROWS)], f"{HEADER.replace('Open', '<FIRST>')},<OPEN>"),
+        {"columns": {"open": "FIRST"}},
+    ),
     "other_date_ignored": (SETTLED, {"ignore": ["Trade Date"]}),
     "lines_around_declared": (
         "a title, of 5, words, 1, 2, 3\n" + file() + "1,2,3,4,5,6\n",
@@ -325,3 +330,28 @@ def test_shared_file_is_read_refused_or_warned_of_as_expected(one: dict[str, str
     ]
     warned = "warn" in allowed and any(map(words.search, warnings))
     assert warned or ("read" in allowed and read_as(report, one)), said
+
+
+DECLARED: dict[str, dict[str, object]] = {
+    "s01_tv_epoch_session_starts_evening_before.csv": {"zone": "Asia/Tokyo", "session_opens": "16:30"},
+    "s03_tsetmc_open_is_yesterday.csv": {"columns": {"open": "FIRST"}},
+    "s05_buddhist_two_digit_english_header.csv": {"date_order": "dmy", "add_years": 1957},
+    "s07_thousand_dots_english_header.csv": {"decimal": "comma"},
+    "s19_two_digit_years_1930.csv": {"add_years": 1900},
+    "s24_trade_date_beside_settlement_date.csv": {"columns": {"date": "Trade Date"}},
+    "r16_index_column_without_header.csv": {
+        "header": ["date", "open", "high", "low", "close", "volume"],
+        "skip_lines": 1,
+    },
+    "r21_twse_official_two_digit_minguo.csv": {"date_order": "ymd", "add_years": 1911},
+}
+"""What the messages of the files that are refused ask for."""
+
+
+@pytest.mark.parametrize("one", [one for one in expected() if one["file"] in DECLARED], ids=lambda one: one["file"])
+def test_shared_file_that_is_refused_is_read_right_once_its_format_is_declared(one: dict[str, str]) -> None:
+    (refused,) = check_files([REAL / one["file"]])
+    assert refused.error is not None
+    (report,) = check_files([REAL / one["file"]], format=PriceFormat.model_validate(DECLARED[one["file"]]))
+    assert report.error is None
+    assert read_as(report, one)
