@@ -23,7 +23,15 @@ from forecasting.evaluation.order_statistics import expanding_quantiles
 from forecasting.features.windows import Windows
 from forecasting.model.prior import har_coefficients
 
-__all__ = ["BASELINES", "Baseline", "baseline_quantiles", "origin", "scale", "standardised_quantiles"]
+__all__ = [
+    "BASELINES",
+    "Baseline",
+    "baseline_quantiles",
+    "change_quantiles",
+    "origin",
+    "scale",
+    "standardised_quantiles",
+]
 
 Array = NDArray[np.float64]
 Baseline = Literal["persistence", "last_close", "ewma_range", "har"]
@@ -55,15 +63,29 @@ def standardised_quantiles(windows: Windows, baseline: Baseline, start: int) -> 
 
     For each cutoff at position ``start`` or later, from those changes alone whose target was known at the cutoff.
     """
-    base, spread = origin(windows, baseline), scale(windows, baseline)
+    quantiles = change_quantiles(windows.log_open, origin(windows, baseline), scale(windows, baseline), start)
+    return (1 - MIRROR) * quantiles - MIRROR * quantiles[..., ::-1] if baseline == "har" else quantiles
+
+
+def change_quantiles(log_open: Array, base: Array, spread: Array, start: int) -> Array:
+    """Quantiles ``(tickers, cutoffs, horizon, 19)`` of past changes from ``base`` to a later Open, over ``spread``.
+
+    Parameters
+    ----------
+    log_open, base
+        ``(tickers, time)``: log prices; what changes are counted to, and from.
+    spread
+        ``(tickers, time, horizon)``.
+    start
+        First cutoff; each has the changes whose target was known at it.
+    """
     tickers, time, horizon = spread.shape
     change = np.full((tickers, horizon, time), np.nan)
     for step in range(1, horizon + 1):
         # At the position where the target becomes known, not where the forecast was made.
-        change[:, step - 1, step:] = (windows.log_open[:, step:] - base[:, :-step]) / spread[:, :-step, step - 1]
+        change[:, step - 1, step:] = (log_open[:, step:] - base[:, :-step]) / spread[:, :-step, step - 1]
     found = expanding_quantiles(change.reshape(tickers * horizon, time), start)
-    quantiles = found.reshape(tickers, horizon, -1, len(LEVELS)).swapaxes(1, 2)
-    return (1 - MIRROR) * quantiles - MIRROR * quantiles[..., ::-1] if baseline == "har" else quantiles
+    return found.reshape(tickers, horizon, -1, len(LEVELS)).swapaxes(1, 2)
 
 
 def baseline_quantiles(windows: Windows, baseline: Baseline, start: int) -> Array:

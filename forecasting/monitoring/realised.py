@@ -15,7 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from forecasting.config import LEVELS, QUANTILE_COLUMNS
-from forecasting.evaluation.order_statistics import expanding_quantiles
+from forecasting.evaluation.baselines import change_quantiles
 from forecasting.evaluation.scoring_rules import crps, pinball
 from forecasting.features.splits import Split, adjustment
 from forecasting.findings import Finding
@@ -123,24 +123,19 @@ def reference_quantiles(history: History, cutoff: Rows, step: Rows) -> dict[str,
     groups: dict[tuple[tuple[Split, ...], bool], list[int]] = {}
     for row in np.unique(cutoff).tolist():
         groups.setdefault((history.splits(row), history.closes(row) is not None), []).append(row)
-    steps = np.unique(step).tolist()
+    horizon = int(step.max(initial=1))
     for (splits, has_close), members in groups.items():
         first, newest = members[0], members[-1]
         factor = adjustment(newest + 1, splits)
         log_open = np.log(history.open[: newest + 1] * factor)
         closes = history.closes(newest) if has_close else None
         bases = {"persistence": log_open} | ({} if closes is None else {"last_close": np.log(closes * factor)})
-        changes = np.full((len(bases), len(steps), newest + 1), np.nan)
-        for change, base in zip(changes, bases.values(), strict=True):
-            for line, ahead in zip(change, steps, strict=True):
-                line[ahead:] = log_open[ahead:] - base[:-ahead]
-        quantiles = expanding_quantiles(changes.reshape(-1, newest + 1), first).reshape(
-            len(bases), len(steps), -1, len(LEVELS)
-        )
+        opens, base = np.broadcast_to(log_open, (len(bases), newest + 1)), np.stack(list(bases.values()))
+        changes = change_quantiles(opens, base, np.ones((*base.shape, horizon)), first)
         chosen = np.isin(cutoff, members)
-        at, place = cutoff[chosen], np.searchsorted(steps, step[chosen])
-        for (name, base), found in zip(bases.items(), quantiles, strict=True):
-            out[name][chosen] = np.exp(base[at, None] + found[place, at - first])
+        at = cutoff[chosen]
+        for name, origin, found in zip(bases, base, changes, strict=True):
+            out[name][chosen] = np.exp(origin[at, None] + found[at - first, step[chosen] - 1])
     return out
 
 

@@ -185,12 +185,8 @@ class Store:
     def lock(self, wait: float = 0.0) -> Iterator[None]:
         """Hold the store for writing, waiting at most `wait` seconds for another run to end.
 
-        What a killed run has left half-written is removed on the way in.
-
-        Raises
-        ------
-        StoreLockedError
-            When another run holds it after the wait; the message says which.
+        What a killed run has left half-written is removed on the way in. Raises StoreLockedError when another run holds
+        it after the wait; the message says which.
         """
         self.place.lock.acquire(wait)
         try:
@@ -242,8 +238,6 @@ class Store:
         ------
         StoreLockedError
             When another run holds the store after the wait.
-        OSError
-            When the disk is full, broken or read-only; the forecasts published before stay.
         """
         with self.locked(wait):
             publication = Publication(self.place, as_of, restate=restate, scored=scored)
@@ -253,19 +247,19 @@ class Store:
                 publication.discard()
 
     def write(self, name: str, data: bytes) -> FileRecord:
-        """Write one further file of the store (scores, say), whole or not at all; only under the lock.
+        """Write one further file of the store (scores, say), whole or not at all; as `write_all` otherwise."""
+        return self.write_all({name: data})[name]
+
+    def write_all(self, files: dict[str, bytes]) -> dict[str, FileRecord]:
+        """Write files in this order, none before all are written whole; only under the lock.
 
         Raises
         ------
         ValueError
-            When the name leads out of the store's folders.
+            When a name leads out of the store's folders.
         OSError
-            When it cannot be written; the file there, if any, is as it was.
+            When one cannot be written; the files there, if any, are as they were.
         """
-        return self.write_all({name: data})[name]
-
-    def write_all(self, files: dict[str, bytes]) -> dict[str, FileRecord]:
-        """Write files in this order, none before all are written whole; as `write` otherwise."""
         for name in files:
             paths.check_name(name)
         if not self.place.lock.held:
