@@ -40,6 +40,7 @@ from forecasting.errors import InputError
 from forecasting.evaluation.baselines import BASELINES
 from forecasting.evaluation.candidates import MODELS
 from forecasting.evaluation.scoring_rules import crps, diebold_mariano
+from forecasting.features.windows import shard_count
 from forecasting.ingest.prices import Ingested
 from forecasting.model.training import TrainingStoppedError
 from forecasting.pipeline import forecast
@@ -266,7 +267,7 @@ def test_models_are_fitted_once_a_block(prices, monkeypatch):
     real = rolling.train
     monkeypatch.setattr(rolling, "train", lambda windows, *args, **kw: calls.append(1) or real(windows, *args, **kw))
     run(prices, Study(origins=7, refit_every=4))
-    assert len(calls) == 2
+    assert len(calls) == 2 * shard_count(2, CONFIG)  # blocks, and shards of the two tickers
 
 
 # What it proves -----------------------------------------------------------------------------------------------------
