@@ -18,17 +18,7 @@ from numpy.typing import NDArray
 
 from forecasting.ingest.format import PriceFormat
 from forecasting.ingest.instants import read_epochs, to_sessions
-from forecasting.ingest.shapes import (
-    EPOCH,
-    EPOCH_DAY,
-    FIRST_YEAR,
-    LAST_YEAR,
-    NO_DATE,
-    Clock,
-    Shape,
-    Stamp,
-    read_stamp,
-)
+from forecasting.ingest.shapes import EPOCH, EPOCH_DAY, FIRST_YEAR, LAST_YEAR, NO_DATE, Clock, Shape, Stamp, read_stamp
 
 __all__ = ["NO_DATE", "DateColumn", "UndecidedDatesError", "read_dates"]
 

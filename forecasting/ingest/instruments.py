@@ -76,6 +76,8 @@ def report_instruments(table: Table, rows: Rows, kept: IntArray, *, unread: Sequ
     Table
         The table, its volume taken as missing where it is a turnover.
     """
+    if not unread:
+        return table
     layout = rows.layout
     order = np.lexsort((table.days, table.codes))
     codes, days = table.codes[order], table.days[order]
