@@ -19,7 +19,7 @@ import pyarrow.fs
 import pytest
 from rich.console import Console
 
-from forecasting.commands.show import show
+from forecasting.commands.show import look_at, show
 from forecasting.errors import InputError
 from forecasting.ingest.prices import read_prices
 from forecasting.monitoring.ledger import read_scores, score_published
@@ -85,7 +85,7 @@ def test_it_is_shown_pruned_and_replaced(bucket, publish):
         publish(bucket, 100.0 + number, date(2017, 1, number), models=("shard-0", "shard-1"))
     store = Store(bucket)
     out = io.StringIO()
-    show(store, Console(file=out, width=120))
+    show(look_at(store), Console(file=out, width=120))
     assert "GOOG" in out.getvalue()
     removed = prune(store, keep_runs=1, keep_heldout=2)
     assert removed[0] == paths.heldout_part(date(2017, 1, 1), 0)
