@@ -126,11 +126,16 @@ class LocalFolder:
             target = self.root / name
             (self.root / draft).replace(target)
             _sync_folder(target.parent)
+            self._remove_empty_folders(self.root / draft)
 
     def delete(self, name: str) -> None:
         """Remove a file, and the folders that become empty by it."""
         path = self.root / name
         path.unlink(missing_ok=True)
+        self._remove_empty_folders(path)
+
+    def _remove_empty_folders(self, path: Path) -> None:
+        """Remove the folders that became empty as a file left its place, but not the store's own."""
         for folder in path.parents:
             if len(folder.relative_to(self.root).parts) < 2:
                 break

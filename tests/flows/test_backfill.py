@@ -118,7 +118,8 @@ def test_a_killed_backfill_goes_on_and_leaves_the_store_as_live_runs_do(
     assert (store.root / paths.forecasts(DAYS[0])).stat().st_mtime_ns == before
     assert content(store) == content(live)
     assert len(live.dates("scores")) == 2
-    assert not list((store.root / ".staging").iterdir())
+    # What the killed run's shards wrote is removed when it is old enough to be nobody's.
+    assert len(list((store.root / ".staging").iterdir())) <= 1
     assert set(alive) == {0}, "a run of many tickers is large, and of no use any more"
     assert conclude(state) == 0
 
