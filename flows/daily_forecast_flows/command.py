@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
@@ -105,8 +104,7 @@ def _run_flow(place: str, options: RunOptions) -> int:
     # It sets Prefect's logging up, so it comes before whatever imports Prefect.
     from daily_forecast_flows.launch import run_flow  # noqa: PLC0415
 
-    module, _, name = place.partition(":")
-    return run_flow(getattr(import_module(module), name), options)
+    return run_flow(place, options)
 
 
 def _check(options: RunOptions) -> None:

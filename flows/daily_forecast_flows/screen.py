@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import sys
+import traceback
+from typing import Any
+
 import pandas as pd
+from prefect.client.schemas.objects import State
 from rich.console import Console
 from rich.text import Text
 
 from daily_forecast_flows.outcome import Outcome
+from daily_forecast_flows.tasks import LASTING
+from forecasting.commands import DONE, FAILED, PARTIAL, STOPPED, complain
 from forecasting.commands.terminal import open_console, print_table
+from forecasting.errors import InputError
 from forecasting.findings import worst
 from forecasting.formatting import pluralize, printable
 from forecasting.model.tutorial_report import TutorialReport
@@ -15,9 +23,9 @@ from forecasting.publish import Run
 from forecasting.reports.cells import forecast_cells, score_cells
 from forecasting.reports.summary import overview, pooled_scores
 from forecasting.store import paths
-from forecasting.store.store import Store
+from forecasting.store.store import Store, StoreLockedError
 
-__all__ = ["show"]
+__all__ = ["conclude", "lost", "show"]
 
 SHOWN = 12
 """Tickers whose forecasts are printed; more would hide the scores."""
@@ -110,3 +118,35 @@ def _places(store: Store, run: Run) -> list[tuple[str, str]]:
         ("scores", store.where(paths.metrics(run.as_of))),
         ("report", store.where(paths.report(run.as_of))),
     ]
+
+
+def lost(error: Exception, output: str) -> int:
+    """Say that the server went away while a flow ran, and what is published; returns the exit status."""
+    newest = Store(output, create=False).latest()
+    message = f"the Prefect server was lost: {type(error).__name__}: {error}"
+    return complain(f"{message}; the newest date published in {output}: {newest}", FAILED)
+
+
+def conclude(state: State[Any]) -> int:
+    """Say how a run ended; returns the exit status.
+
+    Raises
+    ------
+    InputError
+        When the input turned out wrong.
+    """
+    if state.is_cancelled():
+        return complain(state.message or "Stopped", STOPPED)
+    outcome = state.result(raise_on_failure=False)
+    if isinstance(outcome, InputError):
+        raise outcome
+    if isinstance(outcome, StoreLockedError) or (isinstance(outcome, OSError) and outcome.errno in LASTING):
+        return complain(outcome, FAILED)
+    if isinstance(outcome, BaseException):
+        traceback.print_exception(outcome)
+        return FAILED
+    if isinstance(outcome, Outcome):
+        show(outcome)
+    else:
+        sys.stdout.write(f"{outcome.message}\n")
+    return PARTIAL if outcome.partial else DONE

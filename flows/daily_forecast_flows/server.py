@@ -19,7 +19,7 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 
 from daily_forecast_flows.lifeline import Child, NoServerError, until_parent_ends
 
-__all__ = ["local_server", "require_server"]
+__all__ = ["local_server", "require_server", "starting_server"]
 
 START_TIMEOUT = 180.0
 """Seconds; a new database is migrated first, which takes a quarter of a minute on two cores."""
@@ -27,7 +27,16 @@ START_TIMEOUT = 180.0
 
 @contextmanager
 def local_server(environment: Mapping[str, str] | None = None, *, port: int = 0, ui: bool = False) -> Iterator[str]:
-    """Bring a server up for the length of a ``with`` block.
+    """Bring a server up for the length of a ``with`` block, as `starting_server` does; yields its address."""
+    with starting_server(environment, port=port, ui=ui) as wait:
+        yield wait()
+
+
+@contextmanager
+def starting_server(
+    environment: Mapping[str, str] | None = None, *, port: int = 0, ui: bool = False
+) -> Iterator[Callable[[], str]]:
+    """Start a server for the length of a ``with`` block, and leave the caller free while it comes up.
 
     Parameters
     ----------
@@ -40,8 +49,8 @@ def local_server(environment: Mapping[str, str] | None = None, *, port: int = 0,
 
     Yields
     ------
-    str
-        The address of its API.
+    Callable
+        Waits until the server answers, and returns the address of its API.
 
     Raises
     ------
@@ -65,10 +74,14 @@ def local_server(environment: Mapping[str, str] | None = None, *, port: int = 0,
         }
         arguments = [__spec__.name, str(bound.fileno()), *(["--ui"] if ui else [])]
         with Child(arguments, {**(environment or {}), **(places if ui else {})}, [bound.fileno()]) as child:
-            # By its address: this process's own settings may name another server, or none.
-            with SyncPrefectClient(address) as client:
-                _wait(client, address, START_TIMEOUT, child.ended)
-            yield address
+
+            def wait() -> str:
+                # By its address: this process's own settings may name another server, or none.
+                with SyncPrefectClient(address) as client:
+                    _wait(client, address, START_TIMEOUT, child.ended)
+                return address
+
+            yield wait
 
 
 def require_server() -> None:

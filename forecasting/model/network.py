@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.special import ndtri
 from torch import Tensor
 
 from forecasting.config import LEVELS, MEDIAN
@@ -106,7 +106,7 @@ def initial_parameters(
     recurrent[:, -1] = 0
     head = 0.3 * stream.uniform(-reach, reach, (2 * layout.horizon, layout.hidden + 1))
     head[:, -1] = 0
-    gaps = np.diff(norm.ppf(LEVELS))
+    gaps = np.diff(ndtri(LEVELS))
     raw = np.tile(np.log(np.expm1(gaps)), layout.horizon)  # the inverse of softplus
     weights = np.tile(drivers, layout.horizon)
     return np.concatenate([recurrent.ravel(), head.ravel(), weights, raw]).astype(np.float32)

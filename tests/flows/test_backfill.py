@@ -22,8 +22,8 @@ import daily_forecast_flows.backfill
 from daily_forecast import daily_forecast
 from daily_forecast_flows.backfill import backfill, sessions_between
 from daily_forecast_flows.command import main
-from daily_forecast_flows.launch import conclude
 from daily_forecast_flows.options import PROJECT
+from daily_forecast_flows.screen import conclude
 from forecasting.errors import InputError
 from forecasting.store import paths
 from forecasting.store.store import Store

@@ -20,7 +20,7 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRun
 import daily_forecast_flows.backtest
 from daily_forecast_flows.backtest import backtest
 from daily_forecast_flows.command import main
-from daily_forecast_flows.launch import conclude
+from daily_forecast_flows.screen import conclude
 from forecasting.errors import InputError
 from forecasting.store.store import Store
 

@@ -17,8 +17,8 @@ from prefect.exceptions import ParameterTypeError
 
 import daily_forecast as job
 from daily_forecast import daily_forecast
-from daily_forecast_flows.launch import conclude
 from daily_forecast_flows.outcome import news
+from daily_forecast_flows.screen import conclude
 from forecasting.calendars import newest_due_session
 from forecasting.errors import InputError
 from forecasting.store import paths

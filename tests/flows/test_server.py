@@ -78,12 +78,13 @@ def test_a_login_is_sent_and_one_that_is_missing_is_said(configured, monkeypatch
 
 
 @pytest.mark.usefixtures("configured")
-def test_a_server_that_is_lost_is_said_and_what_is_published(tmp_path, capsys):
+def test_a_server_that_is_lost_is_said_and_what_is_published(tmp_path, capsys, monkeypatch):
     def lost(**_):
         raise httpx.ConnectError("connection refused")
 
+    monkeypatch.setattr("daily_forecast.daily_forecast", lost)
     Store(tmp_path / "store")
-    assert run_flow(lost, Options(output=str(tmp_path / "store"))) == 1
+    assert run_flow("daily_forecast:daily_forecast", Options(output=str(tmp_path / "store"))) == 1
     said = capsys.readouterr().err
     assert "the Prefect server was lost: ConnectError: connection refused; the newest date published in" in said
     assert said.count("\n") == 1
