@@ -27,7 +27,7 @@ QUICK = {"epochs": 1, "members": 1, "horizon": 2}
 
 
 class Vendor:
-    """Writes each ticker's file anew every day, as vendors do."""
+    """Writes each ticker's whole file again every day, as vendors do."""
 
     def __init__(self, folder: Path, price_file) -> None:
         self.folder = folder
