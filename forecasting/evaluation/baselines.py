@@ -93,6 +93,7 @@ def baseline_quantiles(windows: Windows, baseline: Baseline, start: int) -> Arra
 
     NaN where there are fewer than two earlier changes, and on a day without its own origin (no usable Close).
     """
-    known = np.isfinite(origin(windows, baseline)[:, start:, None, None])
-    quantiles = standardised_quantiles(windows, baseline, start) * scale(windows, baseline)[:, start:, :, None]
-    return np.where(known, quantiles, np.nan)
+    quantiles = standardised_quantiles(windows, baseline, start)
+    quantiles *= scale(windows, baseline)[:, start:, :, None]
+    quantiles[~np.isfinite(origin(windows, baseline)[:, start:])] = np.nan
+    return quantiles

@@ -51,7 +51,10 @@ def spread(quantiles: Array) -> Array:
 def widen(quantiles: Array, width: Array) -> Array:
     """Multiply the distances of quantiles ``(..., 19)`` from their median by a width ``(...)``; their order stays."""
     median = quantiles[..., MEDIAN, None]
-    return median + width[..., None] * (quantiles - median)
+    out: Array = quantiles - median
+    out *= width[..., None]
+    out += median
+    return out
 
 
 def calibrate(quantiles: Array, actual: Array) -> tuple[Array, Array]:
@@ -74,11 +77,12 @@ def calibrate(quantiles: Array, actual: Array) -> tuple[Array, Array]:
     median, unit = quantiles[..., MEDIAN], spread(quantiles)
     usable = np.isfinite(actual) & np.isfinite(unit) & (unit > 0)
     unit = np.where(usable, unit, 1.0)
-    # (cutoffs, tickers, horizon, ...): moved in time to where the target becomes known, in units of the spread.
+    # (cutoffs, tickers, horizon): moved in time to where the target becomes known, in units of the spread.
     known = _when_known(usable)
     miss = _when_known(np.where(usable, (actual - median) / unit, 0.0))
-    away = _when_known(np.where(usable[..., None], (quantiles - median[..., None]) / unit[..., None], 0.0))
-    expected = (away * np.array(LEVELS)).sum(axis=3)
+    centre = _when_known(np.where(usable, median, 0.0))
+    unit = np.where(known, _when_known(unit), 1.0)
+    probability = np.array(LEVELS)
     steps = np.arange(1, horizon + 1)
     rate = np.maximum(FIRST_RATE / np.sqrt(np.maximum(known.cumsum(axis=0), 1)), LEAST_RATE) / np.sqrt(steps)
     rate = 2 / levels * np.where(known, rate, 0.0)
@@ -86,9 +90,12 @@ def calibrate(quantiles: Array, actual: Array) -> tuple[Array, Array]:
     log_width = np.zeros((cutoffs, tickers, horizon))
     place = steps - 1
     for now in range(1, cutoffs):
-        issued = np.exp(log_width[np.maximum(now - steps, 0), :, place]).T
-        reached = miss[now, :, :, None] <= issued[:, :, None] * away[now]
-        gradient = (reached * away[now]).sum(axis=2) - expected[now]
+        cutoff = np.maximum(now - steps, 0)
+        issued = np.exp(log_width[cutoff, :, place]).T
+        away = (quantiles[:, cutoff, place] - centre[now, :, :, None]) / unit[now, :, :, None]
+        away[~known[now]] = 0.0
+        reached = miss[now, :, :, None] <= issued[:, :, None] * away
+        gradient = (reached * away).sum(axis=2) - (away * probability).sum(axis=2)
         theta = keep[now] * log_width[now - 1] - rate[now] * gradient
         np.clip(theta, -LOG_BOUND, LOG_BOUND, out=log_width[now])
     width = np.exp(log_width).swapaxes(0, 1)

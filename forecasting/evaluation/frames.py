@@ -47,9 +47,12 @@ def _heldout_of(
     row = at + start - first
     count = len(row)
     # (models, rows, 19): log price on the last row's basis, then price in the unit of the cutoff's own row.
-    log_price = np.stack([one.origin[k, at, None] + one.change[k, at, step] for one in present] or [np.empty((0, 19))])
-    price = np.exp(log_price) / series.factor[row][:, None]
-    prices = price.reshape(len(present) * count, len(LEVELS)).astype(np.float32)
+    price = np.empty((len(present), count, len(LEVELS)))
+    for one, own in zip(present, price, strict=True):
+        np.add(one.origin[k, at, None], one.change[k, at, step], out=own)
+    np.exp(price, out=price)
+    price /= series.factor[row][:, None]
+    prices = price.reshape(-1, len(LEVELS)).T.astype(np.float32, order="C")
     names = pa.array([one.model for one in present], pa.string())
     repeat = len(present)
     columns = {
@@ -59,8 +62,8 @@ def _heldout_of(
         "step": pa.array(np.tile((step + 1).astype(np.int32), repeat)),
         "model": names.take(pa.array(np.repeat(np.arange(repeat, dtype=np.int32), count))),
         "actual": pa.array(np.tile(series.open[row + step + 1], repeat)),
-        "forecast": pa.array(prices[:, MEDIAN]),
-        **{name: pa.array(prices[:, level]) for level, name in enumerate(QUANTILE_COLUMNS)},
+        "forecast": pa.array(prices[MEDIAN]),
+        **{name: pa.array(column) for name, column in zip(QUANTILE_COLUMNS, prices, strict=True)},
     }
     return pa.table(columns, schema=HELDOUT)
 
@@ -102,23 +105,11 @@ def forecasts_frame(
 def curves_frame(curves: Sequence[Curve]) -> pd.DataFrame:
     """Lay out the losses of the first fit and of the last, one row per epoch."""
     phases = {"train": "fit", "all": "refit"}
-    frames = [
-        pd.DataFrame(
-            {
-                "ticker": curve.ticker,
-                "member": curve.member,
-                "phase": phases[curve.segment],
-                "epoch": np.arange(1, len(curve.train_loss) + 1),
-                "train_loss": curve.train_loss,
-                "validation_loss": curve.validation_loss,
-                "best": np.arange(1, len(curve.train_loss) + 1) == curve.best_epoch,
-            }
-        )
+    rows = [
+        (curve.ticker, curve.member, phases[curve.segment], epoch, *losses, epoch == curve.best_epoch)
         for curve in curves
         if curve.segment in phases
+        for epoch, losses in enumerate(zip(curve.train_loss, curve.validation_loss, strict=True), start=1)
     ]
-    columns = ["ticker", "member", "phase", "epoch", "train_loss", "validation_loss", "best"]
-    if frames:
-        return pd.concat(frames, ignore_index=True)
     kinds = {"epoch": "int64", "train_loss": "float64", "validation_loss": "float64", "best": "bool"}
-    return pd.DataFrame(columns=columns).astype(kinds)
+    return pd.DataFrame.from_records(rows, columns=["ticker", "member", "phase", *kinds]).astype(kinds)

@@ -5,7 +5,7 @@ The formulas are those of `forecasting.evaluation.scoring_rules`; here they meet
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -65,44 +65,44 @@ def score_heldout(
         is on the mean pinball loss of the 19 quantiles, over targets that a model shares with ``persistence``.
     """
     published = set(chosen)
+    codes, names = pd.factorize(heldout["model"])
+    models = sorted(names, key=lambda name: (name != "lstm", name))
+    columns = {name: heldout[name].to_numpy() for name in ("step", "actual", "forecast", *QUANTILE_COLUMNS)}
+    columns["model"] = np.array([models.index(name) for name in names], dtype=np.int64)[codes]
+    columns["when"] = _days(heldout["cutoff"]) * 1_000_000 + _days(heldout["target_date"])
+    by_ticker = sorted(heldout.groupby("ticker", observed=True).indices.items(), key=lambda item: str(item[0]))
     records = [
-        (ticker, model, step, *scores, (ticker, step, model) in published)
-        for ticker, rows in _by_ticker(heldout)
-        for model, step, scores in _score_ticker(rows, scales.get(ticker, _NAN))
+        (str(ticker), model, step, *scores, (str(ticker), step, model) in published)
+        for ticker, where in by_ticker
+        for model, step, scores in _score_ticker(columns, np.asarray(where), models, scales.get(str(ticker), _NAN))
     ]
     frame = pd.DataFrame.from_records(records, columns=list(METRIC_COLUMNS))
     types = {"ticker": "str", "model": "str", "step": "int32", "n": "int32", "chosen": "bool"}
     return frame.astype({column: types.get(column, "float64") for column in METRIC_COLUMNS})
 
 
-def _by_ticker(heldout: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Each ticker's rows, in the order of names; one ticker at a time is copied, never the whole frame."""
-    positions = heldout.groupby("ticker", observed=True).indices
-    for ticker, where in sorted(positions.items(), key=lambda item: str(item[0])):
-        yield str(ticker), heldout.iloc[where]
+def _score_ticker(
+    columns: Mapping[str, NDArray[Any]], where: NDArray[np.int64], models: Sequence[str], scale: float
+) -> Iterator[tuple[str, int, tuple[float, ...]]]:
+    """Scores of the rows of one ticker: (model, step, (n, mae, rmse, mape, mase, crps, coverages, dm_p_value)).
 
-
-def _score_ticker(rows: pd.DataFrame, scale: float) -> Iterator[tuple[str, int, tuple[float, ...]]]:
-    """Scores of one ticker: (model, step, (n, mae, rmse, mape, mase, crps, coverages, dm_p_value))."""
-    codes, names = pd.factorize(rows["model"])
-    ranked = sorted(names, key=lambda name: (name != "lstm", name))
-    model = np.array([ranked.index(name) for name in names])[codes]
-    step, cutoff, target = rows["step"].to_numpy(), _days(rows["cutoff"]), _days(rows["target_date"])
-    order = np.lexsort((target, cutoff, model, step))
-    step, model, when = step[order], model[order], (cutoff * 1_000_000 + target)[order]
-
-    actual = rows["actual"].to_numpy(dtype=np.float64)[order]
-    forecast = rows["forecast"].to_numpy(dtype=np.float64)[order]
-    quantiles = np.column_stack([rows[column].to_numpy(dtype=np.float64) for column in QUANTILE_COLUMNS])[order]
+    Of the columns only these rows are copied, never the whole frame; ``model`` is a place in ``models``.
+    """
+    at = where[np.lexsort([columns[name][where] for name in ("when", "model", "step")])]
+    step, model, when = (columns[name][at] for name in ("step", "model", "when"))
+    actual, forecast = (columns[name][at].astype(np.float64) for name in ("actual", "forecast"))
+    quantiles = np.empty((len(at), len(QUANTILE_COLUMNS)))
+    for place, name in enumerate(QUANTILE_COLUMNS):
+        quantiles[:, place] = columns[name][at]
     loss = crps(actual, quantiles)
 
     starts = np.flatnonzero(np.diff(step, prepend=-1) | np.diff(model, prepend=-1))
     # All groups at once: the rows' own scores, summed from each start to the next.
     each = _row_scores(actual, forecast, quantiles, loss)
-    counts = np.diff([*starts, len(rows)])
+    counts = np.diff([*starts, len(at)])
     means = np.add.reduceat(each, starts, axis=0) / counts[:, None]
     spans = {
-        (int(step[start]), ranked[model[start]]): slice(int(start), int(start + count))
+        (int(step[start]), models[model[start]]): slice(int(start), int(start + count))
         for start, count in zip(starts, counts, strict=True)
     }
     for ((ahead, name), span), mean in zip(spans.items(), means.tolist(), strict=True):
