@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
+from forecasting.arrays import Array
 from forecasting.config import LEVELS, ForecastConfig, Reason
 from forecasting.errors import InputError
 from forecasting.evaluation.calibration import spread, widen
@@ -29,8 +29,6 @@ from forecasting.store.model_card import CARD_VERSION, from_file
 from forecasting.store.model_file import ModelFileError, load_model
 
 __all__ = ["Prediction", "SavedModel", "TrainedOn", "forecast_from", "read_model"]
-
-Array = NDArray[np.float64]
 
 _FEATURES = 2
 """Inputs of the LSTM: the change of Open, and High-Low."""

@@ -18,6 +18,7 @@ import pyarrow as pa
 from forecasting.backtest.rolling import FORECAST_FIELDS, forecast_block, up_to
 from forecasting.config import QUANTILE_COLUMNS, ForecastConfig
 from forecasting.errors import InputError
+from forecasting.evaluation.scoring_rules import mase_scale
 from forecasting.features.series import engineer
 from forecasting.features.splits import adjustment, find_splits
 from forecasting.features.windows import shard_count
@@ -228,7 +229,8 @@ def judge(forecasts: pa.Table, prices: pd.DataFrame) -> Judged:
         known, split = _with_actual(own, history)
         kept.append(known)
         crossed += split
-        scales[str(ticker)] = _scale(history[history["date"] <= first])
+        before = history[history["date"] <= first]
+        scales[str(ticker)] = mase_scale(before["open"].to_numpy(dtype=np.float64) * _factor(before))
     judged = pd.concat(kept, ignore_index=True) if kept else rows
     if judged.empty:
         raise InputError("no ticker could be forecast from any origin", setting="see daily-forecast check")
@@ -260,11 +262,6 @@ def never_forecast(
         (str(ticker), reasons.get(str(ticker), f"{ticker}: no origin with rows enough, and a target that has come"))
         for ticker in sorted(left["ticker"].unique())
     )
-
-
-def _scale(history: pd.DataFrame) -> float:
-    changes = np.abs(np.diff(history["open"].to_numpy(dtype=np.float64) * _factor(history)))
-    return float(changes.mean()) if len(changes) else float("nan")
 
 
 def _factor(history: pd.DataFrame) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

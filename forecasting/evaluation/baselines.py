@@ -16,8 +16,8 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
+from forecasting.arrays import Array
 from forecasting.config import LEVELS
 from forecasting.evaluation.order_statistics import expanding_quantiles
 from forecasting.features.windows import Windows
@@ -33,7 +33,6 @@ __all__ = [
     "standardised_quantiles",
 ]
 
-Array = NDArray[np.float64]
 Baseline = Literal["persistence", "last_close", "ewma_range", "har"]
 
 BASELINES: tuple[Baseline, ...] = get_args(Baseline)

@@ -21,11 +21,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from forecasting.arrays import Array
 from forecasting.config import LEVELS, MEDIAN
 
 __all__ = ["calibrate", "spread", "widen"]
-
-Array = NDArray[np.float64]
 
 KEEP = 0.99
 """What is left of the log width after each target."""

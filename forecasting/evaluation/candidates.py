@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from forecasting.arrays import Array
 from forecasting.config import LEVELS, ForecastConfig, Reason
 from forecasting.evaluation.baselines import BASELINES, baseline_quantiles, origin
 from forecasting.evaluation.calibration import calibrate
@@ -21,8 +22,6 @@ from forecasting.features.series import TickerSeries
 from forecasting.features.windows import Windows
 
 __all__ = ["CALIBRATED", "MODELS", "Candidate", "Choice", "choose", "first_judged", "make_candidates", "within_bounds"]
-
-Array = NDArray[np.float64]
 
 MODELS = ("lstm", "combination", "har", "ewma_range", "last_close", "persistence")
 """Every model, in the order in which one is preferred to the next when they are equally good."""

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from numpy.typing import NDArray
 
+from forecasting.arrays import Array
 from forecasting.config import LEVELS, ForecastConfig
 from forecasting.evaluation.baselines import BASELINES, baseline_quantiles, origin, standardised_quantiles
 from forecasting.evaluation.candidates import Candidate, Choice, choose, first_judged, make_candidates
 from forecasting.evaluation.frames import curves_frame, forecasts_frame, heldout_tables
 from forecasting.evaluation.metrics import score_heldout
+from forecasting.evaluation.scoring_rules import mase_scale
 from forecasting.features.series import TickerSeries
 from forecasting.features.windows import Windows
 from forecasting.findings import Finding
@@ -29,8 +30,6 @@ from forecasting.model.tutorial import STEP, TutorialFit, tutorial_report
 from forecasting.model.tutorial_report import TutorialReport
 
 __all__ = ["Evaluated", "evaluate"]
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,7 @@ def evaluate(windows: Windows, trained: Trained, config: ForecastConfig) -> Eval
     models = make_candidates(windows, lstm_quantiles(windows, trained, config, start), start)
     choices = choose(windows, models, trained.skip_reasons, config, start)
     heldout = heldout_tables(windows, models, start, windows.pairs("test"))
-    scales = {one.ticker: _scale(one, windows, k) for k, one in enumerate(windows.series)}
+    scales = {one.ticker: _training_scale(one, windows, k) for k, one in enumerate(windows.series)}
     chosen = [
         (one.ticker, step, choice.model)
         for one, row in zip(windows.series, choices, strict=True)
@@ -108,13 +107,12 @@ def _constants(windows: Windows, models: Sequence[Candidate]) -> dict[str, Array
     }
 
 
-def _scale(series: TickerSeries, windows: Windows, k: int) -> float:
+def _training_scale(series: TickerSeries, windows: Windows, k: int) -> float:
     """Mean absolute one-step change of Open over training rows; NaN where the test rows are not all in its unit."""
     rows = int(windows.validation_start[k] - windows.first[k])
     if len(np.unique(series.factor[int(windows.test_start[k] - windows.first[k]) - 1 :])) > 1:
         return float("nan")
-    changes = np.abs(np.diff((series.open * series.factor)[:rows]))
-    return float(changes.mean()) if len(changes) else float("nan")
+    return mase_scale((series.open * series.factor)[:rows])
 
 
 def _split_findings(windows: Windows) -> tuple[Finding, ...]:
@@ -174,7 +172,7 @@ def _evaluate_tutorial(windows: Windows, fits: Mapping[str, TutorialFit], config
         ),
     )
     heldout = heldout_tables(windows, models, start, judged)
-    scales = {one.ticker: _scale(one, windows, k) for k, one in enumerate(windows.series)}
+    scales = {one.ticker: _training_scale(one, windows, k) for k, one in enumerate(windows.series)}
     choices = [[*[None] * (STEP - 1), Choice("lstm", None)]] * len(tests)
     return Evaluated(
         heldout=heldout,

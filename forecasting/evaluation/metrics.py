@@ -12,12 +12,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from forecasting.arrays import Array
 from forecasting.config import QUANTILE_COLUMNS
 from forecasting.evaluation.scoring_rules import CENTRAL, crps, diebold_mariano, mase
 
 __all__ = ["METRIC_COLUMNS", "REFERENCE", "score_heldout"]
-
-Floats = NDArray[np.float64]
 
 REFERENCE = "persistence"
 """The model that every other is tested against."""
@@ -113,7 +112,7 @@ def _score_ticker(
         yield name, ahead, (count, error, squared**0.5, relative, mase(error, scale), score, *covered, p_value)
 
 
-def _row_scores(actual: Floats, forecast: Floats, quantiles: Floats, loss: Floats) -> Floats:
+def _row_scores(actual: Array, forecast: Array, quantiles: Array, loss: Array) -> Array:
     """Absolute, squared and relative error, CRPS, and whether each central interval holds, per row ``(rows, 7)``."""
     error = np.abs(actual - forecast)
     held = [
@@ -123,7 +122,7 @@ def _row_scores(actual: Floats, forecast: Floats, quantiles: Floats, loss: Float
     return np.column_stack([error, np.square(error), error / np.abs(actual), loss, *held])
 
 
-def _paired_test(loss: NDArray[np.float64], when: NDArray[np.int64], span: slice, base: slice, horizon: int) -> float:
+def _paired_test(loss: Array, when: NDArray[np.int64], span: slice, base: slice, horizon: int) -> float:
     """Diebold-Mariano on the rows that two models share; ``when`` numbers their (cutoff, target_date)."""
     if np.array_equal(when[span], when[base]):
         return diebold_mariano(loss[span], loss[base], horizon)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from forecasting.arrays import Array
 from forecasting.config import LEVELS
 
 __all__ = ["expanding_quantiles"]
-
-Array = NDArray[np.float64]
 
 _LEVELS = np.array(LEVELS)
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import scoringrules
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import stdtr
 
+from forecasting.arrays import Array
 from forecasting.config import LEVELS
 
 __all__ = [
@@ -17,13 +18,12 @@ __all__ = [
     "mae",
     "mape",
     "mase",
+    "mase_scale",
     "pinball",
     "reliability",
     "rmse",
     "skill",
 ]
-
-Floats = NDArray[np.float64]
 
 CENTRAL = {round(1 - 2 * level, 2): (rank, -1 - rank) for rank, level in enumerate(LEVELS) if level < 0.5}
 """Positions of the two quantiles that bound each central interval."""
@@ -62,6 +62,18 @@ def mape(actual: ArrayLike, forecast: ArrayLike) -> float:
     return float(np.mean(np.abs(_errors(actual, forecast)) / np.abs(np.asarray(actual, dtype=np.float64))))
 
 
+def mase_scale(prices: Array) -> float:
+    """Mean absolute change from one price to the next, which `mase` divides by; NaN of fewer than two prices.
+
+    Examples
+    --------
+    >>> mase_scale(np.array([10.0, 12.0, 8.0]))
+    3.0
+    """
+    changes = np.abs(np.diff(prices))
+    return float(changes.mean()) if len(changes) else float("nan")
+
+
 def mase(mean_absolute_error: float, scale: float) -> float:
     """Mean absolute scaled error (Hyndman and Koehler 2006, International Journal of Forecasting 22, 679-688).
 
@@ -85,7 +97,7 @@ def mase(mean_absolute_error: float, scale: float) -> float:
     return mean_absolute_error / scale if scale > 0 else float("nan")
 
 
-def pinball(actual: ArrayLike, quantile: ArrayLike, level: ArrayLike) -> Floats:
+def pinball(actual: ArrayLike, quantile: ArrayLike, level: ArrayLike) -> Array:
     """Pinball (quantile) loss of each forecast (Koenker and Bassett 1978, Econometrica 46, 33-50).
 
     ``level * (actual - quantile)`` where the actual lies above the quantile, ``(1 - level) * (quantile - actual)``
@@ -100,7 +112,7 @@ def pinball(actual: ArrayLike, quantile: ArrayLike, level: ArrayLike) -> Floats:
     return np.asarray(scoringrules.quantile_score(observed, predicted, levels, backend="numpy"))
 
 
-def crps(actual: ArrayLike, quantiles: ArrayLike, levels: ArrayLike = LEVELS) -> Floats:
+def crps(actual: ArrayLike, quantiles: ArrayLike, levels: ArrayLike = LEVELS) -> Array:
     """Continuous ranked probability score of each forecast, from its quantiles: twice their mean pinball loss.
 
     (Laio and Tamea 2007, Hydrology and Earth System Sciences 11, 1267-1277; Berrisch and Ziel 2023, Journal of
@@ -158,7 +170,7 @@ def coverage(actual: ArrayLike, quantiles: ArrayLike, central: float) -> float:
     return float(np.mean((predicted[:, low] <= observed) & (observed <= predicted[:, high])))
 
 
-def reliability(actual: ArrayLike, quantiles: ArrayLike) -> Floats:
+def reliability(actual: ArrayLike, quantiles: ArrayLike) -> Array:
     """Share of actuals at or below each quantile; a calibrated forecaster's equals the quantile's level.
 
     Parameters
@@ -243,5 +255,5 @@ def diebold_mariano(loss: ArrayLike, reference: ArrayLike, horizon: int) -> floa
     return float(2 * stdtr(n - 1, -abs(statistic)))
 
 
-def _errors(actual: ArrayLike, forecast: ArrayLike) -> Floats:
+def _errors(actual: ArrayLike, forecast: ArrayLike) -> Array:
     return np.asarray(actual, dtype=np.float64) - np.asarray(forecast, dtype=np.float64)

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
-__all__ = ["Scaler", "fit_scaler"]
+from forecasting.arrays import Array
 
-Array = NDArray[np.float64]
+__all__ = ["Scaler", "fit_scaler"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,14 +10,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from forecasting.arrays import Array
 from forecasting.calendars import count_sessions
 from forecasting.config import ForecastConfig
 from forecasting.features.splits import Split, adjustment, find_splits
 from forecasting.findings import Finding
 
 __all__ = ["Anchor", "Engineered", "TickerSeries", "Withheld", "engineer", "usable_close"]
-
-Array = NDArray[np.float64]
 
 Anchor = Literal["open", "close", "range"]
 """Where forecasts start from: the last Open, the last Close, or an estimate of the Close from Open, High and Low."""

@@ -29,11 +29,11 @@ from datetime import date
 from fractions import Fraction
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
+
+from forecasting.arrays import Array
 
 __all__ = ["RATIOS", "Split", "adjustment", "find_splits"]
-
-Floats = NDArray[np.float64]
 
 _FORWARD = tuple(Fraction(n, d) for n, d in ((3, 2), (2, 1), (5, 2))) + tuple(
     Fraction(n) for n in (3, 4, 5, 6, 7, 8, 10, 15, 20, 25, 30, 50, 100)
@@ -41,10 +41,10 @@ _FORWARD = tuple(Fraction(n, d) for n, d in ((3, 2), (2, 1), (5, 2))) + tuple(
 RATIOS: tuple[Fraction, ...] = (*_FORWARD, *(1 / ratio for ratio in _FORWARD if ratio.denominator == 1))
 """New shares for old that are looked for. Nearer to 1 (5:4, stock dividends) a split is a move like many others."""
 
-_LOG_RATIOS: Floats = np.log([float(ratio) for ratio in RATIOS])
+_LOG_RATIOS: Array = np.log([float(ratio) for ratio in RATIOS])
 _USUAL = {Fraction(2): 0.35, Fraction(3, 2): 0.15, Fraction(3): 0.1, Fraction(10): 0.05, Fraction(1, 10): 0.05}
 _OTHERS = (1 - sum(_USUAL.values())) / (len(RATIOS) - len(_USUAL))
-_SHARES: Floats = np.array([_USUAL.get(ratio, _OTHERS) for ratio in RATIOS])
+_SHARES: Array = np.array([_USUAL.get(ratio, _OTHERS) for ratio in RATIOS])
 
 _SPLITS_A_ROW = 1 / 1500
 """How often a split is to be expected: once in six years."""
@@ -89,13 +89,13 @@ class Split:
 class _Bars:
     """What a decision is based on, one value per row; logarithms, NaN where there is none."""
 
-    step: Floats
+    step: Array
     """From the last price of the row before down to this row's Open."""
-    middle: Floats
+    middle: Array
     """Middle of the bar."""
-    width: Floats
+    width: Array
     """High less Low as a share of Open."""
-    volume: Floats
+    volume: Array
 
 
 def find_splits(  # noqa: PLR0917  # the columns of a bar, in the order that everybody writes them
@@ -141,7 +141,7 @@ def find_splits(  # noqa: PLR0917  # the columns of a bar, in the order that eve
     return tuple(Split(row, days[row].astype(object), ratio) for row, ratio in found if ratio is not None)
 
 
-def adjustment(rows: int, splits: Sequence[Split]) -> Floats:
+def adjustment(rows: int, splits: Sequence[Split]) -> Array:
     """Return the factors that put every row's prices on the basis of the last row.
 
     Parameters
@@ -213,7 +213,7 @@ def _lasts(bars: _Bars, row: int, ratio: Fraction) -> bool:
     return bool(np.all(side * before > side * half) and np.all(side * after < side * half))
 
 
-def _usual_step(step: Floats, row: int) -> float:
+def _usual_step(step: Array, row: int) -> float:
     """Scale of Student's t of the steps around a row, leaning on 1.5 % where there are few."""
     around = np.concatenate([step[max(row - _NEIGHBOURS, 1) : row], step[row + 1 : row + 1 + _NEIGHBOURS]])
     # The median of |t| with 3 degrees of freedom is 0.765.
@@ -221,14 +221,14 @@ def _usual_step(step: Floats, row: int) -> float:
     return float(np.sqrt((5 * 0.015**2 + around.size * seen**2) / (5 + around.size)))
 
 
-def _excess(values: Floats, row: int) -> float:
+def _excess(values: Array, row: int) -> float:
     """How far a row's logarithm lies above the median of the rows before; NaN where it is not known."""
     before = values[max(row - _RECENT, 0) : row]
     before = before[np.isfinite(before)]
     return float(values[row] - np.median(before)) if before.size >= 5 else float("nan")
 
 
-def _student(value: Floats | float) -> Floats:
+def _student(value: Array | float) -> Array:
     """Density of Student's t with 3 degrees of freedom."""
     return np.asarray(2 / (np.pi * np.sqrt(3) * (1 + np.square(value) / 3) ** 2))
 

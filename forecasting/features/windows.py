@@ -14,12 +14,12 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from forecasting.arrays import Array
 from forecasting.config import ForecastConfig
 from forecasting.features.series import TickerSeries
 
 __all__ = ["RANGE_SPANS", "Segment", "Windows", "group", "shard_count", "window"]
 
-Array = NDArray[np.float64]
 Segment = Literal["train", "validation", "test", "before_test", "all"]
 
 RANGE_FLOOR = 1e-4

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from forecasting.arrays import Array, BoolArray, IntArray
 from forecasting.findings import Finding
 from forecasting.ingest.instruments import report_instruments
 from forecasting.ingest.layout import Block
@@ -14,7 +15,7 @@ from forecasting.ingest.misfits import is_event
 from forecasting.ingest.names import PRICES, Role
 from forecasting.ingest.numbers import Decimal, read_numbers, read_volumes
 from forecasting.ingest.rows import Rows
-from forecasting.ingest.table import BoolArray, FloatArray, IntArray, Problem, ReadFile, Table, where
+from forecasting.ingest.table import Problem, ReadFile, Table, where
 from forecasting.ingest.verdict import is_rare
 
 __all__ = ["BlockReader"]
@@ -48,7 +49,7 @@ class BlockReader:
 
     def read(self, block: Block, table: Table) -> Table:
         """Give the rows that have prices; ``table`` has their tickers and days."""
-        prices: dict[Role, FloatArray] = dict.fromkeys(PRICES, np.full(len(self.kept), np.nan))
+        prices: dict[Role, Array] = dict.fromkeys(PRICES, np.full(len(self.kept), np.nan))
         bad: dict[Role, BoolArray] = {}
         for role, column in block.columns.items():
             read = read_volumes if role == "volume" else read_numbers

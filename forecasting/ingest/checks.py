@@ -13,10 +13,11 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from forecasting.arrays import Array, BoolArray, IntArray
 from forecasting.ingest.doubts import DOUBTS
 from forecasting.ingest.names import PRICES, Role
 from forecasting.ingest.order import check_days, check_order
-from forecasting.ingest.table import BoolArray, FloatArray, IntArray, Table
+from forecasting.ingest.table import Table
 from forecasting.ingest.verdict import Verdict, number, sort_index
 
 __all__ = ["check_rows"]
@@ -110,15 +111,15 @@ def _consistent(verdict: Verdict) -> None:
     verdict.refuse_unless_rare(opens > _RANGE * low, partial(_say, low, off), "low")
 
 
-def _say(values: FloatArray, what: str, row: int) -> str:
+def _say(values: Array, what: str, row: int) -> str:
     return f"{number(values[row])} {what}"
 
 
-def _say_below(high: FloatArray, low: FloatArray, row: int) -> str:
+def _say_below(high: Array, low: Array, row: int) -> str:
     return f"High {number(high[row])} is below Low {number(low[row])}"
 
 
-def _outside(table: Table, role: Role) -> FloatArray:
+def _outside(table: Table, role: Role) -> Array:
     """How far a price is outside [Low, High], as a share of it; NaN where there is none."""
     values = table.prices[role]
     return np.maximum(values - table.prices["high"], table.prices["low"] - values) / values
@@ -215,7 +216,7 @@ def _in_scale(verdict: Verdict) -> None:
     verdict.refuse(wrong, what, "open")
 
 
-def _excursions(jumps: IntArray, leaps: FloatArray, first: int, stop: int) -> Iterator[tuple[int, int, float]]:
+def _excursions(jumps: IntArray, leaps: Array, first: int, stop: int) -> Iterator[tuple[int, int, float]]:
     """Rows that leave the scale of their neighbours and come back: start, end, log of the factor."""
     for here, there in pairwise(jumps):
         if there - here <= _SPELL and abs(leaps[here - 1] + leaps[there - 1]) < np.log(_BACK):

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from forecasting.arrays import Array, BoolArray, IntArray
 from forecasting.ingest.latest import FAR
-from forecasting.ingest.table import BoolArray, FloatArray, IntArray, Table
+from forecasting.ingest.table import Table
 from forecasting.ingest.verdict import Verdict, number, sort_index
 
 __all__ = ["DOUBTS", "weekdays_of"]
@@ -80,7 +81,7 @@ def filled_weekends(verdict: Verdict) -> None:
         verdict.set_aside(marks, what)
 
 
-def _rounding(prices: FloatArray) -> float:
+def _rounding(prices: Array) -> float:
     """Give by how much rounded prices may be off a line between rounded prices."""
     places = next((n for n in range(6) if np.all(np.abs(prices * 10**n - np.round(prices * 10**n)) < 1e-4)), 6)
     return 1.02 * 10.0**-places
@@ -232,7 +233,7 @@ def running_session(verdict: Verdict) -> None:
     verdict.warn(_marked(table, find), what)
 
 
-def _far_below(values: FloatArray, factor: float) -> bool:
+def _far_below(values: Array, factor: float) -> bool:
     *before, last = values.tolist()
     return bool(last * factor < np.median(before) and last < min(before))
 

@@ -9,10 +9,11 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from forecasting.arrays import BoolArray, IntArray
 from forecasting.findings import Finding
 from forecasting.ingest.names import normalise
 from forecasting.ingest.rows import Rows
-from forecasting.ingest.table import BoolArray, IntArray, Problem, ReadFile, Table
+from forecasting.ingest.table import Problem, ReadFile, Table
 
 __all__ = ["misplaced_ticker", "report_instruments", "separating_column"]
 

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 import numpy as np
 import pandas as pd
 
-from forecasting.ingest.table import IntArray
+from forecasting.arrays import IntArray
 
 __all__ = ["FAR", "days_by_ticker", "far_ahead", "last_shared", "shared_day"]
 

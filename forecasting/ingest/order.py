@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from forecasting.ingest.table import IntArray
+from forecasting.arrays import IntArray
 from forecasting.ingest.verdict import Verdict, sort_index
 
 __all__ = ["check_days", "check_order"]

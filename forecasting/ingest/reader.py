@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime
 
 import numpy as np
 
+from forecasting.arrays import BoolArray, IntArray
 from forecasting.findings import Finding
 from forecasting.ingest.blocks import BlockReader
 from forecasting.ingest.dates import NO_DATE, DateColumn, UndecidedDatesError, read_dates
@@ -19,7 +20,7 @@ from forecasting.ingest.names import Role, normalise
 from forecasting.ingest.numbers import Decimal, decide
 from forecasting.ingest.rows import Rows, cut_field, read_rows
 from forecasting.ingest.strays import Owners, add_broken, add_undated
-from forecasting.ingest.table import BoolArray, Decided, IntArray, Options, Problem, ReadFile, Table
+from forecasting.ingest.table import Decided, Options, Problem, ReadFile, Table
 from forecasting.ingest.text import Text
 
 __all__ = ["read_table", "unfit_ticker"]

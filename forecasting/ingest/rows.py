@@ -17,13 +17,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
+from forecasting.arrays import IntArray
 from forecasting.errors import InputError
 from forecasting.findings import Finding
 from forecasting.ingest.layout import Layout, split_line
 from forecasting.ingest.misfits import DATE, TROUBLE, left_out
 from forecasting.ingest.misfits import misfit as misfit_of
 from forecasting.ingest.misfits import repaired as repaired_row
-from forecasting.ingest.table import IntArray
 from forecasting.ingest.text import Text
 
 __all__ = ["Broken", "Rows", "cut_field", "read_rows"]

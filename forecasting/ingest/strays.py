@@ -7,11 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from forecasting.arrays import BoolArray, IntArray
 from forecasting.findings import Finding
 from forecasting.ingest.dates import NO_DATE, DateColumn, UndecidedDatesError, read_dates
 from forecasting.ingest.misfits import is_note, left_out, shown
 from forecasting.ingest.rows import Rows
-from forecasting.ingest.table import BoolArray, IntArray, Options, Problem, ReadFile, where
+from forecasting.ingest.table import Options, Problem, ReadFile, where
 from forecasting.ingest.verdict import is_rare
 
 __all__ = ["Owners", "add_broken", "add_undated"]

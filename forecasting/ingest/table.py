@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
 
+from forecasting.arrays import Array, BoolArray, IntArray
 from forecasting.errors import InputError
 from forecasting.findings import Finding
 from forecasting.ingest.format import PriceFormat
@@ -16,9 +16,6 @@ from forecasting.ingest.names import Role
 
 __all__ = [
     "LINES",
-    "BoolArray",
-    "FloatArray",
-    "IntArray",
     "Options",
     "Problem",
     "ReadFile",
@@ -29,10 +26,6 @@ __all__ = [
 
 LINES = 1 << 40
 """No file has so many lines."""
-
-BoolArray = NDArray[np.bool_]
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +108,7 @@ class Table:
     tickers: Sequence[str]
     codes: IntArray
     days: IntArray
-    prices: Mapping[Role, FloatArray]
+    prices: Mapping[Role, Array]
     lines: Callable[[], IntArray]
     names: Mapping[Role, str]
     numeric_dates: bool = False

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from forecasting.arrays import Array, BoolArray, IntArray
 from forecasting.findings import Finding
 from forecasting.ingest.names import Role
-from forecasting.ingest.table import BoolArray, FloatArray, IntArray, Problem, Table, where
+from forecasting.ingest.table import Problem, Table, where
 
 __all__ = ["Verdict", "is_rare", "number", "sort_index"]
 
@@ -80,7 +81,7 @@ class Verdict:
             self.findings.append(Finding(self.table.tickers[code], "set_aside", message, len(lines)))
         self.table = self.table.take(np.flatnonzero(~rows))
 
-    def put(self, role: Role, values: FloatArray) -> None:
+    def put(self, role: Role, values: Array) -> None:
         """Replace a column."""
         self.table = replace(self.table, prices={**self.table.prices, role: values})
 

@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from forecasting.arrays import Array
 from forecasting.config import ForecastConfig
 from forecasting.features.scaling import Scaler, fit_scaler
 from forecasting.features.series import TickerSeries
@@ -30,8 +31,6 @@ from forecasting.model.tutorial_report import TutorialReport
 __all__ = ["STEP", "TutorialData", "TutorialFit", "fit_tutorial", "tutorial_data", "tutorial_report"]
 
 log = logging.getLogger(__name__)
-
-Array = NDArray[np.float64]
 
 STEP = 2
 """Sessions from a window's last row to its target: the tutorial shifts the target by one, and then takes the next."""

@@ -14,14 +14,12 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from forecasting.arrays import Array
 from forecasting.formatting import percent
 from forecasting.monitoring.realised import REFERENCES
 
 __all__ = ["SESSIONS", "Health", "Trend", "by_group", "judge", "rolling", "trend", "worst_misses"]
-
-Array = NDArray[np.float64]
 
 SESSIONS = 60
 """Target sessions that a judgement looks back on: about three months."""

@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from forecasting.arrays import Array
 from forecasting.config import LEVELS, QUANTILE_COLUMNS
 from forecasting.evaluation.baselines import change_quantiles
 from forecasting.evaluation.scoring_rules import crps, pinball
@@ -24,7 +25,6 @@ from forecasting.schemas import versioned
 
 __all__ = ["REFERENCES", "SCORES", "reference_quantiles", "score"]
 
-Array = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
 REFERENCES = ("persistence", "last_close")

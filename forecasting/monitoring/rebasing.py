@@ -16,13 +16,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from forecasting.arrays import Array
 from forecasting.features.series import usable_close
 from forecasting.features.splits import RATIOS, Split, find_splits
 from forecasting.findings import Finding
 
 __all__ = ["History", "KnownOpens", "Published", "histories", "rebased", "split_between"]
 
-Array = NDArray[np.float64]
 Rows = NDArray[np.int64]
 Dates = NDArray[np.datetime64]
 
