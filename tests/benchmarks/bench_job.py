@@ -16,7 +16,6 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
 import panels
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -105,7 +104,7 @@ def main() -> None:
 def make_prices(size: str, rows: int) -> tuple[Path, int, str]:
     """Return where so many tickers' prices are, how many they are, and what to call them; ``sample`` is the sample."""
     if size == "sample":
-        tickers = pd.read_csv(ROOT / "data" / "stocks.csv.gz")["ticker"].nunique()
+        tickers = panels.read_sample()["ticker"].nunique()
         return ROOT / "data", tickers, f"the sample, {tickers} tickers"
     prices = CACHE / f"panel-{size}x{rows}"
     if not prices.is_dir():
