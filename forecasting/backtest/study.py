@@ -15,12 +15,14 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from forecasting.arrays import Array
 from forecasting.backtest.rolling import FORECAST_FIELDS, forecast_block, up_to
 from forecasting.config import QUANTILE_COLUMNS, ForecastConfig
 from forecasting.errors import InputError
 from forecasting.evaluation.scoring_rules import mase_scale
+from forecasting.features.history import History, histories
 from forecasting.features.series import engineer
-from forecasting.features.splits import adjustment, find_splits
+from forecasting.features.splits import adjustment
 from forecasting.features.windows import shard_count
 from forecasting.formatting import pluralize
 from forecasting.model.training import Progress
@@ -221,16 +223,16 @@ def judge(forecasts: pa.Table, prices: pd.DataFrame) -> Judged:
     rows: pd.DataFrame = forecasts.to_pandas(date_as_object=False, categories=["ticker", "model"])
     names = {name: sorted(rows[name].cat.categories) for name in ("ticker", "model")}
     rows = rows.assign(**{name: rows[name].cat.reorder_categories(order) for name, order in names.items()})
-    by_ticker = {str(ticker): own for ticker, own in prices.groupby("ticker", sort=True)}
-    first = rows["cutoff"].min()
+    by_ticker = {history.ticker: history for history in histories(prices)}
+    first = rows["cutoff"].min().to_datetime64()
     kept, crossed, scales = [], 0, {}
     for ticker, own in rows.groupby("ticker", sort=True, observed=True):
         history = by_ticker[str(ticker)]
         known, split = _with_actual(own, history)
         kept.append(known)
         crossed += split
-        before = history[history["date"] <= first]
-        scales[str(ticker)] = mase_scale(before["open"].to_numpy(dtype=np.float64) * _factor(before))
+        before = int(np.searchsorted(history.dates, first, side="right"))
+        scales[str(ticker)] = mase_scale(history.open[:before] * _factor(history, before))
     judged = pd.concat(kept, ignore_index=True) if kept else rows
     if judged.empty:
         raise InputError("no ticker could be forecast from any origin", setting="see daily-forecast check")
@@ -238,16 +240,16 @@ def judge(forecasts: pa.Table, prices: pd.DataFrame) -> Judged:
     return Judged(ordered[BACKTEST.names], crossed, scales)
 
 
-def _with_actual(rows: pd.DataFrame, history: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+def _with_actual(rows: pd.DataFrame, history: History) -> tuple[pd.DataFrame, int]:
     """One ticker's forecasts whose targets have come, with them; and how many had a split on the way."""
-    dates, opened = history["date"].to_numpy(), history["open"].to_numpy(dtype=np.float64)
-    factor = _factor(history)
-    cutoff = np.searchsorted(dates, rows["cutoff"].to_numpy().astype(dates.dtype))
+    factor = _factor(history, len(history))
+    cutoff = history.row_of(rows["cutoff"].to_numpy().astype(history.dates.dtype))
     target = cutoff + rows["step"].to_numpy()
-    come = target < len(dates)
-    target = np.minimum(target, len(dates) - 1)
+    come = target < len(history)
+    target = np.minimum(target, len(history) - 1)
     whole = factor[cutoff] == factor[target]
-    known = rows.assign(target_date=dates[target], actual=opened[target], forecast=rows["q50"])
+    dates = history.dates[target].astype("datetime64[s]")
+    known = rows.assign(target_date=dates, actual=history.open[target], forecast=rows["q50"])
     return known[come & whole], int((come & ~whole).sum())
 
 
@@ -264,7 +266,6 @@ def never_forecast(
     )
 
 
-def _factor(history: pd.DataFrame) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """Put every row of one ticker on the basis of its last."""
-    columns = (history[name].to_numpy(dtype=np.float64) for name in ("open", "high", "low", "close", "volume"))
-    return adjustment(len(history), find_splits(history["date"].to_numpy(), *columns))
+def _factor(history: History, rows: int) -> Array:
+    """Put each of the first so many rows of one ticker on the basis of the last of them."""
+    return adjustment(rows, history.splits(rows - 1))

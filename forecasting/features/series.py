@@ -8,27 +8,21 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from forecasting.arrays import Array
 from forecasting.calendars import count_sessions
 from forecasting.config import ForecastConfig
-from forecasting.features.splits import Split, adjustment, find_splits
+from forecasting.features.history import Dates, History, histories, usable_close
+from forecasting.features.splits import Split, adjustment
 from forecasting.findings import Finding
 
-__all__ = ["Anchor", "Engineered", "TickerSeries", "Withheld", "engineer", "usable_close"]
+__all__ = ["Anchor", "Engineered", "TickerSeries", "Withheld", "engineer"]
 
 Anchor = Literal["open", "close", "range"]
 """Where forecasts start from: the last Open, the last Close, or an estimate of the Close from Open, High and Low."""
 
 RANGE_WEIGHTS = (0.80, 0.75)
 """Where a session ends, as weights of ln(High/Open) and ln(Open/Low); by least squares on real tickers' Closes."""
-
-CLOSE_SLACK = 0.001
-"""How far a usable Close may stand outside [Low, High], as a share of the price: rounding, no more."""
-
-CLOSE_SHARE = 0.99
-"""Share of rows whose Close must be inside [Low, High] for the Close to be on the Open's basis."""
 
 FEWEST_CHANGES = 10
 """So many earlier changes over the longest step there must be, for any forecast."""
@@ -67,7 +61,7 @@ class TickerSeries:
     """
 
     ticker: str
-    dates: NDArray[np.datetime64]
+    dates: Dates
     open: Array
     high: Array
     low: Array
@@ -115,7 +109,7 @@ class TickerSeries:
     @property
     def cutoff(self) -> date:
         """The last session that a forecast sees."""
-        return pd.Timestamp(self.dates[-1]).date()
+        return _day(self.dates[-1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,14 +141,14 @@ def engineer(prices: pd.DataFrame, config: ForecastConfig, as_of: date) -> Engin
     series: list[TickerSeries] = []
     withheld: list[Withheld] = []
     findings: list[Finding] = []
-    for ticker, rows in prices.groupby("ticker", sort=True):
-        name = str(ticker)
-        lag = count_sessions(config.calendar, rows["date"].iloc[-1].date(), as_of)
-        refusal = _why_not(name, rows, config, lag, as_of)
+    for history in histories(prices):
+        name, last = history.ticker, _day(history.dates[-1])
+        lag = count_sessions(config.calendar, last, as_of)
+        refusal = _why_not(history, config, lag, as_of)
         if refusal is not None:
             withheld.append(refusal)
             continue
-        one, noticed = _engineer_ticker(name, rows, config, lag)
+        one, noticed = _engineer_ticker(history, config, lag)
         findings.extend(noticed)
         if one.anchor != "close" and config.anchor == "close":
             withheld.append(Withheld(name, "no usable close", f"{name}: --anchor close, but its Close is not usable"))
@@ -163,51 +157,46 @@ def engineer(prices: pd.DataFrame, config: ForecastConfig, as_of: date) -> Engin
     return Engineered(tuple(series), tuple(withheld), tuple(findings))
 
 
-def _why_not(ticker: str, rows: pd.DataFrame, config: ForecastConfig, lag: int, as_of: date) -> Withheld | None:
-    last = rows["date"].iloc[-1].date()
-    if lag > config.stale_after:
-        message = (
-            f"{ticker}: last row {last} is {lag} sessions before {as_of}, more than --stale-after {config.stale_after}"
-        )
-        return Withheld(ticker, "stale", message)
+def _why_not(history: History, config: ForecastConfig, lag: int, as_of: date) -> Withheld | None:
+    """Say why a ticker cannot be forecast at all; None when it can."""
+    ticker, first, last = history.ticker, history.open[0], history.dates[-1]
     needed = max(config.minimum_history, config.horizon + FEWEST_CHANGES)
-    if len(rows) < needed:
-        message = f"{ticker}: {len(rows)} rows, at least {needed} are needed to forecast {config.horizon} sessions"
-        return Withheld(ticker, "too short", message)
-    if (rows["open"] == rows["open"].iloc[0]).all():
-        message = f"{ticker}: every Open is {rows['open'].iloc[0]:g}; a constant has no distribution to forecast"
-        return Withheld(ticker, "constant", message)
-    lowest, highest = rows["low"].min(), rows["high"].max()
+    lowest, highest = history.low.min(), history.high.max()
+    if lag > config.stale_after:
+        what = f"last row {last} is {lag} sessions before {as_of}, more than --stale-after {config.stale_after}"
+        return Withheld(ticker, "stale", f"{ticker}: {what}")
+    if len(history) < needed:
+        what = f"{len(history)} rows, at least {needed} are needed to forecast {config.horizon} sessions"
+        return Withheld(ticker, "too short", f"{ticker}: {what}")
+    if (history.open == first).all():
+        what = f"every Open is {first:g}; a constant has no distribution to forecast"
+        return Withheld(ticker, "constant", f"{ticker}: {what}")
     if not 1 / PRICE_BOUND <= lowest <= highest <= PRICE_BOUND:
-        message = f"{ticker}: prices from {lowest:g} to {highest:g}, beyond {1 / PRICE_BOUND:g} to {PRICE_BOUND:g}"
-        return Withheld(ticker, "exploding", message)
+        what = f"prices from {lowest:g} to {highest:g}, beyond {1 / PRICE_BOUND:g} to {PRICE_BOUND:g}"
+        return Withheld(ticker, "exploding", f"{ticker}: {what}")
     return None
 
 
-def _engineer_ticker(
-    ticker: str, rows: pd.DataFrame, config: ForecastConfig, lag: int
-) -> tuple[TickerSeries, list[Finding]]:
-    dates = rows["date"].to_numpy().astype("datetime64[D]")
-    open_, high, low, close, volume = (
-        rows[name].to_numpy(dtype=np.float64) for name in ("open", "high", "low", "close", "volume")
-    )
-    splits = find_splits(dates, open_, high, low, close, volume)
-    findings = [_tell_split(ticker, split) for split in splits]
-    usable, complaint = usable_close(high, low, close)
+def _engineer_ticker(history: History, config: ForecastConfig, lag: int) -> tuple[TickerSeries, list[Finding]]:
+    ticker = history.ticker
+    splits = history.splits(len(history) - 1)
+    findings = [_split_finding(ticker, split) for split in splits]
+    usable, complaint = usable_close(history.high, history.low, history.close)
     anchor = _choose_anchor(config, close_is_usable=usable is not None)
     if complaint is not None and config.anchor in ("auto", "close"):
         instead = "the last Open" if anchor == "open" else "where Open, High and Low say that the session ended"
         findings.append(Finding(ticker, "close", f"{ticker}: {complaint}; forecasts start from {instead}"))
     if lag:
-        findings.append(Finding(ticker, "stale", f"{ticker}: its last row, {dates[-1]}, is {lag} sessions old"))
+        message = f"{ticker}: its last row, {history.dates[-1]}, is {lag} sessions old"
+        findings.append(Finding(ticker, "stale", message))
     one = TickerSeries(
         ticker=ticker,
-        dates=dates,
-        open=open_,
-        high=high,
-        low=low,
+        dates=history.dates,
+        open=history.open,
+        high=history.high,
+        low=history.low,
         close=usable,
-        factor=adjustment(len(dates), splits),
+        factor=adjustment(len(history), splits),
         splits=splits,
         anchor=anchor,
         stale=lag,
@@ -223,20 +212,11 @@ def _choose_anchor(config: ForecastConfig, *, close_is_usable: bool) -> Anchor:
     return "open" if config.preset == "tutorial" else "range"
 
 
-def _tell_split(ticker: str, split: Split) -> Finding:
+def _split_finding(ticker: str, split: Split) -> Finding:
     message = f"{ticker}: split {split} on {split.date}, adjusted inside the model; what is published is not"
     return Finding(ticker, "split", message)
 
 
-def usable_close(high: Array, low: Array, close: Array) -> tuple[Array | None, str | None]:
-    """Decide whether Close is on the same basis as Open; give it with its stray values blanked, or say why not."""
-    if np.isnan(close).all():
-        return None, None
-    slack = CLOSE_SLACK * high
-    inside = (close >= low - slack) & (close <= high + slack)
-    share = float(inside.mean())
-    if share < CLOSE_SHARE:
-        return None, f"Close is outside [Low, High] or missing on {int((~inside).sum())} of {len(close)} rows"
-    if not inside[-1]:
-        return None, "the last row's Close is outside [Low, High] or missing"
-    return np.where(inside, close, np.nan), None
+def _day(value: np.datetime64) -> date:
+    day: date = value.astype("datetime64[D]").item()
+    return day

@@ -18,9 +18,10 @@ from forecasting.arrays import Array
 from forecasting.config import LEVELS, QUANTILE_COLUMNS
 from forecasting.evaluation.baselines import change_quantiles
 from forecasting.evaluation.scoring_rules import crps, pinball
+from forecasting.features.history import History, histories
 from forecasting.features.splits import Split, adjustment
 from forecasting.findings import Finding
-from forecasting.monitoring.rebasing import History, KnownOpens, Published, histories, rebased, split_between
+from forecasting.monitoring.rebasing import KnownOpens, Published, rebased, split_between
 from forecasting.schemas import versioned
 
 __all__ = ["REFERENCES", "SCORES", "reference_quantiles", "score"]

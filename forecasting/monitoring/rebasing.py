@@ -7,8 +7,8 @@ history up to the split is on another basis, so that the price at the cutoff is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
 
@@ -17,14 +17,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from forecasting.arrays import Array
-from forecasting.features.series import usable_close
-from forecasting.features.splits import RATIOS, Split, find_splits
+from forecasting.features.history import Dates, History
+from forecasting.features.splits import RATIOS, Split
 from forecasting.findings import Finding
 
-__all__ = ["History", "KnownOpens", "Published", "histories", "rebased", "split_between"]
+__all__ = ["KnownOpens", "Published", "rebased", "split_between"]
 
 Rows = NDArray[np.int64]
-Dates = NDArray[np.datetime64]
 
 KnownOpens = Callable[[date, str], Mapping[date, float]]
 """From a date of publication and a ticker to the last Opens before it as they were then; empty where not known."""
@@ -36,36 +35,6 @@ _NEAR_SPLIT = 0.01
 """A ratio this near to that of a split is the split's, blurred by prices that are rounded to cents."""
 
 _ROUND_RATIOS: Array = np.array([float(ratio) for ratio in (Fraction(1), *RATIOS)])
-
-
-@dataclass(frozen=True, eq=False)
-class History:
-    """One ticker's rows, oldest first, as they stand in the file."""
-
-    ticker: str
-    dates: Dates
-    open: Array
-    high: Array
-    low: Array
-    close: Array
-    volume: Array
-    _splits: dict[int, tuple[Split, ...]] = field(default_factory=dict, init=False, repr=False)
-
-    def row_of(self, days: Dates) -> Rows:
-        """Find the row of each date; -1 where there is none."""
-        row = np.minimum(np.searchsorted(self.dates, days), len(self.dates) - 1)
-        return np.where(self.dates[row] == days, row, -1)
-
-    def splits(self, row: int) -> tuple[Split, ...]:
-        """Find the splits that the rows up to and including this one show, whatever came after."""
-        if row not in self._splits:
-            columns = (self.dates, self.open, self.high, self.low, self.close, self.volume)
-            self._splits[row] = find_splits(*(column[: row + 1] for column in columns))
-        return self._splits[row]
-
-    def closes(self, row: int) -> Array | None:
-        """Give the Closes up to and including a row, as they were usable then; None where they were not."""
-        return usable_close(*(column[: row + 1] for column in (self.high, self.low, self.close)))[0]
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,14 +67,6 @@ class Published:
             self.from_close[rows],
             self.anchor_price[rows],
         )
-
-
-def histories(prices: pd.DataFrame) -> Iterator[History]:
-    """Cut the validated long frame (see `forecasting.ingest.prices`) into its tickers, in the order of their names."""
-    dates = np.asarray(prices["date"].to_numpy(), dtype="datetime64[D]")
-    columns = [prices[name].to_numpy(dtype=np.float64) for name in ("open", "high", "low", "close", "volume")]
-    for ticker, rows in sorted(prices.groupby("ticker", sort=False).indices.items()):
-        yield History(str(ticker), dates[rows], *(column[rows] for column in columns))
 
 
 def split_between(history: History, cutoff: Rows, target: Rows) -> tuple[Array, list[Finding]]:

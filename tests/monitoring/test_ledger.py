@@ -13,11 +13,11 @@ from scipy.stats import norm
 from forecasting.calendars import target_sessions
 from forecasting.config import LEVELS, QUANTILE_COLUMNS, ForecastConfig
 from forecasting.evaluation.baselines import baseline_quantiles
+from forecasting.features.history import histories
 from forecasting.features.series import engineer
 from forecasting.features.windows import window
 from forecasting.monitoring.ledger import read_scores, score_published, scored
 from forecasting.monitoring.realised import SCORES, reference_quantiles
-from forecasting.monitoring.rebasing import histories
 from forecasting.schemas import FORECASTS, HELDOUT, parquet_bytes
 from forecasting.store import paths
 from forecasting.store.manifest import Manifest
