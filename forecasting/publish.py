@@ -17,20 +17,11 @@ from forecasting.evaluation.evaluate import Evaluated
 from forecasting.features.series import Engineered
 from forecasting.findings import Finding
 from forecasting.ingest.prices import Ingested
-from forecasting.model.device import choose_device
 from forecasting.model.prior import prior_findings
 from forecasting.model.tutorial_report import TutorialReport
 from forecasting.reports.heldout_summary import HeldoutSummary
 from forecasting.reports.run_page import ReportInput, build_report
-from forecasting.store.fingerprints import describe_rows
-from forecasting.store.manifest import (
-    FindingRecord,
-    InputRecord,
-    Manifest,
-    WithheldRecord,
-    config_record,
-    versions_in_use,
-)
+from forecasting.store.manifest import Manifest, WithheldRecord
 from forecasting.store.model_card import ModelFile
 from forecasting.store.store import Store
 from forecasting.store.transaction import Draft, Published
@@ -183,15 +174,12 @@ def publish(
     OSError
         When the disk is full, broken or read-only; what was published before stands.
     """
-    manifest = Manifest(
-        as_of=run.as_of,
-        config=config_record(run.config),
+    manifest = Manifest.of(
+        run.ingested,
+        run.config,
+        run.as_of,
         reading=dict(reading or {}),
-        inputs=tuple(InputRecord.model_validate(one) for one in run.ingested.inputs),
-        rows=describe_rows(run.ingested.prices),
-        versions=versions_in_use(),
-        device=choose_device(run.config.device).type,
-        findings=tuple(FindingRecord.model_validate(one) for one in run.findings),
+        findings=run.findings,
         withheld=run.withheld,
         timings=dict(timings or {}),
     )

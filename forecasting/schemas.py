@@ -8,7 +8,7 @@ version.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import IO, BinaryIO
 
 import pandas as pd
@@ -23,6 +23,9 @@ __all__ = [
     "HELDOUT",
     "METRICS",
     "SCHEMA_VERSION",
+    "SCORED",
+    "SCORES",
+    "WHEN",
     "as_table",
     "parquet_bytes",
     "read_parquet",
@@ -36,61 +39,55 @@ SCHEMA_VERSION = 1
 _ROW_GROUP = 1 << 17
 
 
-def versioned(name: str, fields: Iterable[pa.Field]) -> pa.Schema:
-    """Return the schema of a file with its name and `SCHEMA_VERSION` in the metadata."""
-    return pa.schema(list(fields), metadata={"schema": name, "schema_version": str(SCHEMA_VERSION)})
+def versioned(name: str, columns: Mapping[str, pa.DataType], optional: Collection[str] = ()) -> pa.Schema:
+    """Return the schema of a file, with its name and `SCHEMA_VERSION`; only ``optional`` columns may have nulls."""
+    fields = [pa.field(column, kind, nullable=column in optional) for column, kind in columns.items()]
+    return pa.schema(fields, metadata={"schema": name, "schema_version": str(SCHEMA_VERSION)})
 
 
-def _required(name: str, kind: pa.DataType) -> pa.Field:
-    return pa.field(name, kind, nullable=False)
-
-
-_WHEN = (
-    _required("ticker", pa.string()),
-    _required("cutoff", pa.date32()),
-    _required("target_date", pa.date32()),
-    _required("step", pa.int32()),
-    _required("model", pa.string()),
-)
+WHEN: Mapping[str, pa.DataType] = {
+    "ticker": pa.string(),
+    "cutoff": pa.date32(),
+    "target_date": pa.date32(),
+    "step": pa.int32(),
+    "model": pa.string(),
+}
+"""What each forecast is of."""
 
 FORECASTS = versioned(
     "forecasts",
-    (
-        *_WHEN,
-        pa.field("reason", pa.string()),
-        _required("anchor", pa.string()),
-        _required("anchor_price", pa.float64()),
-        _required("forecast", pa.float64()),
-        *(_required(name, pa.float64()) for name in QUANTILE_COLUMNS),
-    ),
+    {
+        **WHEN,
+        "reason": pa.string(),
+        "anchor": pa.string(),
+        **dict.fromkeys(("anchor_price", "forecast", *QUANTILE_COLUMNS), pa.float64()),
+    },
+    optional=["reason"],
 )
 """forecasts.parquet: what is published."""
 
 HELDOUT = versioned(
     "heldout",
-    (
-        *_WHEN,
-        _required("actual", pa.float64()),
-        _required("forecast", pa.float32()),
-        *(_required(name, pa.float32()) for name in QUANTILE_COLUMNS),
-    ),
+    {**WHEN, "actual": pa.float64(), **dict.fromkeys(("forecast", *QUANTILE_COLUMNS), pa.float32())},
 )
 """heldout/*.parquet: every held-out forecast of every model, with the actual."""
 
-_SCORES = ("mae", "rmse", "mape", "mase", "crps", "coverage_50", "coverage_80", "coverage_90", "dm_p_value")
+SCORES = ("mae", "rmse", "mape", "mase", "crps", "coverage_50", "coverage_80", "coverage_90")
+"""The measures of held-out forecasts, in the order of the columns."""
+
+SCORED: Mapping[str, pa.DataType] = {
+    "ticker": pa.string(),
+    "model": pa.string(),
+    "step": pa.int32(),
+    "n": pa.int64(),
+    **dict.fromkeys(SCORES, pa.float64()),
+}
+"""What is scored, on how many rows, and the scores; one that is not defined is null."""
 
 METRICS = versioned(
-    "metrics",
-    (
-        _required("ticker", pa.string()),
-        _required("model", pa.string()),
-        _required("step", pa.int32()),
-        _required("n", pa.int64()),
-        *(pa.field(name, pa.float64()) for name in _SCORES),
-        _required("chosen", pa.bool_()),
-    ),
+    "metrics", {**SCORED, "dm_p_value": pa.float64(), "chosen": pa.bool_()}, optional=[*SCORES, "dm_p_value"]
 )
-"""metrics.parquet: one row per ticker, model and step; a score that is not defined is null."""
+"""metrics.parquet: one row per ticker, model and step."""
 
 
 def as_table(data: pd.DataFrame | pa.Table, schema: pa.Schema) -> pa.Table:

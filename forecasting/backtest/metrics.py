@@ -19,7 +19,7 @@ from forecasting.config import QUANTILE_COLUMNS
 from forecasting.evaluation.baselines import BASELINES
 from forecasting.evaluation.metrics import score_heldout
 from forecasting.evaluation.scoring_rules import crps, diebold_mariano
-from forecasting.schemas import versioned
+from forecasting.schemas import SCORED, SCORES, versioned
 
 __all__ = [
     "BACKTEST_METRICS",
@@ -40,22 +40,19 @@ TESTED = ("lstm", PUBLISHED)
 CLAIM = 0.05
 """Corrected p-values below this are claimed as better or worse."""
 
-_SCORES = ("mae", "rmse", "mape", "mase", "crps", "coverage_50", "coverage_80", "coverage_90")
 _KEYS = ["ticker", "step"]
+
+_TESTS = ("crps_ratio", "dm_p_value", "dm_p_holm", "dm_q_value")
 
 BACKTEST_METRICS = versioned(
     "backtest_metrics",
-    (
-        pa.field("ticker", pa.string(), nullable=False),
-        pa.field("model", pa.string(), nullable=False),
-        pa.field("step", pa.int32(), nullable=False),
-        pa.field("n", pa.int64(), nullable=False),
-        *(pa.field(name, pa.float64()) for name in _SCORES),
-        pa.field("chosen_share", pa.float64(), nullable=False),
-        pa.field("best_baseline", pa.string()),
-        pa.field("crps_ratio", pa.float64()),
-        *(pa.field(name, pa.float64()) for name in ("dm_p_value", "dm_p_holm", "dm_q_value")),
-    ),
+    {
+        **SCORED,
+        "chosen_share": pa.float64(),
+        "best_baseline": pa.string(),
+        **dict.fromkeys(_TESTS, pa.float64()),
+    },
+    optional=[*SCORES, "best_baseline", *_TESTS],
 )
 """metrics.parquet of a backtest: one row per ticker, model and step.
 

@@ -20,19 +20,10 @@ from forecasting.backtest.metrics import BACKTEST_METRICS
 from forecasting.backtest.page import Backtest, build_backtest_page
 from forecasting.backtest.study import BACKTEST
 from forecasting.ingest.prices import Ingested
-from forecasting.model.device import choose_device
 from forecasting.schemas import parquet_bytes
 from forecasting.store import paths
-from forecasting.store.fingerprints import describe_rows
-from forecasting.store.manifest import (
-    FindingRecord,
-    InputRecord,
-    Manifest,
-    WithheldRecord,
-    config_record,
-    versions_in_use,
-)
-from forecasting.store.places import FileRecord, record_of
+from forecasting.store.manifest import Manifest, WithheldRecord
+from forecasting.store.places import record_of
 from forecasting.store.store import Store
 
 __all__ = ["BacktestManifest", "publish_backtest"]
@@ -82,29 +73,15 @@ def publish_backtest(
         f"{folder}/report.html": build_backtest_page(backtest).encode("utf-8", "backslashreplace"),
     }
     records = {name: record_of(data) for name, data in files.items()}
-    manifest = _manifest(backtest, ingested, reading or {}, timings or {}, records)
-    with store.locked(wait):
-        store.write_all({**files, f"{folder}/manifest.json": manifest.to_json()})
-    return store.where(folder)
-
-
-def _manifest(
-    backtest: Backtest,
-    ingested: Ingested,
-    reading: Mapping[str, Any],
-    timings: Mapping[str, Any],
-    files: Mapping[str, FileRecord],
-) -> Manifest:
-    return BacktestManifest(
-        as_of=backtest.as_of,
+    manifest = BacktestManifest.of(
+        ingested,
+        backtest.config,
+        backtest.as_of,
         study=asdict(backtest.study),
-        config=config_record(backtest.config),
-        reading=dict(reading),
-        inputs=tuple(InputRecord.model_validate(one) for one in ingested.inputs),
-        rows=describe_rows(ingested.prices),
-        versions=versions_in_use(),
-        device=choose_device(backtest.config.device).type,
-        findings=tuple(FindingRecord.model_validate(one) for one in ingested.findings),
+        reading=dict(reading or {}),
         withheld=tuple(WithheldRecord(ticker=who, reason=why) for who, why in backtest.withheld),
-        timings=dict(timings),
-    ).with_files(files)
+        timings=dict(timings or {}),
+    )
+    with store.locked(wait):
+        store.write_all({**files, f"{folder}/manifest.json": manifest.with_files(records).to_json()})
+    return store.where(folder)

@@ -26,7 +26,7 @@ from forecasting.features.splits import adjustment
 from forecasting.features.windows import shard_count
 from forecasting.formatting import pluralize
 from forecasting.model.training import Progress
-from forecasting.schemas import versioned
+from forecasting.schemas import WHEN, versioned
 
 __all__ = ["BACKTEST", "Judged", "Part", "Study", "deal", "forecast_part", "judge", "never_forecast", "origin_dates"]
 
@@ -35,18 +35,13 @@ TASKS = 32
 
 BACKTEST = versioned(
     "backtest",
-    (
-        pa.field("ticker", pa.string(), nullable=False),
-        pa.field("cutoff", pa.date32(), nullable=False),
-        pa.field("target_date", pa.date32(), nullable=False),
-        pa.field("step", pa.int32(), nullable=False),
-        pa.field("model", pa.string(), nullable=False),
-        pa.field("fitted", pa.date32(), nullable=False),
-        pa.field("chosen", pa.bool_(), nullable=False),
-        pa.field("actual", pa.float64(), nullable=False),
-        pa.field("forecast", pa.float32(), nullable=False),
-        *(pa.field(name, pa.float32(), nullable=False) for name in QUANTILE_COLUMNS),
-    ),
+    {
+        **WHEN,
+        "fitted": pa.date32(),
+        "chosen": pa.bool_(),
+        "actual": pa.float64(),
+        **dict.fromkeys(("forecast", *QUANTILE_COLUMNS), pa.float32()),
+    },
 )
 """forecasts.parquet of a backtest: every model's forecast from every origin, with the actual.
 

@@ -15,29 +15,12 @@ from numpy.typing import NDArray
 from forecasting.arrays import Array
 from forecasting.config import QUANTILE_COLUMNS
 from forecasting.evaluation.scoring_rules import CENTRAL, crps, diebold_mariano, mase
+from forecasting.schemas import METRICS
 
-__all__ = ["METRIC_COLUMNS", "REFERENCE", "score_heldout"]
+__all__ = ["REFERENCE", "score_heldout"]
 
 REFERENCE = "persistence"
 """The model that every other is tested against."""
-
-METRIC_COLUMNS: tuple[str, ...] = (
-    "ticker",
-    "model",
-    "step",
-    "n",
-    "mae",
-    "rmse",
-    "mape",
-    "mase",
-    "crps",
-    "coverage_50",
-    "coverage_80",
-    "coverage_90",
-    "dm_p_value",
-    "chosen",
-)
-"""Columns of ``metrics.parquet``, in order."""
 
 _NAN = float("nan")
 
@@ -60,8 +43,8 @@ def score_heldout(
     Returns
     -------
     pandas.DataFrame
-        ``METRIC_COLUMNS``, ordered by ticker, step and model (``lstm`` first, then by name). The Diebold-Mariano test
-        is on the mean pinball loss of the 19 quantiles, over targets that a model shares with ``persistence``.
+        The columns of `forecasting.schemas.METRICS`, by ticker, step and model (``lstm`` first, then by name). The
+        Diebold-Mariano test is on the mean pinball loss of the 19 quantiles, over targets shared with ``persistence``.
     """
     published = set(chosen)
     codes, names = pd.factorize(heldout["model"])
@@ -75,9 +58,9 @@ def score_heldout(
         for ticker, where in by_ticker
         for model, step, scores in _score_ticker(columns, np.asarray(where), models, scales.get(str(ticker), _NAN))
     ]
-    frame = pd.DataFrame.from_records(records, columns=list(METRIC_COLUMNS))
+    frame = pd.DataFrame.from_records(records, columns=METRICS.names)
     types = {"ticker": "str", "model": "str", "step": "int32", "n": "int32", "chosen": "bool"}
-    return frame.astype({column: types.get(column, "float64") for column in METRIC_COLUMNS})
+    return frame.astype({column: types.get(column, "float64") for column in METRICS.names})
 
 
 def _score_ticker(

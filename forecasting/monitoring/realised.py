@@ -22,7 +22,7 @@ from forecasting.features.history import History, histories
 from forecasting.features.splits import Split, adjustment
 from forecasting.findings import Finding
 from forecasting.monitoring.rebasing import KnownOpens, Published, rebased, split_between
-from forecasting.schemas import versioned
+from forecasting.schemas import WHEN, versioned
 
 __all__ = ["REFERENCES", "SCORES", "reference_quantiles", "score"]
 
@@ -33,24 +33,13 @@ REFERENCES = ("persistence", "last_close")
 
 SCORES = versioned(
     "scores",
-    (
-        pa.field("ticker", pa.string(), nullable=False),
-        pa.field("cutoff", pa.date32(), nullable=False),
-        pa.field("target_date", pa.date32(), nullable=False),
-        pa.field("step", pa.int32(), nullable=False),
-        pa.field("model", pa.string(), nullable=False),
-        pa.field("actual", pa.float64(), nullable=False),
-        pa.field("unit", pa.float64(), nullable=False),
-        pa.field("forecast", pa.float64(), nullable=False),
-        pa.field("error", pa.float64(), nullable=False),
-        pa.field("pinball", pa.float64(), nullable=False),
-        pa.field("crps", pa.float64(), nullable=False),
-        pa.field("inside_50", pa.bool_(), nullable=False),
-        pa.field("inside_80", pa.bool_(), nullable=False),
-        pa.field("inside_90", pa.bool_(), nullable=False),
-        pa.field("crps_persistence", pa.float64()),
-        pa.field("crps_last_close", pa.float64()),
-    ),
+    {
+        **WHEN,
+        **dict.fromkeys(("actual", "unit", "forecast", "error", "pinball", "crps"), pa.float64()),
+        **dict.fromkeys(("inside_50", "inside_80", "inside_90"), pa.bool_()),
+        **dict.fromkeys(("crps_persistence", "crps_last_close"), pa.float64()),
+    },
+    optional=["crps_persistence", "crps_last_close"],
 )
 """scores.parquet: one row per ticker, target_date, step, cutoff and model, all prices in the forecast's own unit.
 

@@ -11,14 +11,16 @@ import platform
 from collections.abc import Mapping
 from datetime import date
 from importlib import metadata
-from typing import Annotated, Any, BinaryIO
+from typing import Annotated, Any, BinaryIO, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, JsonValue, ValidationError
 
 from forecasting.config import ForecastConfig
 from forecasting.errors import InputError
+from forecasting.ingest.ingested import Ingested
+from forecasting.model.device import choose_device
 from forecasting.model.prior import load_prior
-from forecasting.store.fingerprints import TickerRows
+from forecasting.store.fingerprints import TickerRows, describe_rows
 from forecasting.store.places import FileRecord
 
 __all__ = [
@@ -136,6 +138,18 @@ class Manifest(_Record):
     withheld: tuple[WithheldRecord, ...] = ()
     timings: dict[str, JsonValue] = {}
     files: dict[_Path, FileEntry] = {}
+
+    @classmethod
+    def of(cls, ingested: Ingested, config: ForecastConfig, as_of: date, **given: Any) -> Self:
+        """Describe a run of this build: what was read, with what it is computed, and ``given``, further attributes."""
+        return cls(
+            as_of=as_of,
+            config=config_record(config),
+            rows=describe_rows(ingested.prices),
+            versions=versions_in_use(),
+            device=choose_device(config.device).type,
+            **{"inputs": ingested.inputs, "findings": ingested.findings, **given},
+        )
 
     def with_files(self, files: Mapping[str, FileRecord]) -> Manifest:
         """Return the same manifest, naming these files."""

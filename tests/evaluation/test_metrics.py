@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 
 from forecasting.config import LEVELS, QUANTILE_COLUMNS
-from forecasting.evaluation.metrics import METRIC_COLUMNS, score_heldout
+from forecasting.evaluation.metrics import score_heldout
 from forecasting.evaluation.scoring_rules import diebold_mariano
+from forecasting.schemas import METRICS
 
 START = date(2020, 1, 1)
 
@@ -54,7 +55,7 @@ def row_of(table: pd.DataFrame, ticker: str, model: str, step: int) -> pd.Series
 
 def test_columns_types_and_order(heldout: pd.DataFrame) -> None:
     table = score_heldout(heldout, {"AA": 2.0, "BB": 4.0}, {("AA", 1, "lstm")})
-    assert tuple(table.columns) == METRIC_COLUMNS
+    assert list(table.columns) == METRICS.names
     assert table["step"].dtype == table["n"].dtype == "int32"
     assert table["chosen"].dtype == "bool"
     assert (table.dtypes[4:13] == "float64").all()
@@ -124,5 +125,5 @@ def test_the_test_is_on_the_losses_of_the_quantiles(heldout: pd.DataFrame) -> No
 
 def test_nothing_held_out_gives_an_empty_table(heldout: pd.DataFrame) -> None:
     table = score_heldout(heldout.iloc[:0], {}, ())
-    assert tuple(table.columns) == METRIC_COLUMNS
+    assert list(table.columns) == METRICS.names
     assert table.empty
