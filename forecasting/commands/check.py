@@ -205,7 +205,7 @@ def _tickers(
 def _facts(rows: pd.DataFrame) -> TickerFacts:
     """Find out what a ticker's rows are like."""
     from forecasting.features.splits import find_splits  # noqa: PLC0415 - after --help
-    from forecasting.ingest.doubts import weekdays_of  # noqa: PLC0415
+    from forecasting.ingest.days import weekdays_of  # noqa: PLC0415
 
     days = rows["date"].to_numpy().astype("datetime64[D]")
     numbers = days.astype("int64")

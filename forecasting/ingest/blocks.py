@@ -15,8 +15,7 @@ from forecasting.ingest.misfits import is_event
 from forecasting.ingest.names import PRICES, Role
 from forecasting.ingest.numbers import Decimal, read_numbers, read_volumes
 from forecasting.ingest.rows import Rows
-from forecasting.ingest.table import Problem, ReadFile, Table, where
-from forecasting.ingest.verdict import is_rare
+from forecasting.ingest.table import Problem, ReadFile, Table, is_rare, where
 
 __all__ = ["BlockReader"]
 

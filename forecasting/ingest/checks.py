@@ -1,246 +1,205 @@
-"""What makes rows a price history: possible prices, one row per day, and no row out of scale.
+"""What makes rows a price history: possible prices of one scale; and doubts about what no history has.
 
-Every check looks at all tickers at once; only a ticker in which something is found is looked at again, by itself.
+Each check is one sentence about what a daily history cannot be. All tickers are looked at together; only those in which
+something is found are looked at again, one by one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
-from functools import partial
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
 from forecasting.arrays import Array, BoolArray, IntArray
-from forecasting.ingest.doubts import DOUBTS
+from forecasting.ingest import days
 from forecasting.ingest.names import PRICES, Role
-from forecasting.ingest.order import check_days, check_order
-from forecasting.ingest.table import Table
-from forecasting.ingest.verdict import Verdict, number, sort_index
+from forecasting.ingest.table import Table, Verdict
 
-__all__ = ["check_rows"]
+__all__ = ["DOUBTS", "check_rows"]
 
+_NEEDED: tuple[Role, ...] = ("open", "high", "low")
 _ROUNDING = 1e-3
 """Open and Close may be outside [Low, High] by this share of the price: adjusting and rounding do that."""
 _GROSS = 0.02
 """An Open outside [Low, High] by more than this share belongs to another row, or another column."""
 _RANGE = 10.0
 """High so many times Open, or Open so many times Low, is a slipped decimal mark."""
-_SCALE = 8.0
-"""A row so many times its neighbours on both sides is in another unit, or another security's."""
-_EDGE_SCALE = 30.0
-"""The same for a first or last row, which has a neighbour on one side only."""
-_NO_SPLIT = 300.0
+_SCALE, _EDGE_SCALE = np.log(8.0), np.log(30.0)
+"""A row so many times its neighbours on both sides, or its one neighbour at an end, is in another unit."""
+_NO_SPLIT = np.log(300.0)
 """No split is as large as this: a change of level by so much is a change of unit."""
-_SPELL = 20
-"""Rows that such an excursion may last."""
-_BACK = 2.5
-"""After it prices are back within this factor."""
+_SPELL, _BACK = 20, np.log(2.5)
+"""Rows that such an excursion may last, and the factor within which prices are back after it."""
+_LATE = 60
+"""Rows after which a change of level by 100 or 1,000 is borne out."""
+_STEP = 0.35
+"""How near, in logs, a change of level comes to 100 or 1,000."""
+_LONE, _LONE_BACK = np.log(2.0), np.log(1.3)
+"""A row is alone when it is off both neighbours by the first factor, and they agree within the second."""
+_FROZEN = 5
+_RECENT = 20
 
 
 def check_rows(table: Table) -> Verdict:
     """Check rows, leave identical duplicates out, and sort them by ticker and day."""
-    verdict = Verdict(_by_name(table))
-    steps = (
-        _possible,
-        _consistent,
-        _close_and_volume,
-        _one_row_a_day,
-        check_days,
-        check_order,
-        _sort,
-        _in_scale,
-        _snapshot,
-        *DOUBTS,
-    )
-    for step in steps:
+    verdict = Verdict(table.sorted())
+    for check in (possible, consistent, close_and_volume, *days.CHECKS, in_scale, snapshot, *DOUBTS):
         if len(verdict.table):
-            step(verdict)
+            check(verdict)
     return verdict
 
 
-def _by_name(table: Table) -> Table:
-    """Give the tickers numbers in the order of their names."""
-    order = sorted(range(len(table.tickers)), key=lambda code: table.tickers[code])
-    places = np.empty(len(order), dtype=np.int64)
-    places[order] = np.arange(len(order))
-    return replace(table, tickers=[table.tickers[code] for code in order], codes=places[table.codes])
+def possible(verdict: Verdict) -> None:
+    """Open, High and Low are finite, above zero, and not scaled to run from exactly 0 to exactly 1."""
+    for role in _NEEDED:
+        verdict.refuse(~np.isfinite(verdict.prices[role]), "{value} is not finite", role)
+    table, low = verdict.table, verdict.prices["low"]
+    if len(table) and (low == 0).any():
+        tops, floors = table.per_ticker(np.maximum, verdict.prices["high"]), table.per_ticker(np.minimum, low)
+        what = "all prices are from 0 to 1, which both occur: scaled numbers, no prices"
+        verdict.refuse((low == 0) & (tops == 1) & (floors == 0), what, "low")
+    for role in _NEEDED:
+        verdict.refuse_unless_rare(verdict.prices[role] <= 0, "{value} is not a price", role)
 
 
-def _possible(verdict: Verdict) -> None:
-    """Open, High and Low are finite and above zero."""
-    roles: tuple[Role, ...] = ("open", "high", "low")
-    for role in roles:
-        values = verdict.table.prices[role]
-        verdict.refuse(~np.isfinite(values), partial(_say, values, "is not finite"), role)
-    scaled = _scaled(verdict.table)
-    verdict.refuse(scaled, lambda _: "all prices are from 0 to 1, which both occur: scaled numbers, no prices", "low")
-    for role in roles:
-        values = verdict.table.prices[role]
-        verdict.refuse_unless_rare(values <= 0, partial(_say, values, "is not a price"), role)
-
-
-def _scaled(table: Table) -> BoolArray:
-    """Which zeros are of tickers whose prices were scaled to run from exactly 0 to exactly 1."""
-    zero: BoolArray = table.prices["low"] == 0
-    if not zero.any():
-        return zero
-    tops, floors = np.full(len(table.tickers), -np.inf), np.full(len(table.tickers), np.inf)
-    np.maximum.at(tops, table.codes, table.prices["high"])
-    np.minimum.at(floors, table.codes, table.prices["low"])
-    scaled: BoolArray = zero & ((tops == 1) & (floors == 0))[table.codes]
-    return scaled
-
-
-def _consistent(verdict: Verdict) -> None:
+def consistent(verdict: Verdict) -> None:
     """High is not below Low, Open is between them, and all three are of one scale."""
-    high, low = verdict.table.prices["high"], verdict.table.prices["low"]
-    below = partial(_say_below, high, low)
-    verdict.refuse_unless_rare(high < low, below, "high")
-    opens = verdict.table.prices["open"]
-    gross = _outside(verdict.table, "open") > _GROSS
-    verdict.refuse_unless_rare(gross, partial(_say, opens, "is far outside [Low, High] of its row"), "open")
-    outside = _outside(verdict.table, "open") > _ROUNDING
-    verdict.warn(outside, "Open is outside [Low, High]", "open")
-    off = f"is more than {_RANGE:g} times off Open"
-    high, opens = verdict.table.prices["high"], verdict.table.prices["open"]
-    verdict.refuse_unless_rare(high > _RANGE * opens, partial(_say, high, off), "high")
-    low, opens = verdict.table.prices["low"], verdict.table.prices["open"]
-    verdict.refuse_unless_rare(opens > _RANGE * low, partial(_say, low, off), "low")
+    below = verdict.prices["high"] < verdict.prices["low"]
+    verdict.refuse_unless_rare(below, "High {high} is below Low {low}", "high")
+    what = "{value} is far outside [Low, High] of its row"
+    verdict.refuse_unless_rare(_outside(verdict, "open") > _GROSS, what, "open")
+    verdict.warn(_outside(verdict, "open") > _ROUNDING, "Open is outside [Low, High]", "open")
+    what = f"{{value}} is more than {_RANGE:g} times off Open"
+    verdict.refuse_unless_rare(verdict.prices["high"] > _RANGE * verdict.prices["open"], what, "high")
+    verdict.refuse_unless_rare(verdict.prices["open"] > _RANGE * verdict.prices["low"], what, "low")
 
 
-def _say(values: Array, what: str, row: int) -> str:
-    return f"{number(values[row])} {what}"
-
-
-def _say_below(high: Array, low: Array, row: int) -> str:
-    return f"High {number(high[row])} is below Low {number(low[row])}"
-
-
-def _outside(table: Table, role: Role) -> Array:
+def _outside(verdict: Verdict, role: Role) -> Array:
     """How far a price is outside [Low, High], as a share of it; NaN where there is none."""
-    values = table.prices[role]
-    return np.maximum(values - table.prices["high"], table.prices["low"] - values) / values
+    values, high, low = (verdict.prices[name] for name in (role, "high", "low"))
+    return np.maximum(values - high, low - values) / values
 
 
-def _close_and_volume(verdict: Verdict) -> None:
+def close_and_volume(verdict: Verdict) -> None:
     """Close and Volume never refuse a row: an impossible one is taken as missing, an odd one is reported."""
-    roles: tuple[Role, ...] = ("close", "volume")
-    for role in roles:
-        values = verdict.table.prices[role]
-        broken = np.isinf(values) | (values < 0) | ((values == 0) & (role == "close"))
-        if broken.any():
-            verdict.warn(broken, f"is not a possible {role}, taken as missing", role)
-            verdict.put(role, np.where(broken, np.nan, values))
-    outside = _outside(verdict.table, "close") > _ROUNDING
-    verdict.warn(outside, "Close is outside [Low, High] (on another basis than Open?)", "close")
+    close, volume = verdict.prices["close"], verdict.prices["volume"]
+    what = "is not a possible {}, taken as missing"
+    verdict.take_as_missing(np.isinf(close) | (close <= 0), what.format("close"), "close")
+    verdict.take_as_missing(np.isinf(volume) | (volume < 0), what.format("volume"), "volume")
+    what = "Close is outside [Low, High] (on another basis than Open?)"
+    verdict.warn(_outside(verdict, "close") > _ROUNDING, what, "close")
 
 
-def _one_row_a_day(verdict: Verdict) -> None:
-    """Rows that repeat a day are left out when their prices are the same, and refused when they are not."""
-    table = verdict.table
-    order = sort_index(table)
-    by = np.arange(len(table)) if order is None else order
-    codes, days = table.codes[by], table.days[by]
-    again = np.flatnonzero((codes[1:] == codes[:-1]) & (days[1:] == days[:-1])) + 1
-    if not len(again):
-        return
-    roles: tuple[Role, ...] = ("open", "high", "low", "close")
-    equal = np.ones(len(again), dtype=np.bool_)
-    for role in roles:
-        values = table.prices[role][by]
-        equal &= (values[again] == values[again - 1]) | (np.isnan(values[again]) & np.isnan(values[again - 1]))
-    _settle_volumes(verdict, by, again[equal])
-    conflicting = np.zeros(len(table), dtype=np.bool_)
-    conflicting[by[again[~equal]]] = True
-    conflicting[by[again[~equal] - 1]] = True
-    repeated = np.zeros(len(table), dtype=np.bool_)
-    repeated[by[again[equal]]] = True
-    verdict.set_aside(repeated, "the same day and prices again")
-    days = verdict.table.days
-    verdict.refuse(
-        conflicting[~repeated],
-        lambda row: f"{days[row].astype('datetime64[D]')} is there more than once, with different prices",
-    )
+def _leaps(table: Table) -> Array:
+    """How far Open goes from each row of a ticker to the next, in logs; 0 from one ticker to another."""
+    opens = np.log(table.prices["open"])
+    return np.where(table.same, opens[1:] - opens[:-1], 0.0)
 
 
-def _settle_volumes(verdict: Verdict, by: IntArray, again: IntArray) -> None:
-    """Where a repeated row has another volume, the volume is not known."""
-    volume = verdict.table.prices["volume"]
-    first, second = by[again - 1], by[again]
-    differ = ~((volume[first] == volume[second]) | (np.isnan(volume[first]) & np.isnan(volume[second])))
-    if differ.any():
-        unknown = np.zeros(len(volume), dtype=np.bool_)
-        unknown[first[differ]] = True
-        verdict.warn(unknown, "the day is repeated with another volume, taken as missing", "volume")
-        verdict.put("volume", np.where(unknown, np.nan, volume))
-
-
-def _sort(verdict: Verdict) -> None:
-    order = sort_index(verdict.table)
-    if order is not None:
-        verdict.table = verdict.table.take(order)
-
-
-def _in_scale(verdict: Verdict) -> None:
+def in_scale(verdict: Verdict) -> None:
     """No row is a power of ten above or below the rows around it."""
-    table = verdict.table
-    opens = table.prices["open"]
-    leaps = np.log(opens[1:] / opens[:-1])
-    jumps = np.flatnonzero((np.abs(leaps) > np.log(_SCALE)) & (table.codes[1:] == table.codes[:-1])) + 1
-    if not len(jumps):
-        return
-    wrong = np.zeros(len(table), dtype=np.bool_)
-    jumped = np.zeros(len(table), dtype=np.bool_)
-    ratio = np.ones(len(table))
-    for code in np.unique(table.codes[jumps]):
-        rows = np.flatnonzero(table.codes == code)
-        at = jumps[table.codes[jumps] == code]
-        for start, stop, leap in _excursions(at, leaps, int(rows[0]), int(rows[-1]) + 1):
-            wrong[start:stop] = True
-            ratio[start:stop] = np.exp(leap)
-        alone = at[~wrong[at] & ~wrong[at - 1]]
-        beyond = alone[np.abs(leaps[alone - 1]) > np.log(_NO_SPLIT)]
-        wrong[beyond] = True
-        ratio[beyond] = np.exp(leaps[beyond - 1])
-        jumped[alone] = ~wrong[alone]
-    verdict.warn(jumped, f"Open changes by a factor of more than {_SCALE:g} from the row before (a split?)", "open")
+    table, leaps = verdict.table, _leaps(verdict.table)
+    jumped = days.later(np.abs(leaps) > _SCALE)
+    factor = np.zeros(len(table))  # of the rows that are out of scale, in logs
+    for rows in table.histories(jumped):
+        at = rows.start + np.flatnonzero(jumped[rows])
+        for start, stop, leap in _excursions(at, leaps, rows.start, rows.stop):
+            factor[start:stop] = leap
+        alone = at[(factor[at] == 0) & (factor[at - 1] == 0)]
+        factor[alone] = np.where(np.abs(leaps[alone - 1]) > _NO_SPLIT, leaps[alone - 1], 0)
+        jumped[rows.start + np.flatnonzero(jumped[rows])] = np.isin(at, alone)
+    what = f"Open changes by a factor of more than {np.exp(_SCALE):g} from the row before (a split?)"
+    verdict.warn(jumped & (factor == 0), what, "open")
 
-    def what(row: int) -> str:
-        factor = ratio[row] if ratio[row] > 1 else 1 / ratio[row]
-        side = "times" if ratio[row] > 1 else "times smaller than"
-        return f"{number(opens[row])} is about {factor:.3g} {side} the rows beside it"
+    def say(row: int) -> str:
+        side = "times" if factor[row] > 0 else "times smaller than"
+        opened = table.prices["open"][row]
+        return f"{opened:.10g} is about {np.exp(abs(factor[row])):.3g} {side} the rows beside it"
 
-    verdict.refuse(wrong, what, "open")
+    verdict.refuse(factor != 0, say, "open")
 
 
 def _excursions(jumps: IntArray, leaps: Array, first: int, stop: int) -> Iterator[tuple[int, int, float]]:
     """Rows that leave the scale of their neighbours and come back: start, end, log of the factor."""
-    for here, there in pairwise(jumps):
-        if there - here <= _SPELL and abs(leaps[here - 1] + leaps[there - 1]) < np.log(_BACK):
-            yield int(here), int(there), float(leaps[here - 1])
-    if stop - first <= 2:
-        return
-    if jumps[0] == first + 1 and abs(leaps[first]) > np.log(_EDGE_SCALE):
-        yield first, first + 1, -float(leaps[first])
-    if jumps[-1] == stop - 1 and abs(leaps[stop - 2]) > np.log(_EDGE_SCALE):
-        yield stop - 1, stop, float(leaps[stop - 2])
+    for here, there in pairwise(jumps.tolist()):
+        if there - here <= _SPELL and abs(leaps[here - 1] + leaps[there - 1]) < _BACK:
+            yield here, there, leaps[here - 1]
+    if stop - first > 2 and jumps[0] == first + 1 and abs(leaps[first]) > _EDGE_SCALE:
+        yield first, first + 1, -leaps[first]
+    if stop - first > 2 and jumps[-1] == stop - 1 and abs(leaps[stop - 2]) > _EDGE_SCALE:
+        yield stop - 1, stop, leaps[stop - 2]
 
 
-def _snapshot(verdict: Verdict) -> None:
-    """Report a last row that was written while its day was still running."""
-    table = verdict.table
-    last = np.flatnonzero(np.append(table.codes[1:] != table.codes[:-1], True))
-    flat = _flat(table, last) & ~_flat(table, np.maximum(last - 1, 0))
-    rows = np.zeros(len(table), dtype=np.bool_)
-    rows[last[flat]] = True
-    verdict.warn(rows, "the last row has one price and no volume: a running day's snapshot?")
-
-
-def _flat(table: Table, rows: IntArray) -> NDArray[np.bool_]:
-    opens, high, low, close, volume = (table.prices[role][rows] for role in PRICES)
+def _flat(table: Table) -> BoolArray:
+    """Which rows have one price, and no volume."""
+    opens, high, low, close, volume = (table.prices[role] for role in PRICES)
     one_price = (opens == high) & (high == low) & ((close == opens) | np.isnan(close))
-    snapshot: NDArray[np.bool_] = one_price & ((volume == 0) | np.isnan(volume))
-    return snapshot
+    flat: BoolArray = one_price & ((volume == 0) | np.isnan(volume))
+    return flat
+
+
+def snapshot(verdict: Verdict) -> None:
+    """Report a last row of one price, written while its day was still running."""
+    flat = _flat(verdict.table)
+    running = flat & days.later(~flat[:-1] & verdict.table.same) & days.earlier(~verdict.table.same, last=True)
+    verdict.warn(running, "the last row has one price and no volume: a running day's snapshot?")
+
+
+def changed_unit(verdict: Verdict) -> None:
+    """Refuse a step of 100 or 1,000 near the end: a change of unit, and no split until many rows bear it out."""
+    table = verdict.table
+    steps = np.abs(_leaps(table))
+    near = np.minimum(np.abs(steps - np.log(100)), np.abs(steps - np.log(1000))) < _STEP
+    left = np.repeat(table.edges[1:], np.diff(table.edges)) - np.arange(len(table))
+    what = "from here on Open is about 100 or 1,000 times larger or smaller ({value}): a change of unit, no split"
+    verdict.refuse(days.later(near) & (left <= _LATE), f"{what} until {_LATE} rows bear it out", "open")
+
+
+def lone_rows(verdict: Verdict) -> None:
+    """Report a lone row far from its neighbours that comes back: a slip, or another instrument's row."""
+    leaps = _leaps(verdict.table)
+    there, back = leaps[:-1], leaps[1:]
+    lone = (np.minimum(np.abs(there), np.abs(back)) > _LONE) & (np.abs(there + back) < _LONE_BACK)
+    what = "Open is alone, twice its neighbours or more, or half of them or less"
+    verdict.warn(days.earlier(days.later(lone)), what, "open")
+
+
+def repeated_rows(verdict: Verdict) -> None:
+    """Report a row repeated whole, with its volume: a day that was filled in."""
+    table = verdict.table
+    repeated = np.all([days.equal(values[1:], values[:-1]) for values in table.prices.values()], axis=0) & table.same
+    moved = (table.prices["high"] > table.prices["low"]) & (table.prices["volume"] != 0)
+    verdict.warn(days.later(repeated) & moved, "the same prices and volume as in the row before: repeated?")
+
+
+def frozen_blocks(verdict: Verdict) -> None:
+    """Report a block of one price without volume: a placeholder, and no trading."""
+    table = verdict.table
+    opens, high, low, _, volume = (table.prices[role] for role in PRICES)
+    flat = (opens == high) & (high == low) & ((volume == 0) | np.isnan(volume))
+    runs = np.cumsum(~days.later(flat[1:] & flat[:-1] & (opens[1:] == opens[:-1]) & table.same))
+    what = "one flat price without volume on several rows: a placeholder?"
+    verdict.warn(np.bincount(runs)[runs] >= _FROZEN, what)
+
+
+def running_session(verdict: Verdict) -> None:
+    """Report a last row with far less than the usual volume and range: its session was running."""
+    table = verdict.table
+    ends = table.edges[1:][np.diff(table.edges) > _RECENT]
+    recent = ends[:, None] - np.arange(_RECENT + 1, 0, -1)
+    marks = np.zeros(len(table), dtype=np.bool_)
+    # Both below all of the last month's, and far below the usual: a half day is neither.
+    span = (table.prices["high"] - table.prices["low"])[recent]
+    marks[ends - 1] = _far_below(table.prices["volume"][recent], 10) & _far_below(span, 5)
+    what = "the last row has a small part of the usual volume and range: written while its session was running?"
+    verdict.warn(marks, what)
+
+
+def _far_below(values: Array, factor: float) -> BoolArray:
+    before, last = values[:, :-1], values[:, -1]
+    below: BoolArray = (last * factor < np.median(before, axis=1)) & (last < before.min(axis=1))
+    return below
+
+
+DOUBTS = (*days.DOUBTS, changed_unit, lone_rows, repeated_rows, frozen_blocks, running_session)

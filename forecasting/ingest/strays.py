@@ -12,8 +12,7 @@ from forecasting.findings import Finding
 from forecasting.ingest.dates import NO_DATE, DateColumn, UndecidedDatesError, read_dates
 from forecasting.ingest.misfits import is_note, left_out, shown
 from forecasting.ingest.rows import Rows
-from forecasting.ingest.table import Options, Problem, ReadFile, where
-from forecasting.ingest.verdict import is_rare
+from forecasting.ingest.table import Options, Problem, ReadFile, is_rare, where
 
 __all__ = ["Owners", "add_broken", "add_undated"]
 

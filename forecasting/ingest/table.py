@@ -1,10 +1,10 @@
-"""What passes between the parts of the reader: rows of text, rows of numbers, and the problems met on the way."""
+"""What passes between the parts of the reader: rows of numbers, and where what is wrong or odd is written down."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 
@@ -14,33 +14,18 @@ from forecasting.findings import Finding
 from forecasting.ingest.format import PriceFormat
 from forecasting.ingest.names import Role
 
-__all__ = [
-    "LINES",
-    "Options",
-    "Problem",
-    "ReadFile",
-    "Table",
-    "spans",
-    "where",
-]
+__all__ = ["LINES", "WEEK", "Decided", "Options", "Problem", "ReadFile", "Table", "Verdict", "is_rare", "where"]
 
 LINES = 1 << 40
 """No file has so many lines."""
+WEEK = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_MANY, _RARE = 100, 0.01
+_SPANS = 6
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the reader is asked for.
-
-    Attributes
-    ----------
-    last_day
-        Rows after it (days since 1970-01-01) are set aside before any other check.
-    tickers
-        Only these; all when None.
-    format
-        What is declared about the files.
-    """
+    """What the reader is asked for: rows up to a day (since 1970-01-01), only these tickers, and what is declared."""
 
     last_day: int | None = None
     tickers: frozenset[str] | None = None
@@ -64,18 +49,12 @@ class Problem:
 
     def error(self, file: str) -> InputError:
         """Give the same as an exception."""
-        others = f" (lines {spans(self.lines)})" if len(self.lines) > 1 else ""
+        others = f" (lines {_spans(self.lines)})" if len(self.lines) > 1 else ""
         line = int(self.lines[0]) if len(self.lines) else None
         if self.files and line is not None:
             file, others = self.files[line // LINES], f" (and {len(self.lines) - 1} more rows)" if others else ""
             line %= LINES
-        return InputError(
-            self.what + others,
-            file=file,
-            line=line,
-            column=self.column,
-            setting=self.setting,
-        )
+        return InputError(self.what + others, file=file, line=line, column=self.column, setting=self.setting)
 
 
 @dataclass(frozen=True)
@@ -103,6 +82,8 @@ class Table:
     files
         The files that the rows are of, where they are of several: a line's number is its own and ``LINES`` times the
         place of its file.
+    places
+        The rows' order in the file, once they are sorted.
     """
 
     tickers: Sequence[str]
@@ -115,6 +96,7 @@ class Table:
     unsure: str = ""
     weekdays: frozenset[int] | None = None
     files: Sequence[str] = ()
+    places: IntArray | None = None
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -128,6 +110,7 @@ class Table:
             days=self.days[rows],
             prices={role: array[rows] for role, array in self.prices.items()},
             lines=cache(lambda: lines()[rows]),
+            places=None if self.places is None else self.places[rows],
         )
 
     def without(self, codes: Iterable[int]) -> Table:
@@ -135,6 +118,38 @@ class Table:
         out = np.zeros(len(self.tickers), dtype=np.bool_)
         out[list(codes)] = True
         return self.take(np.flatnonzero(~out[self.codes])) if out.any() else self
+
+    def sorted(self) -> Table:
+        """Sort the rows by the tickers' names and by day; those of a day stay in the file's order."""
+        order = sorted(range(len(self.tickers)), key=lambda code: self.tickers[code])
+        names, codes = [self.tickers[code] for code in order], np.argsort(order)[self.codes]
+        table = replace(self, tickers=names, codes=codes, places=np.arange(len(self)))
+        ascending = (np.diff(codes) > 0) | ((np.diff(codes) == 0) & (np.diff(self.days) >= 0))
+        return table if ascending.all() else table.take(np.lexsort((self.days, codes)))
+
+    # What follows is of sorted rows.
+
+    @cached_property
+    def same(self) -> BoolArray:
+        """Whether each row but the first is of the ticker of the row before it."""
+        same: BoolArray = self.codes[1:] == self.codes[:-1]
+        return same
+
+    @cached_property
+    def edges(self) -> IntArray:
+        """Where each ticker's rows begin, and the end of the last one's."""
+        return np.concatenate([[0], np.flatnonzero(~self.same) + 1, [len(self)]])
+
+    def histories(self, marked: BoolArray) -> Iterator[slice]:
+        """Give the rows of each ticker that has a marked row."""
+        for start, stop in zip(self.edges[:-1].tolist(), self.edges[1:].tolist(), strict=True):
+            if marked[start:stop].any():
+                yield slice(start, stop)
+
+    def per_ticker(self, reduce: np.ufunc, values: Array | BoolArray | IntArray) -> Array:
+        """Reduce each ticker's values to one, and give it to each of its rows."""
+        reduced: Array = np.repeat(reduce.reduceat(values, self.edges[:-1]), np.diff(self.edges))
+        return reduced
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,16 +184,97 @@ class ReadFile:
     decided: Decided | None = None
 
 
-def spans(lines: Iterable[int], most: int = 6) -> str:
-    """Write line numbers shortly: ``3, 7-9, 14``; after ``most`` groups, how many more lines there are."""
-    groups: list[list[int]] = []
-    for line in sorted({int(line) for line in lines}):
-        if groups and line == groups[-1][1] + 1:
-            groups[-1][1] = line
-        else:
-            groups.append([line, line])
-    shown = ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in groups[:most])
-    rest = sum(b - a + 1 for a, b in groups[most:])
+What = str | Callable[[int], str]
+"""A message, in which ``{day}``, ``{value}`` and the roles stand for what the first row has; or what writes it."""
+
+
+@dataclass
+class Verdict:
+    """The rows that are left, what is wrong with tickers that were taken out, and what must be reported."""
+
+    table: Table
+    problems: list[Problem] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def prices(self) -> Mapping[Role, Array]:
+        """The prices of the rows that are left."""
+        return self.table.prices
+
+    def refuse(self, rows: BoolArray, what: What, role: Role | None = None, setting: str | None = None) -> None:
+        """Make the marked rows a problem of each ticker they belong to, and take those tickers out."""
+        table, out = self.table, []
+        for code, first, lines in self._by_ticker(rows):
+            column, said = table.names.get(role) if role else None, self._say(what, first, role)
+            self.problems.append(Problem(said, lines, column, table.tickers[code], setting, table.files))
+            out.append(code)
+        self.table = table.without(out)
+
+    def refuse_unless_rare(self, rows: BoolArray, what: What, role: Role) -> None:
+        """Set the marked rows aside in tickers that have very few among very many; refuse the others."""
+        if not rows.any():
+            return
+        codes, count = self.table.codes, len(self.table.tickers)
+        marked, all_rows = np.bincount(codes[rows], minlength=count), np.bincount(codes, minlength=count)
+        spared = rows & is_rare(marked, all_rows)[codes]
+        self.set_aside(spared, what, role)
+        self.refuse((rows & ~spared)[~spared], what, role)
+
+    def warn(self, rows: BoolArray, what: What, role: Role | None = None) -> None:
+        """Make the marked rows a warning of each ticker they belong to."""
+        for code, first, lines in self._by_ticker(rows):
+            message = self._place(lines, role) + self._say(what, first, role)
+            self.findings.append(Finding(self.table.tickers[code], "warning", message))
+
+    def set_aside(self, rows: BoolArray, what: What, role: Role | None = None) -> None:
+        """Leave the marked rows out, and report it of each ticker they belong to."""
+        for code, first, lines in self._by_ticker(rows):
+            message = f"{self._place(lines, role)}{self._say(what, first, role)}, set aside"
+            self.findings.append(Finding(self.table.tickers[code], "set_aside", message, len(lines)))
+        if rows.any():
+            self.table = self.table.take(np.flatnonzero(~rows))
+
+    def take_as_missing(self, rows: BoolArray, what: What, role: Role) -> None:
+        """Take the marked rows' values of a column for missing, and report it."""
+        if rows.any():
+            self.warn(rows, what, role)
+            prices = {**self.table.prices, role: np.where(rows, np.nan, self.table.prices[role])}
+            self.table = replace(self.table, prices=prices)
+
+    def _say(self, what: What, row: int, role: Role | None) -> str:
+        if not isinstance(what, str):
+            return what(row)
+        values = {name: f"{values[row]:.10g}" for name, values in self.table.prices.items()}
+        day = int(self.table.days[row])
+        named = f"{np.datetime64(day, 'D')} (a {WEEK[(day + 3) % 7]})"
+        return what.format(day=named, value=values.get(role) if role else None, **values)
+
+    def _place(self, lines: Sequence[int], role: Role | None) -> str:
+        column = f"column {self.table.names[role]}, " if role is not None and role in self.table.names else ""
+        return f"{column}{where(lines, self.table.files)}: "
+
+    def _by_ticker(self, rows: BoolArray) -> Iterator[tuple[int, int, list[int]]]:
+        """Group the marked rows: each ticker's code, the row that comes first in the file, and the lines of all."""
+        found = np.flatnonzero(rows)
+        if not len(found):
+            return
+        codes, lines = self.table.codes[found], self.table.lines()[found]
+        order = np.lexsort((lines, codes))
+        for part in np.split(order, np.flatnonzero(np.diff(codes[order])) + 1):
+            yield int(codes[part[0]]), int(found[part[0]]), lines[part].tolist()
+
+
+def is_rare(count: IntArray | int, rows: IntArray | float) -> BoolArray:
+    """Whether so many slips among so many rows are those of a long history, and may be set aside."""
+    return (np.asarray(count) > 0) & (np.asarray(count) <= _RARE * rows) & (np.asarray(rows) >= _MANY)
+
+
+def _spans(lines: Iterable[int]) -> str:
+    """Write line numbers shortly: ``3, 7-9, 14``; after a few groups, how many more lines there are."""
+    numbers = np.unique(np.fromiter(lines, np.int64))
+    groups = np.split(numbers, np.flatnonzero(np.diff(numbers) > 1) + 1)
+    shown = ", ".join(f"{one[0]}-{one[-1]}" if len(one) > 1 else str(one[0]) for one in groups[:_SPANS])
+    rest = sum(map(len, groups[_SPANS:]))
     return f"{shown} and {rest} more" if rest else shown
 
 
@@ -187,4 +283,4 @@ def where(lines: Sequence[int], files: Sequence[str] = ()) -> str:
     if files:
         more = f" and {len(lines) - 1} more rows" if len(lines) > 1 else ""
         return f"{files[lines[0] // LINES]}, line {lines[0] % LINES}{more}"
-    return f"line {lines[0]}" if len(lines) == 1 else f"lines {spans(lines)}"
+    return f"line {lines[0]}" if len(lines) == 1 else f"lines {_spans(lines)}"

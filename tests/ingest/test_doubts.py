@@ -12,11 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forecasting.ingest.doubts import DOUBTS
+from forecasting.ingest.checks import DOUBTS
 from forecasting.ingest.names import Role
 from forecasting.ingest.prices import read_prices
-from forecasting.ingest.table import Table
-from forecasting.ingest.verdict import Verdict
+from forecasting.ingest.table import Table, Verdict
 
 ROOT = Path(__file__).resolve().parents[2]
 PANEL = ROOT.parent / "shared" / "panel"
