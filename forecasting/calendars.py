@@ -27,7 +27,6 @@ __all__ = [
     "Days",
     "Sessions",
     "count_sessions",
-    "is_session",
     "newest_due_session",
     "recorded_sessions",
     "require_calendar",
@@ -110,17 +109,6 @@ def count_sessions(calendar: str, after: date, until: date) -> int:
         return 0
     days = recorded_sessions(calendar, after.year, until.year).days
     return int(np.searchsorted(days, _day(until), side="right") - np.searchsorted(days, _day(after), side="right"))
-
-
-def is_session(calendar: str, day: date) -> bool:
-    """Whether the exchange trades on a day.
-
-    Raises
-    ------
-    InputError
-        When the calendar is not known.
-    """
-    return bool(np.isin(_day(day), recorded_sessions(calendar, day.year, day.year).days))
 
 
 def newest_due_session(calendar: str, at: datetime, delay: timedelta = timedelta(0)) -> date:

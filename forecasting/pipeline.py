@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 from typing import Literal
@@ -16,7 +16,8 @@ from forecasting.features.series import TickerSeries, engineer
 from forecasting.features.windows import group, window
 from forecasting.ingest.latest import shared_day
 from forecasting.ingest.prices import Ingested
-from forecasting.model.training import Progress, train
+from forecasting.model.training import train
+from forecasting.model.training_loop import UNWATCHED, Watch
 from forecasting.publish import Run, ShardForecast, collect
 from forecasting.reports.heldout_summary import published_heldout, summarize_heldout
 from forecasting.schemas import FORECASTS, as_table, parquet_bytes
@@ -30,9 +31,7 @@ def forecast(
     ingested: Ingested,
     config: ForecastConfig | None = None,
     as_of: date | None = None,
-    *,
-    progress: Callable[[Progress], None] = lambda _: None,
-    stop: Callable[[], bool] = lambda: False,
+    watch: Watch = UNWATCHED,
 ) -> Run:
     """Engineer, train and evaluate everything that was read, one shard after the other.
 
@@ -44,24 +43,22 @@ def forecast(
         What to do; the default preset when None.
     as_of
         The date of the forecasts; the last date that the tickers share when None. Later rows are not used.
-    progress
-        Called after every epoch.
-    stop
-        Asked after every epoch: True ends the training.
+    watch
+        Whom training reports to, and whom it asks whether to go on.
 
     Raises
     ------
     InputError
         When not one ticker can be forecast.
     TrainingStoppedError
-        When ``stop`` answers True.
+        When the watch says so.
     """
     config = config or ForecastConfig()
     as_of = as_of or shared_day(ingested.prices)
     ingested = replace(ingested, prices=ingested.prices[ingested.prices["date"] <= pd.Timestamp(as_of)])
     engineered = engineer(ingested.prices, config, as_of)
     shards = [
-        forecast_shard(number, shard, config, progress=progress, stop=stop)
+        forecast_shard(number, shard, config, watch=watch)
         for number, shard in enumerate(group(engineered.series, config))
     ]
     return collect(ingested, engineered, shards, config=config, as_of=as_of)
@@ -74,9 +71,7 @@ def forecast_shard(
     *,
     drafts: Drafts | None = None,
     heldout: Literal["all", "published", "none"] = "all",
-    progress: Callable[[Progress], None] = lambda _: None,
-    stop: Callable[[], bool] = lambda: False,
-    out_of_time: Callable[[], bool] = lambda: False,
+    watch: Watch = UNWATCHED,
 ) -> ShardForecast:
     """Window, train and evaluate one shard; what is large leaves the memory with it.
 
@@ -92,11 +87,11 @@ def forecast_shard(
         Where the held-out rows are written; they stay in memory when None.
     heldout
         Which of them are kept: of all models, of what is published at each step, or none.
-    progress, stop, out_of_time
-        See `forecasting.model.training.train`.
+    watch
+        Whom training reports to, and whom it asks whether to go on.
     """
     windows = window(shard, config)
-    trained = train(windows, config, progress=progress, stop=stop, out_of_time=out_of_time)
+    trained = train(windows, config, watch)
     evaluated = evaluate(windows, trained, config)
     rows = _kept(evaluated, heldout)
     return ShardForecast(

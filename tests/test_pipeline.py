@@ -16,7 +16,7 @@ from forecasting.config import QUANTILE_COLUMNS, ForecastConfig
 from forecasting.errors import InputError
 from forecasting.frame_checks import check_forecasts
 from forecasting.ingest.prices import Ingested, read_prices
-from forecasting.model.training import TrainingStoppedError
+from forecasting.model.training_loop import TrainingStoppedError, Watch
 from forecasting.pipeline import forecast, forecast_bytes
 from forecasting.schemas import FORECASTS, as_table
 
@@ -273,7 +273,7 @@ def test_files_open_and_parquet_agree(panel, known, tmp_path) -> None:
 def test_a_stop_reaches_training(good) -> None:
     reported = []
     with pytest.raises(TrainingStoppedError):
-        forecast(ingested(*good), config(), AS_OF, progress=reported.append, stop=lambda: len(reported) == 1)
+        forecast(ingested(*good), config(), AS_OF, Watch(reported.append, lambda: len(reported) == 1))
     assert len(reported) == 1
 
 

@@ -31,6 +31,7 @@ from forecasting.backtest.study import Part, Study, deal, forecast_part, judge, 
 from forecasting.config import ForecastConfig
 from forecasting.formatting import format_number, name_few, p_value, percent, pluralize
 from forecasting.ingest.prices import Ingested
+from forecasting.model.training_loop import Watch
 from forecasting.reports.html import plain
 from forecasting.store.store import Store
 
@@ -118,9 +119,11 @@ def forecast(
         part,
         study,
         config,
-        progress=Reporter.of(board, number, part.fits, config),
-        stop=board.stopped,
-        out_of_time=lambda: deadline is not None and time.time() > deadline,
+        Watch(
+            progress=Reporter.of(board, number, part.fits, config),
+            stop=board.stopped,
+            out_of_time=lambda: deadline is not None and time.time() > deadline,
+        ),
     )
 
 

@@ -30,7 +30,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from forecasting.config import ForecastConfig
 from forecasting.features.windows import Segment
 from forecasting.formatting import pluralize
-from forecasting.model.training import Progress as Epoch
+from forecasting.model.training_loop import Progress as Epoch
 
 __all__ = ["Board", "ProgressArtifact", "Reporter", "ShardProgress", "board", "follow"]
 

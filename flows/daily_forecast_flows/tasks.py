@@ -36,7 +36,7 @@ from forecasting.errors import InputError
 from forecasting.features.series import Engineered, TickerSeries
 from forecasting.formatting import pluralize
 from forecasting.ingest.prices import Ingested
-from forecasting.model.training import TrainingStoppedError
+from forecasting.model.training_loop import TrainingStoppedError, Watch
 from forecasting.monitoring.ledger import Scoring
 from forecasting.publish import Run, ShardForecast
 from forecasting.reports.track_record import TrackRecord
@@ -185,9 +185,11 @@ def forecast_shard(
         config,
         drafts=drafts,
         heldout=heldout,
-        progress=Reporter.of(board, number, len(shard), config) if board else lambda _: None,
-        stop=board.stopped if board else drafts.closed,
-        out_of_time=lambda: deadline is not None and time.time() > deadline,
+        watch=Watch(
+            progress=Reporter.of(board, number, len(shard), config) if board else lambda _: None,
+            stop=board.stopped if board else drafts.closed,
+            out_of_time=lambda: deadline is not None and time.time() > deadline,
+        ),
     )
 
 

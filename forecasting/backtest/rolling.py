@@ -7,7 +7,7 @@ every ticker at each of them, but for the rows that came: whether its Close is u
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from itertools import chain
@@ -23,7 +23,8 @@ from forecasting.features.scaling import Scaler
 from forecasting.features.series import TickerSeries, engineer
 from forecasting.features.windows import Windows, group, window
 from forecasting.model.inference import lstm_quantiles
-from forecasting.model.training import Fitted, Progress, Trained, TrainingStoppedError, train
+from forecasting.model.training import Fitted, Trained, train
+from forecasting.model.training_loop import UNWATCHED, TrainingStoppedError, Watch
 
 __all__ = ["FORECAST_FIELDS", "forecast_block", "up_to"]
 
@@ -59,10 +60,7 @@ def forecast_block(
     history: pd.DataFrame,
     block: Sequence[date],
     config: ForecastConfig,
-    *,
-    progress: Callable[[Progress], None] = lambda _: None,
-    stop: Callable[[], bool] = lambda: False,
-    out_of_time: Callable[[], bool] = lambda: False,
+    watch: Watch = UNWATCHED,
 ) -> Iterator[pa.Table]:
     """Forecast from each origin of a block with models fitted at its first.
 
@@ -74,8 +72,8 @@ def forecast_block(
         The origins, ascending. A ticker without a row on one's date is not forecast from there.
     config
         Of the fit, as in a daily run.
-    progress, stop, out_of_time
-        See `forecasting.model.training.train`; ``stop`` is also asked before each computation.
+    watch
+        Asked before each computation, too.
 
     Yields
     ------
@@ -85,17 +83,17 @@ def forecast_block(
     Raises
     ------
     TrainingStoppedError
-        When ``stop`` answers True.
+        When the watch says so.
     """
     first = engineer(up_to(history, block[0]), config, block[0]).series
     series = tuple(chain.from_iterable(group(first, config)))
     if not series:
         return
     windows = window(series, config)
-    trained = train(windows, config, progress=progress, stop=stop, out_of_time=out_of_time)
+    trained = train(windows, config, watch)
     fit = _Fit(windows, trained, block[0])
     for own, origins in _alike(history, fit, block, config):
-        if stop():
+        if watch.stop():
             raise TrainingStoppedError
         if own:
             yield _forecast(fit, own, origins, config)

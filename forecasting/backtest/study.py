@@ -7,7 +7,7 @@ prices are cut there before anything else looks at them. What then came is looke
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -25,7 +25,7 @@ from forecasting.features.series import engineer
 from forecasting.features.splits import adjustment
 from forecasting.features.windows import shard_count
 from forecasting.formatting import pluralize
-from forecasting.model.training import Progress
+from forecasting.model.training_loop import UNWATCHED, Watch
 from forecasting.schemas import WHEN, versioned
 
 __all__ = ["BACKTEST", "Judged", "Part", "Study", "deal", "forecast_part", "judge", "never_forecast", "origin_dates"]
@@ -155,10 +155,7 @@ def forecast_part(
     part: Part,
     study: Study,
     config: ForecastConfig,
-    *,
-    progress: Callable[[Progress], None] = lambda _: None,
-    stop: Callable[[], bool] = lambda: False,
-    out_of_time: Callable[[], bool] = lambda: False,
+    watch: Watch = UNWATCHED,
 ) -> pa.Table:
     """Forecast from every origin of a part with every model.
 
@@ -170,8 +167,8 @@ def forecast_part(
         Gives the window.
     config
         Of every fit, as in a daily run.
-    progress, stop, out_of_time
-        See `forecasting.model.training.train`; blocks that time has run out on have forecasts of the baselines alone.
+    watch
+        Blocks that time has run out on have forecasts of the baselines alone.
 
     Returns
     -------
@@ -181,12 +178,12 @@ def forecast_part(
     Raises
     ------
     TrainingStoppedError
-        When ``stop`` answers True.
+        When the watch says so.
     """
     tables = [FORECAST_FIELDS.empty_table()]
     for block in part.blocks:
         history = _seen(part.prices, block, study.window)
-        tables += forecast_block(history, block, config, progress=progress, stop=stop, out_of_time=out_of_time)
+        tables += forecast_block(history, block, config, watch)
     return pa.concat_tables(tables)
 
 

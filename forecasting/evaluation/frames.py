@@ -15,7 +15,7 @@ from forecasting.config import LEVELS, MEDIAN, QUANTILE_COLUMNS, ForecastConfig
 from forecasting.evaluation.candidates import Candidate, Choice
 from forecasting.features.series import Anchor
 from forecasting.features.windows import Windows
-from forecasting.model.training import Curve
+from forecasting.model.training_loop import Curve
 from forecasting.schemas import HELDOUT
 
 __all__ = ["curves_frame", "forecasts_frame", "heldout_tables"]

@@ -9,7 +9,7 @@ test, for the scores; on all rows up to the cutoff, for the forecast. The latter
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,10 +21,10 @@ from forecasting.features.scaling import Scaler
 from forecasting.features.windows import Segment, Windows
 from forecasting.model.dataset import ShardTensors
 from forecasting.model.device import choose_device, one_thread
-from forecasting.model.training_loop import Curve, Model, OutOfTimeError, Progress, TrainingStoppedError, Watch, fit
+from forecasting.model.training_loop import UNWATCHED, Curve, Model, OutOfTimeError, Watch, fit
 from forecasting.model.tutorial import TutorialFit, fit_tutorial
 
-__all__ = ["Curve", "Fitted", "Progress", "Trained", "TrainingStoppedError", "train"]
+__all__ = ["Fitted", "Trained", "train"]
 
 log = logging.getLogger(__name__)
 
@@ -74,10 +74,7 @@ class Trained:
 def train(
     windows: Windows,
     config: ForecastConfig,
-    *,
-    progress: Callable[[Progress], None] = lambda _: None,
-    stop: Callable[[], bool] = lambda: False,
-    out_of_time: Callable[[], bool] = lambda: False,
+    watch: Watch = UNWATCHED,
 ) -> Trained:
     """Train all tickers of a shard.
 
@@ -87,24 +84,20 @@ def train(
         The shard.
     config
         Sizes, schedule, seeds and device.
-    progress
-        Called once an epoch of each tensor program.
-    stop
-        Asked every epoch; True ends training with `TrainingStoppedError`.
-    out_of_time
-        Asked every epoch; True leaves the tickers not yet trained without a model, with that reason.
+    watch
+        Whom to report to and to ask.
 
     Raises
     ------
     TrainingStoppedError
-        When ``stop`` answers True.
+        When the watch says so.
     """
     if config.preset == "tutorial":
-        fits = {one.ticker: fit_tutorial(one, config, progress=progress, stop=stop) for one in windows.series}
+        fits = {one.ticker: fit_tutorial(one, config, watch) for one in windows.series}
         return Trained({}, {}, (), fits)
     device = choose_device(config.device)
     with one_thread():  # shards are what runs in parallel
-        return _train(windows, config, device, Watch(progress, stop, out_of_time))
+        return _train(windows, config, device, watch)
 
 
 def _train(windows: Windows, config: ForecastConfig, device: torch.device, watch: Watch) -> Trained:

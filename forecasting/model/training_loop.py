@@ -26,15 +26,17 @@ from forecasting.model.network import (
 from forecasting.model.optimizer import AdamW, one_cycle
 
 __all__ = [
+    "UNWATCHED",
     "Curve",
+    "FitOutcome",
     "Model",
     "OutOfTimeError",
-    "Outcome",
     "Progress",
     "TrainingStoppedError",
     "Watch",
     "batch_loss",
     "fit",
+    "validation_loss",
 ]
 
 
@@ -80,11 +82,21 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Whom to report progress to, and whom to ask whether to continue."""
+    """Whom training reports to after each epoch, and whom it asks whether to go on.
 
-    progress: Callable[[Progress], None]
-    stop: Callable[[], bool]
-    out_of_time: Callable[[], bool]
+    Attributes
+    ----------
+    progress
+        Called after every epoch of each tensor program.
+    stop
+        Asked before every epoch; True ends training with `TrainingStoppedError`.
+    out_of_time
+        Asked before every epoch; True leaves what is not trained yet without weights, with that reason.
+    """
+
+    progress: Callable[[Progress], None] = lambda _: None
+    stop: Callable[[], bool] = lambda: False
+    out_of_time: Callable[[], bool] = lambda: False
 
     def look(self) -> None:
         """Leave by an exception when training is to end."""
@@ -94,7 +106,10 @@ class Watch:
             raise OutOfTimeError
 
 
-class Outcome(NamedTuple):
+UNWATCHED = Watch()
+
+
+class FitOutcome(NamedTuple):
     """The models that came through, with the epochs they kept, their best rows, and everyone's curves."""
 
     models: tuple[Model, ...]
@@ -111,7 +126,9 @@ def batch_loss(rows: Tensor, data: ShardTensors, config: ForecastConfig, batch: 
     return pinball_loss(location, log_scale, standard_quantiles(parameters.gaps), batch.target, batch.weight)
 
 
-def fit(models: Sequence[Model], data: ShardTensors, segment: Segment, config: ForecastConfig, watch: Watch) -> Outcome:
+def fit(
+    models: Sequence[Model], data: ShardTensors, segment: Segment, config: ForecastConfig, watch: Watch
+) -> FitOutcome:
     """Run one tensor program: the models' epochs, each model leaving when it is done, its best weights kept.
 
     In the first fit a model is done when its validation loss has not improved for ``patience`` epochs; later, when it
@@ -134,7 +151,7 @@ def fit(models: Sequence[Model], data: ShardTensors, segment: Segment, config: F
             optimiser.step(k, plan.rates[:k, step : step + 1])
             train_loss[:k] += loss.detach() / plan.batches_on_device[:k]
         with torch.no_grad():
-            validation = _validate(rows, data, config, state.running) if segment == "train" else None
+            validation = validation_loss(rows, data, config, state.running) if segment == "train" else None
         stay = state.close_epoch(rows.detach().cpu().numpy(), train_loss.cpu().numpy(), validation)
         watch.progress(state.progress(segment))
         if not stay.all():
@@ -142,7 +159,7 @@ def fit(models: Sequence[Model], data: ShardTensors, segment: Segment, config: F
     return state.outcome(segment)
 
 
-def _validate(
+def validation_loss(
     rows: Tensor, data: ShardTensors, config: ForecastConfig, running: Sequence[Model]
 ) -> NDArray[np.float32]:
     """Loss of each model on its ticker's validation windows, weighted as in training.
@@ -246,7 +263,7 @@ class TrainingState:
         train_loss, validation = np.array(latest).mean(0)
         return Progress(segment, self._epoch, self._config.epochs, train_loss, validation, len(self.running))
 
-    def outcome(self, segment: Segment) -> Outcome:
+    def outcome(self, segment: Segment) -> FitOutcome:
         """Report how it ended for every model."""
         done = [one for one in self._all if one in self._best]
         models = tuple(Model(one.ticker, one.member, one.name, self._best[one][1]) for one in done)
@@ -262,4 +279,4 @@ class TrainingState:
             for one, losses in self._losses.items()
         ]
         empty = np.empty((0, sum(self._data.layout.sizes)), dtype=np.float32)
-        return Outcome(models, np.stack([self._best[one][2] for one in done]) if done else empty, curves)
+        return FitOutcome(models, np.stack([self._best[one][2] for one in done]) if done else empty, curves)

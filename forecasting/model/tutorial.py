@@ -9,7 +9,7 @@ back with the inverse transform, which adds the minimum; here an error is turned
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +25,7 @@ from forecasting.model.device import choose_device, one_thread
 from forecasting.model.lstm import RECURRENCES, Recurrence, State, join
 from forecasting.model.network import random_stream
 from forecasting.model.optimizer import AdamW
-from forecasting.model.training_loop import Progress, TrainingStoppedError
+from forecasting.model.training_loop import UNWATCHED, Progress, Watch
 from forecasting.model.tutorial_report import TutorialReport
 
 __all__ = ["STEP", "TutorialData", "TutorialFit", "fit_tutorial", "tutorial_data", "tutorial_report"]
@@ -132,9 +132,7 @@ def tutorial_data(series: TickerSeries, config: ForecastConfig, *, leak: bool = 
 def fit_tutorial(
     series: TickerSeries,
     config: ForecastConfig,
-    *,
-    progress: Callable[[Progress], None] = lambda _: None,
-    stop: Callable[[], bool] = lambda: False,
+    watch: Watch = UNWATCHED,
 ) -> TutorialFit:
     """Train the tutorial's model on one ticker, with its leak and, beside it in the same program, without.
 
@@ -144,15 +142,13 @@ def fit_tutorial(
     Raises
     ------
     TrainingStoppedError
-        When ``stop`` answers True.
+        When the watch says so.
     """
     with one_thread():
-        return _fit(series, config, progress, stop)
+        return _fit(series, config, watch)
 
 
-def _fit(
-    series: TickerSeries, config: ForecastConfig, progress: Callable[[Progress], None], stop: Callable[[], bool]
-) -> TutorialFit:
+def _fit(series: TickerSeries, config: ForecastConfig, watch: Watch) -> TutorialFit:
     device = choose_device(config.device)
     both = [tutorial_data(series, config, leak=leak) for leak in (True, False)]
     train, batch = both[0].train, min(config.batch, both[0].train)
@@ -165,8 +161,7 @@ def _fit(
     losses: dict[int, float] = {}
     pictures: dict[int, Array] = {}
     for epoch in range(1, config.epochs + 1):
-        if stop():
-            raise TrainingStoppedError
+        watch.look()
         total = torch.zeros(2, device=device)
         for start in range(0, y.shape[1], batch):
             output, _ = _predict(rows, recurrence, x[..., start : start + batch], config.hidden, None)
@@ -178,7 +173,7 @@ def _fit(
             losses[epoch] = float(total[0])
             pictures[epoch] = _test_prices(rows, recurrence, x[..., -batch:], test, both, config)[0]
             log.info("%s: epoch %d of %d, training loss %.6f", series.ticker, epoch, config.epochs, losses[epoch])
-        progress(Progress("all", epoch, config.epochs, float(total[0]), float("nan"), 1))
+        watch.progress(Progress("all", epoch, config.epochs, float(total[0]), float("nan"), 1))
     return _judge(rows, recurrence, x, test, both, config, losses, pictures)
 
 
@@ -222,12 +217,12 @@ def _judge(  # noqa: PLR0917 - what training ends with, handed on once
         carried = State(state.hidden[:, :, place : place + 1], state.cell[:, :, place : place + 1])
         ahead, _ = _predict(rows, recurrence, newest, config.hidden, carried)
     spread = float(data.on_targets.range.item())
-    residuals = (data.answers[data.train - x.shape[3] : data.train] - fitted[0].cpu().numpy()) * spread
+    misses = data.answers[data.train - x.shape[3] : data.train] - fitted[0].cpu().numpy()
     return TutorialFit(
         losses=losses,
         pictures=pictures,
         truth=truth,
-        residuals=residuals,
+        residuals=data.on_targets.unscale_errors(misses[None, :, None])[0, :, 0],
         newest=float(data.on_targets.unscale(ahead[:1, :, None].cpu().numpy()).item()),
         mae_scaled=errors[0] / spread,
         mae_price=errors[0],

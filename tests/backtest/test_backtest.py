@@ -42,7 +42,7 @@ from forecasting.evaluation.candidates import MODELS
 from forecasting.evaluation.scoring_rules import crps, diebold_mariano
 from forecasting.features.windows import shard_count
 from forecasting.ingest.prices import Ingested
-from forecasting.model.training import TrainingStoppedError
+from forecasting.model.training_loop import TrainingStoppedError, Watch
 from forecasting.pipeline import forecast
 from forecasting.store.store import Store
 
@@ -256,10 +256,10 @@ def test_no_forecast_at_all_is_said(make_prices):
 
 def test_out_of_time_leaves_the_baselines_and_a_stop_leaves_nothing(prices):
     part = deal(prices, origin_dates(prices, STUDY, CONFIG), STUDY, CONFIG)[0]
-    late = forecast_part(part, STUDY, CONFIG, out_of_time=lambda: True).to_pandas()
+    late = forecast_part(part, STUDY, CONFIG, Watch(out_of_time=lambda: True)).to_pandas()
     assert set(late["model"]) == set(BASELINES)
     with pytest.raises(TrainingStoppedError):
-        forecast_part(part, STUDY, CONFIG, stop=lambda: True)
+        forecast_part(part, STUDY, CONFIG, Watch(stop=lambda: True))
 
 
 def test_models_are_fitted_once_a_block(prices, monkeypatch):

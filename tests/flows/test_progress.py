@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from daily_forecast_flows.progress import Board, Reporter, ShardProgress, board
-from forecasting.model.training import Progress
+from forecasting.model.training_loop import Progress
 
 NAN = math.nan
 

@@ -9,7 +9,8 @@ from forecasting.config import ForecastConfig, Reason
 from forecasting.features.series import engineer
 from forecasting.features.windows import window
 from forecasting.model import training_loop as fitting
-from forecasting.model.training import SEGMENTS, TrainingStoppedError, train
+from forecasting.model.training import SEGMENTS, train
+from forecasting.model.training_loop import TrainingStoppedError, Watch
 
 
 def config(**changes):
@@ -158,7 +159,7 @@ def test_nobody_converges_at_an_absurd_learning_rate(shard) -> None:
 def test_a_stop_ends_training_within_an_epoch(shard) -> None:
     reported = []
     with pytest.raises(TrainingStoppedError):
-        train(shard(config()), config(), progress=reported.append, stop=lambda: len(reported) == 4)
+        train(shard(config()), config(), Watch(reported.append, lambda: len(reported) == 4))
     assert [(one.segment, one.epoch) for one in reported] == [
         ("train", 1),
         ("train", 2),
@@ -170,8 +171,8 @@ def test_a_stop_ends_training_within_an_epoch(shard) -> None:
 def test_when_the_time_is_spent_the_rest_go_without(shard) -> None:
     asked = config(models_per_batch=1)
     first, reported = [], []
-    alone = train(shard(asked, ["A"], [240]), asked, progress=first.append)
-    trained = train(shard(asked), asked, progress=reported.append, out_of_time=lambda: len(reported) >= len(first))
+    alone = train(shard(asked, ["A"], [240]), asked, Watch(first.append))
+    trained = train(shard(asked), asked, Watch(reported.append, out_of_time=lambda: len(reported) >= len(first)))
     assert trained.skip_reasons == {"B": "time budget spent", "C": "time budget spent"}
     assert len(reported) == len(first)
     np.testing.assert_allclose(weights(trained, 0), weights(alone, 0), rtol=0, atol=1e-6)
@@ -179,7 +180,7 @@ def test_when_the_time_is_spent_the_rest_go_without(shard) -> None:
 
 def test_progress_is_reported_once_an_epoch(shard) -> None:
     reported = []
-    train(shard(config()), config(), progress=reported.append)
+    train(shard(config()), config(), Watch(reported.append))
     assert {one.segment for one in reported} == set(SEGMENTS)
     assert [one.epoch for one in reported if one.segment == "train"] == [1, 2, 3]
     for one in reported:

@@ -10,10 +10,10 @@ from forecasting.features.series import engineer
 from forecasting.features.windows import window
 from forecasting.model import training_loop as fitting
 from forecasting.model.dataset import ShardTensors
-from forecasting.model.training_loop import Model, OutOfTimeError, TrainingStoppedError, Watch, fit
+from forecasting.model.training_loop import Model, OutOfTimeError, TrainingStoppedError, Watch, fit, validation_loss
 
 CPU = torch.device("cpu")
-QUIET = Watch(lambda _: None, lambda: False, lambda: False)
+QUIET = Watch()
 
 
 def config(**changes):
@@ -58,7 +58,7 @@ def test_the_best_epochs_weights_are_kept_and_who_is_done_leaves(shard) -> None:
     data = ShardTensors.of(windows, "train", asked, CPU)
     reported = []
     outcome = fit(models_of(windows, asked, 2), data, "train", asked, Watch(reported.append, *[lambda: False] * 2))
-    judged = fitting._validate(torch.from_numpy(outcome.parameters), data, asked, outcome.models)
+    judged = validation_loss(torch.from_numpy(outcome.parameters), data, asked, outcome.models)
     lengths = []
     for model, curve, loss in zip(outcome.models, outcome.curves, judged, strict=True):
         assert (model.name, model.member) == (curve.ticker, curve.member)

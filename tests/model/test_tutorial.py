@@ -14,7 +14,7 @@ from forecasting.features.series import TickerSeries, engineer
 from forecasting.features.windows import window
 from forecasting.ingest.prices import read_prices
 from forecasting.model.training import train
-from forecasting.model.training_loop import TrainingStoppedError
+from forecasting.model.training_loop import TrainingStoppedError, Watch
 from forecasting.model.tutorial import PRINT_EVERY, STEP, fit_tutorial, tutorial_data, tutorial_report
 
 
@@ -145,7 +145,7 @@ def test_losses_and_pictures_come_at_intervals(
 def test_a_set_stop_flag_ends_training() -> None:
     """Nothing half-trained comes back."""
     with pytest.raises(TrainingStoppedError):
-        fit_tutorial(walk(), small(), stop=lambda: True)
+        fit_tutorial(walk(), small(), Watch(stop=lambda: True))
 
 
 def test_the_store_gets_one_step_which_is_two() -> None:
