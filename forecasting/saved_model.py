@@ -23,7 +23,7 @@ from forecasting.features.series import Anchor, Engineered, TickerSeries, engine
 from forecasting.features.windows import RANGE_SPANS, Windows, window
 from forecasting.formatting import name_few, pluralize
 from forecasting.model.inference import predict
-from forecasting.model.network import Layout
+from forecasting.model.network import RowLayout
 from forecasting.model.training import Fitted
 from forecasting.store.model_card import CARD_VERSION, from_file
 from forecasting.store.model_file import ModelFileError, load_model
@@ -271,7 +271,7 @@ def _shapes(card: _Card, config: ForecastConfig) -> dict[str, tuple[int, ...]]:
     """Name and shape of the tensors of a model file."""
     tickers, horizon = len(card.tickers), config.horizon
     scalers = {"inputs": _FEATURES, "volatility": 1, "targets": horizon}
-    row = sum(Layout(_FEATURES, config.hidden, horizon).sizes)
+    row = sum(RowLayout(_FEATURES, config.hidden, horizon).sizes)
     parts = ("shift", "width") if card.card_version == _ONLY_LSTM else ("lstm", "combination")
     har = {"har.coefficients": (tickers, horizon, len(RANGE_SPANS)), "har.quantiles": (tickers, horizon, len(LEVELS))}
     return {

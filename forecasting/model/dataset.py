@@ -15,7 +15,7 @@ from forecasting.config import ForecastConfig
 from forecasting.features.scaling import Scaler, fit_scaler
 from forecasting.features.series import Anchor
 from forecasting.features.windows import Segment, Windows
-from forecasting.model.network import Layout
+from forecasting.model.network import RowLayout
 from forecasting.model.prior import starting_rows
 
 __all__ = ["Batch", "ShardTensors", "pad"]
@@ -39,7 +39,7 @@ class ShardTensors:
     cutoffs: tuple[NDArray[np.int64], ...]  # per ticker, those whose targets the fit may see
     judged: tuple[NDArray[np.int64], ...]  # per ticker, validation cutoffs; empty but in the first fit
     scalers: tuple[Scaler, Scaler, Scaler]
-    layout: Layout
+    layout: RowLayout
     context: int
     anchors: tuple[Anchor, ...]  # per ticker
     prior: NDArray[np.float32] | None  # (tickers, parameters): where training starts from; random when None
@@ -65,7 +65,7 @@ class ShardTensors:
             cutoffs=tuple(np.flatnonzero(line) for line in some),
             judged=tuple(np.flatnonzero(line) for line in np.asarray(judged.any(axis=2))),
             scalers=(on_inputs, on_volatility, on_targets),
-            layout=Layout(windows.inputs.shape[2], config.hidden, windows.horizon),
+            layout=RowLayout(windows.inputs.shape[2], config.hidden, windows.horizon),
             context=windows.context,
             anchors=tuple(one.anchor for one in windows.series),
             prior=None if config.prior == "none" else starting_rows(windows, config.hidden),

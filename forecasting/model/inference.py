@@ -10,7 +10,7 @@ from forecasting.config import LEVELS, ForecastConfig
 from forecasting.features.windows import Segment, Windows
 from forecasting.model.device import choose_device
 from forecasting.model.lstm import RECURRENCES
-from forecasting.model.network import Layout, quantiles
+from forecasting.model.network import RowLayout, quantiles
 from forecasting.model.training import Fitted, Trained
 
 __all__ = ["lstm_quantiles", "predict"]
@@ -81,7 +81,7 @@ def predict(
     if not len(able) or not len(cutoffs):
         return out
     device = choose_device(config.device)
-    layout = Layout(windows.inputs.shape[2], config.hidden, windows.horizon)
+    layout = RowLayout(windows.inputs.shape[2], config.hidden, windows.horizon)
     inputs = fitted.inputs.scale(windows.inputs)[able].astype(np.float32)
     volatility = (windows.log_volatility - fitted.volatility.offset[:, :, 0])[able].astype(np.float32)
     views = windows.views(inputs)

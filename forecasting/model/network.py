@@ -30,7 +30,15 @@ from forecasting.config import LEVELS, MEDIAN
 from forecasting.features.series import Anchor
 from forecasting.model.lstm import Recurrence
 
-__all__ = ["DRIVERS", "Layout", "Parameters", "initial_parameters", "pinball_loss", "quantiles", "random_stream"]
+__all__ = [
+    "DRIVERS",
+    "Parameters",
+    "RowLayout",
+    "initial_parameters",
+    "pinball_loss",
+    "quantiles",
+    "random_stream",
+]
 
 RANGE = 1
 """Place of the log range among a window's inputs."""
@@ -59,7 +67,7 @@ class Parameters(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class RowLayout:
     """Sizes of a model, from which its row of parameters is cut."""
 
     inputs: int
@@ -95,7 +103,7 @@ def random_stream(seed: int, member: int, ticker: str) -> np.random.Generator:
 
 
 def initial_parameters(
-    layout: Layout, stream: np.random.Generator, drivers: tuple[float, float]
+    layout: RowLayout, stream: np.random.Generator, drivers: tuple[float, float]
 ) -> NDArray[np.float32]:
     """Draw one model's row: uniform within 1/sqrt(hidden), zero biases, gaps of the normal distribution.
 

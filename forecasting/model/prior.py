@@ -24,7 +24,7 @@ from forecasting.config import LEVELS, ForecastConfig
 from forecasting.features.series import Anchor
 from forecasting.features.windows import Windows
 from forecasting.findings import Finding
-from forecasting.model.network import Layout
+from forecasting.model.network import RowLayout
 
 __all__ = [
     "ANCHORS",
@@ -56,7 +56,7 @@ class Prior:
     cuts
         ``(cuts,)``: last session of the sample that each set has seen.
     lstm
-        By anchor, ``(cuts, parameters)``: rows as `forecasting.model.network.Layout` cuts them, of `HORIZON` steps.
+        By anchor, ``(cuts, parameters)``: rows as `forecasting.model.network.RowLayout` cuts them, of `HORIZON` steps.
     har
         By anchor, ``(cuts, 60, 3)``: coefficients of `Windows.log_ranges` in the log scale of each step.
     sha256
@@ -115,7 +115,7 @@ def starting_rows(windows: Windows, hidden: int) -> NDArray[np.float32]:
     prior, places = load_prior(), unseen(windows).clip(0)
     own = np.stack([prior.lstm[one.anchor][place] for one, place in zip(windows.series, places, strict=True)])
     inputs = windows.inputs.shape[2]
-    recurrent, head, drivers, gaps = np.split(own, np.cumsum(Layout(inputs, hidden, HORIZON).sizes)[:-1], axis=1)
+    recurrent, head, drivers, gaps = np.split(own, np.cumsum(RowLayout(inputs, hidden, HORIZON).sizes)[:-1], axis=1)
     step = np.minimum(np.arange(windows.horizon), HORIZON - 1)
     tickers = len(own)
     parts = (

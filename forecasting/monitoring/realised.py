@@ -21,7 +21,7 @@ from forecasting.evaluation.scoring_rules import crps, pinball
 from forecasting.features.history import History, histories
 from forecasting.features.splits import Split, adjustment
 from forecasting.findings import Finding
-from forecasting.monitoring.rebasing import KnownOpens, Published, rebased, split_between
+from forecasting.monitoring.rebasing import KnownOpens, PublishedRows, rebased, split_between
 from forecasting.schemas import WHEN, versioned
 
 __all__ = ["REFERENCES", "SCORES", "reference_quantiles", "score"]
@@ -72,7 +72,7 @@ def score(
         splits, rebased and corrected histories, and cutoffs that are no longer in the data.
     """
     rows = forecasts.sort_values(["ticker", "as_of", "step"], kind="stable", ignore_index=True)
-    published = Published.of(rows)
+    published = PublishedRows.of(rows)
     actual, unit = np.full(len(rows), np.nan), np.full(len(rows), np.nan)
     references = {name: np.full((len(rows), len(LEVELS)), np.nan) for name in REFERENCES}
     findings: list[Finding] = []
@@ -129,7 +129,7 @@ def reference_quantiles(history: History, cutoff: Rows, step: Rows) -> dict[str,
     return out
 
 
-def _due(history: History, published: Published, own: Rows) -> tuple[Rows, Rows, Rows, list[Finding]]:
+def _due(history: History, published: PublishedRows, own: Rows) -> tuple[Rows, Rows, Rows, list[Finding]]:
     """Choose, of a ticker's forecasts, those that its history can judge, with their cutoffs and targets as rows."""
     cutoff, target = history.row_of(published.cutoff[own]), history.row_of(published.target[own])
     due, there = target >= 0, cutoff >= 0

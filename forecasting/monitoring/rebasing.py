@@ -21,7 +21,7 @@ from forecasting.features.history import Dates, History
 from forecasting.features.splits import RATIOS, Split
 from forecasting.findings import Finding
 
-__all__ = ["KnownOpens", "Published", "rebased", "split_between"]
+__all__ = ["KnownOpens", "PublishedRows", "rebased", "split_between"]
 
 Rows = NDArray[np.int64]
 
@@ -38,7 +38,7 @@ _ROUND_RATIOS: Array = np.array([float(ratio) for ratio in (Fraction(1), *RATIOS
 
 
 @dataclass(frozen=True, eq=False)
-class Published:
+class PublishedRows:
     """Published forecasts as columns, one value a row; of a single ticker wherever a history is beside them."""
 
     as_of: Dates
@@ -49,7 +49,7 @@ class Published:
     anchor_price: Array
 
     @classmethod
-    def of(cls, rows: pd.DataFrame) -> Published:
+    def of(cls, rows: pd.DataFrame) -> PublishedRows:
         """Take the columns of forecasts.parquet, and ``as_of``."""
         as_of, cutoff, target = (
             np.asarray(rows[name].to_numpy(), dtype="datetime64[D]") for name in ("as_of", "cutoff", "target_date")
@@ -57,9 +57,9 @@ class Published:
         step, price = rows["step"].to_numpy(dtype=np.int64), rows["anchor_price"].to_numpy(dtype=np.float64)
         return cls(as_of, cutoff, target, step, (rows["anchor"] == "close").to_numpy(dtype=bool), price)
 
-    def take(self, rows: Rows) -> Published:
+    def take(self, rows: Rows) -> PublishedRows:
         """Choose some of the rows."""
-        return Published(
+        return PublishedRows(
             self.as_of[rows],
             self.cutoff[rows],
             self.target[rows],
@@ -92,7 +92,7 @@ def split_between(history: History, cutoff: Rows, target: Rows) -> tuple[Array, 
     ]
 
 
-def rebased(history: History, published: Published, cutoff: Rows, known: KnownOpens) -> tuple[Array, list[Finding]]:
+def rebased(history: History, published: PublishedRows, cutoff: Rows, known: KnownOpens) -> tuple[Array, list[Finding]]:
     """Find what the file's prices are to be multiplied by to stand in the unit that the forecasts were made in.
 
     Parameters

@@ -13,7 +13,7 @@ from forecasting.features.windows import window
 from forecasting.model import inference
 from forecasting.model.inference import predict
 from forecasting.model.lstm import loop
-from forecasting.model.network import Layout, quantiles
+from forecasting.model.network import RowLayout, quantiles
 from forecasting.model.training import train
 
 CONFIG = ForecastConfig(epochs=1, members=2, hidden=3, horizon=2, context=5, device="cpu")
@@ -34,7 +34,7 @@ def test_a_forecast_by_hand(trained) -> None:
     volatility = np.float32(windows.log_volatility[k, at] - fitted.volatility.offset[k, 0, 0])
     each = [
         quantiles(
-            Layout(2, 3, 2).cut(torch.from_numpy(row[None])),
+            RowLayout(2, 3, 2).cut(torch.from_numpy(row[None])),
             loop,
             torch.from_numpy(x)[:, None, :, None],
             torch.full((1, 1), float(volatility)),

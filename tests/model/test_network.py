@@ -12,7 +12,7 @@ from forecasting.model.lstm import RECURRENCES
 from forecasting.model.network import (
     MEDIAN,
     RANGE,
-    Layout,
+    RowLayout,
     initial_parameters,
     pinball_loss,
     quantiles,
@@ -20,7 +20,7 @@ from forecasting.model.network import (
     standard_quantiles,
 )
 
-LAYOUT = Layout(inputs=2, hidden=3, horizon=4)
+LAYOUT = RowLayout(inputs=2, hidden=3, horizon=4)
 
 
 def drawn(layout, models, seed=0):

@@ -14,7 +14,7 @@ from forecasting.features.windows import window
 from forecasting.ingest.prices import read_prices
 from forecasting.model import pretrain
 from forecasting.model.device import one_thread
-from forecasting.model.network import Layout
+from forecasting.model.network import RowLayout
 from forecasting.model.prior import ANCHORS, HORIZON, har_coefficients, load_prior, starting_rows, unseen
 from forecasting.model.training import train
 
@@ -29,7 +29,7 @@ def shard(frames, **changes):
 
 def test_the_file_holds_one_row_per_anchor_and_cut() -> None:
     prior = load_prior()
-    cuts, parameters = len(prior.cuts), sum(Layout(2, 6, HORIZON).sizes)
+    cuts, parameters = len(prior.cuts), sum(RowLayout(2, 6, HORIZON).sizes)
     assert parameters == 386
     assert (np.diff(prior.cuts) > np.timedelta64(0, "D")).all()
     for anchor in ANCHORS:
@@ -79,8 +79,8 @@ def test_training_starts_from_the_prior_and_stays_near_it(make_prices) -> None:
 def test_other_horizons_take_its_first_steps_and_repeat_its_last(make_prices, horizon) -> None:
     windows, config = shard([make_prices("A", 300)], horizon=horizon)
     rows = torch.from_numpy(starting_rows(windows, config.hidden))
-    mine = Layout(2, 6, horizon).cut(rows)
-    whole = Layout(2, 6, HORIZON).cut(torch.from_numpy(load_prior().lstm["close"][-1:]))
+    mine = RowLayout(2, 6, horizon).cut(rows)
+    whole = RowLayout(2, 6, HORIZON).cut(torch.from_numpy(load_prior().lstm["close"][-1:]))
     step = np.minimum(np.arange(horizon), HORIZON - 1)
     assert torch.equal(mine.recurrent, whole.recurrent)
     assert torch.equal(mine.gaps, whole.gaps[:, step])
