@@ -24,6 +24,7 @@ from pydantic import ValidationError
 
 from forecasting.config import ForecastConfig, Reason
 from forecasting.errors import InputError
+from forecasting.features.history import histories
 from forecasting.formatting import name_few, printable
 from forecasting.schemas import FORECASTS, parquet_bytes
 from forecasting.store import paths
@@ -208,12 +209,12 @@ def _without(forecasts: bytes, tickers: list[str]) -> bytes:
 
 
 def _restated(manifest: Manifest, prices: pd.DataFrame) -> list[str]:
-    frames = {str(ticker): frame for ticker, frame in prices.groupby("ticker", sort=False, observed=True)}
+    found = {history.ticker: history for history in histories(prices)}
     sentences = []
     for ticker, known in manifest.rows.items():
-        if ticker not in frames:
+        if ticker not in found:
             sentences.append(f"{printable(ticker)}: is no longer in the input")
-        elif change := first_change(known, frames[ticker]):
+        elif change := first_change(known, found[ticker]):
             sentences.append(f"{printable(ticker)}: history restated: {change.message}")
     return sentences
 

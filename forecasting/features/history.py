@@ -57,11 +57,17 @@ class History:
 
 
 def histories(prices: pd.DataFrame) -> Iterator[History]:
-    """Cut the validated long frame (see `forecasting.ingest.prices`) into its tickers, in the order of their names."""
+    """Cut the validated long frame (see `forecasting.ingest.prices`) into its tickers, in the order of their names.
+
+    The prices are views of the frame's: nothing is copied.
+    """
+    names = prices["ticker"]
     dates = np.asarray(prices["date"].to_numpy(), dtype="datetime64[D]")
     columns = [prices[name].to_numpy(dtype=np.float64) for name in ("open", "high", "low", "close", "volume")]
-    for ticker, rows in sorted(prices.groupby("ticker", sort=False, observed=True).indices.items()):
-        yield History(str(ticker), dates[rows], *(column[rows] for column in columns))
+    starts = np.flatnonzero(names != names.shift())
+    stops = np.append(starts, len(names))[1:]
+    for ticker, start, stop in zip(names.iloc[starts], starts, stops, strict=True):
+        yield History(str(ticker), dates[start:stop], *(column[start:stop] for column in columns))
 
 
 def usable_close(high: Array, low: Array, close: Array) -> tuple[Array | None, str | None]:
@@ -75,4 +81,4 @@ def usable_close(high: Array, low: Array, close: Array) -> tuple[Array | None, s
         return None, f"Close is outside [Low, High] or missing on {int((~inside).sum())} of {len(close)} rows"
     if not inside[-1]:
         return None, "the last row's Close is outside [Low, High] or missing"
-    return np.where(inside, close, np.nan), None
+    return close if inside.all() else np.where(inside, close, np.nan), None

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from forecasting.arrays import Array, IntArray
 from forecasting.errors import InputError
 from forecasting.findings import Finding
-from forecasting.ingest.names import PRICES
-from forecasting.ingest.table import Decided, Table
+from forecasting.ingest.names import PRICES, Role
+from forecasting.ingest.table import Decided, Problem, Table
 
-__all__ = ["Ingested", "InputFile", "Refusal", "frame_of"]
+__all__ = ["Ingested", "InputFile", "Refusal", "Rows", "frame_of", "rows_by_ticker"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,22 +62,52 @@ class Ingested:
     decided: Mapping[str, Decided] = field(default_factory=dict)
 
 
-def frame_of(tables: Sequence[Table]) -> pd.DataFrame:
-    """Join the tables to one long frame, sorted by ticker and date."""
-    names = sorted({name for table in tables for name in table.tickers})
-    places = {name: place for place, name in enumerate(names)}
-    codes = np.concatenate([np.array([places[n] for n in table.tickers])[table.codes] for table in tables])
-    days = np.concatenate([table.days for table in tables])
-    columns = {role: np.concatenate([table.prices[role] for table in tables]) for role in PRICES}
-    if len(tables) > 1 and not np.all(codes[1:] >= codes[:-1]):
-        order = np.argsort(codes, kind="stable")
-        codes, days = codes[order], days[order]
-        columns = {role: values[order] for role, values in columns.items()}
-    ticker = pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32)), pa.array(names, pa.large_string()))
-    return pd.DataFrame(
-        {
-            "ticker": pd.array(ticker.dictionary_decode(), dtype="str"),
-            "date": days.astype("datetime64[D]").astype("datetime64[s]"),
-            **columns,
-        }
-    )
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """One ticker's rows of one file, checked and by day, without the file's text.
+
+    Attributes
+    ----------
+    days, prices
+        As in a `Table`.
+    last
+        Where the last row's date is, for whoever finds it wrong.
+    """
+
+    file: str
+    days: IntArray
+    prices: Mapping[Role, Array]
+    last: Problem
+
+
+def rows_by_ticker(table: Table, file: str) -> Iterator[tuple[str, Rows]]:
+    """Cut a checked table, which is sorted, into its tickers; the prices are views of the table's."""
+    starts = np.flatnonzero(np.diff(table.codes, prepend=-1))
+    stops = [*starts[1:], len(table)]
+    lines = table.lines()[np.array(stops, dtype=np.int64) - 1].tolist()
+    for start, stop, line in zip(starts, stops, lines, strict=True):
+        name = table.tickers[table.codes[start]]
+        last = Problem("", [line], table.names["date"], name, files=table.files)
+        prices = {role: values[start:stop] for role, values in table.prices.items()}
+        yield name, Rows(file, table.days[start:stop], prices, last)
+
+
+def frame_of(rows: dict[str, Rows]) -> pd.DataFrame:
+    """Join tickers to one long frame, sorted by ticker and date; takes them out of ``rows`` as it goes."""
+    names = sorted(rows)
+    ends = np.cumsum([len(rows[name].days) for name in names])
+    days = np.empty(ends[-1], dtype="datetime64[s]")
+    prices = np.empty((len(PRICES), ends[-1]))
+    for name, end in zip(names, ends, strict=True):
+        own = rows.pop(name)
+        at = slice(end - len(own.days), end)
+        days[at] = own.days.astype("datetime64[D]")
+        for line, role in zip(prices, PRICES, strict=True):
+            line[at] = own.prices[role]
+    codes = np.repeat(np.arange(len(names), dtype=np.int32), np.diff(ends, prepend=0))
+    ticker = pa.DictionaryArray.from_arrays(codes, pa.array(names, pa.large_string())).dictionary_decode()
+    # Each column lies in one piece, so that a ticker's prices can be seen without a copy.
+    frame = pd.DataFrame(prices.T, columns=list(PRICES), copy=False)
+    frame.insert(0, "ticker", pd.array(ticker, dtype="str"))
+    frame.insert(1, "date", days)
+    return frame

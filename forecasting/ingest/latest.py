@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import date, timedelta
 
 import numpy as np
@@ -10,7 +10,7 @@ import pandas as pd
 
 from forecasting.arrays import IntArray
 
-__all__ = ["FAR", "days_by_ticker", "far_ahead", "last_shared", "shared_day"]
+__all__ = ["FAR", "ending", "far_ahead", "last_shared", "shared_day"]
 
 FAR = 14
 """Ten sessions in days: a ticker that ends so long before the others is not current, one that ends after is doubted."""
@@ -34,12 +34,14 @@ def shared_day(prices: pd.DataFrame) -> date:
     prices
         Columns ticker and date, sorted by both (`read_prices`).
     """
-    ends = [(int(days[-1]), _is_stray(days)) for days in days_by_ticker(prices).values()]
-    return date(1970, 1, 1) + timedelta(days=last_shared(ends))
+    days = prices["date"].to_numpy().astype("datetime64[D]").astype(np.int64)
+    starts = np.flatnonzero(prices["ticker"] != prices["ticker"].shift())
+    return date(1970, 1, 1) + timedelta(days=last_shared(map(ending, np.split(days, starts[1:]))))
 
 
-def last_shared(ends: Sequence[tuple[int, bool]]) -> int:
-    """Do the same from each ticker's last day, and whether it comes after such a hole."""
+def last_shared(ends: Iterable[tuple[int, bool]]) -> int:
+    """Do the same from each ticker's last day, and whether it comes after such a hole (`ending`)."""
+    ends = list(ends)
     votes = np.sort([last for last, stray in ends if not stray] or [last for last, _ in ends])
     company = np.searchsorted(votes, votes, side="right") - np.searchsorted(votes, votes - FAR)
     enough = company >= max(2, _COMPANY * len(votes))
@@ -54,17 +56,8 @@ def far_ahead(ticker: str, last: int, shared: int) -> str:
     return f"the last date of {ticker}, {when}, is far beyond {day}, the last date that the tickers share"
 
 
-def days_by_ticker(prices: pd.DataFrame) -> dict[str, IntArray]:
-    """Give each ticker's days from 1970-01-01; `prices` as `read_prices` gives them."""
-    days = prices["date"].to_numpy().astype("datetime64[D]").astype(np.int64)
-    codes, names = pd.factorize(prices["ticker"])
-    parts = np.split(days, np.flatnonzero(np.diff(codes)) + 1)
-    return dict(zip(map(str, names), parts, strict=True))
-
-
-def _is_stray(days: IntArray) -> bool:
-    """Whether a ticker's last few rows come after a hole, by far its usual step."""
+def ending(days: IntArray) -> tuple[int, bool]:
+    """Return a ticker's last day, and whether it is one of the last few after a hole, by far its usual step."""
     steps = np.diff(days)
-    if len(steps) <= _FEW:
-        return False
-    return bool((steps[-_FEW:] > max(FAR, _STEPS * float(np.median(steps)))).any())
+    stray = len(steps) > _FEW and (steps[-_FEW:] > max(FAR, _STEPS * float(np.median(steps)))).any()
+    return int(days[-1]), bool(stray)

@@ -23,8 +23,8 @@ from forecasting.ingest.checks import check_rows
 from forecasting.ingest.daily import is_one_day, joined
 from forecasting.ingest.files import find_files, ticker_of
 from forecasting.ingest.format import DateOrder, DecimalMark, PriceFormat
-from forecasting.ingest.ingested import Ingested, InputFile, Refusal, frame_of
-from forecasting.ingest.latest import FAR, days_by_ticker, far_ahead, shared_day
+from forecasting.ingest.ingested import Ingested, InputFile, Refusal, Rows, frame_of, rows_by_ticker
+from forecasting.ingest.latest import FAR, ending, far_ahead, last_shared
 from forecasting.ingest.layout import Layout, find_layout
 from forecasting.ingest.raw import file_sha256, read_raw
 from forecasting.ingest.reader import read_table
@@ -91,28 +91,22 @@ def read_prices(
 
 def _read_files(files: list[Path], addresses: Mapping[Path, str], options: Options, *, shared: bool) -> Ingested:
     reading = _read(files, addresses, options)
-    ingested = reading.result()
     if not shared:
-        return ingested
-    day = _number(shared_day(ingested.prices))
-    ahead = {ticker for ticker, days in days_by_ticker(ingested.prices).items() if days[-1] > day}
-    if not ahead:
-        return ingested
-    doubted = reading.doubted(ahead, day)
-    ingested = _read(files, addresses, replace(options, last_day=day)).result()
-    out = {refusal.ticker for refusal in doubted}
-    return replace(
-        ingested,
-        prices=ingested.prices[~ingested.prices["ticker"].isin(out)].reset_index(drop=True),
-        findings=tuple(finding for finding in ingested.findings if finding.ticker not in out),
-        refused=(*ingested.refused, *doubted),
-    )
+        return reading.result()
+    day, newest = reading.shared_day()
+    if newest <= day:
+        return reading.result()
+    doubted = reading.doubted(day)
+    del reading  # before all is read again, up to that day
+    again = _read(files, addresses, replace(options, last_day=day))
+    return again.result(doubted)
 
 
 def _read(files: Iterable[Path], addresses: Mapping[Path, str], options: Options) -> _Reading:
     reading = _Reading(options, addresses)
     for path in files:
         reading.add(path)
+    reading.settle()
     return reading
 
 
@@ -126,7 +120,8 @@ class _Reading:
     def __init__(self, options: Options, addresses: Mapping[Path, str]) -> None:
         self._options = options
         self._addresses = addresses
-        self._tables: list[tuple[str, Table]] = []
+        self._rows: dict[str, Rows] = {}
+        self._files: dict[str, list[str]] = defaultdict(list)
         self._findings: list[Finding] = []
         self._refused: list[Refusal] = []
         self._inputs: list[InputFile] = []
@@ -157,7 +152,7 @@ class _Reading:
         if whole is not None:
             self._refuse(ticker, file, whole.error(file))
         elif not found.problems and all(map(is_one_day, found.tables)):
-            self._days += [(file, table) for table in found.tables]
+            self._days += [(file, _without_text(table)) for table in found.tables]
             self._findings += [replace(one, message=f"{file}: {one.message}") for one in found.findings]
         else:
             self._check(found.tables, file, found.problems, found.findings)
@@ -183,8 +178,9 @@ class _Reading:
         for verdict in verdicts:
             codes = [code for code, name in enumerate(verdict.table.tickers) if name in refused]
             table = verdict.table.without(codes)
-            if len(table):
-                self._tables.append((file, table))
+            for name, rows in rows_by_ticker(table, file) if len(table) else ():
+                self._files[name].append(file)
+                self._rows[name] = rows
 
     def _join_days(self) -> None:
         """Check the files of a single day: as one table, where a ticker has several of them."""
@@ -201,58 +197,55 @@ class _Reading:
         if wanted is None or ticker is None or ticker in wanted:
             self._refused.append(Refusal(ticker, file, error))
 
-    def result(self) -> Ingested:
-        """All files together."""
-        self._join_days()
-        tables = self._without_shared()
-        self._refuse_absent(tables)
-        if not tables:
-            raise self._refused[0].error if self._refused else self._nothing()
-        prices = frame_of(tables)
-        _warn_of_future(prices)
-        kept = set(prices["ticker"].unique())
-        findings = tuple(finding for finding in self._findings if not finding.ticker or finding.ticker in kept)
-        return Ingested(prices, findings, tuple(self._refused), tuple(self._inputs), self._decided)
+    def settle(self) -> None:
+        """Leave out tickers that more than one file gives (it cannot be known which is right), and name the absent.
 
-    def doubted(self, tickers: Collection[str], day: int) -> list[Refusal]:
-        """Refuse those of the tickers whose last row is far beyond the last date that the tickers share."""
+        Raises
+        ------
+        InputError
+            When there are no rows at all.
+        """
+        self._join_days()
+        for ticker, files in self._files.items():
+            if len(files) > 1:
+                what = f"ticker {ticker} is also in {files[0]}; give each ticker in one file"
+                self._refuse(ticker, files[1], InputError(what, file=files[1]))
+                del self._rows[ticker]
+        self._refuse_absent()
+        if not self._rows:
+            raise self._refused[0].error if self._refused else self._nothing()
+
+    def shared_day(self) -> tuple[int, int]:
+        """Return the last day that the tickers share, and the last of all."""
+        days = [rows.days for rows in self._rows.values()]
+        return last_shared(map(ending, days)), int(max(own[-1] for own in days))
+
+    def doubted(self, day: int) -> list[Refusal]:
+        """Refuse the tickers whose last row is far beyond the last date that the tickers share."""
         refused = []
-        for file, table in self._tables:
-            for code in np.unique(table.codes):
-                name, rows = table.tickers[code], np.flatnonzero(table.codes == code)
-                last = rows[-1]
-                if name not in tickers or table.days[last] <= day + FAR:
-                    continue
-                when = np.datetime64(int(table.days[last]), "D")
-                setting = f"correct the date, or set --as-of {when} if it is the others that are old"
-                lines, what = [int(table.lines()[last])], far_ahead(name, table.days[last], day)
-                problem = Problem(what, lines, table.names["date"], name, setting, table.files)
-                refused.append(Refusal(name, file, problem.error(file)))
+        for ticker, rows in self._rows.items():
+            last = int(rows.days[-1])
+            if last > day + FAR:
+                setting = (
+                    f"correct the date, or set --as-of {np.datetime64(last, 'D')} if it is the others that are old"
+                )
+                problem = replace(rows.last, what=far_ahead(ticker, last, day), setting=setting)
+                refused.append(Refusal(ticker, rows.file, problem.error(rows.file)))
         return refused
 
-    def _without_shared(self) -> list[Table]:
-        """Leave out tickers that more than one file gives: it cannot be known which of them is right."""
-        files: dict[str, list[str]] = defaultdict(list)
-        for file, table in self._tables:
-            for code in np.unique(table.codes):
-                files[table.tickers[code]].append(file)
-        shared = {ticker: where for ticker, where in files.items() if len(where) > 1}
-        for ticker, where in shared.items():
-            what = f"ticker {ticker} is also in {where[0]}; give each ticker in one file"
-            self._refuse(ticker, where[1], InputError(what, file=where[1]))
-        kept = []
-        for _, table in self._tables:
-            codes = [code for code, name in enumerate(table.tickers) if name in shared]
-            left = table.without(codes)
-            kept += [left] if len(left) else []
-        return kept
+    def result(self, doubted: Sequence[Refusal] = ()) -> Ingested:
+        """Give all files together, but for some tickers; the rows that were read are handed over."""
+        for refusal in doubted:
+            self._rows.pop(refusal.ticker or "", None)
+        kept = {"", *self._rows}
+        findings = tuple(finding for finding in self._findings if finding.ticker in kept)
+        prices = frame_of(self._rows)
+        _warn_of_future(prices)
+        return Ingested(prices, findings, (*self._refused, *doubted), tuple(self._inputs), self._decided)
 
-    def _refuse_absent(self, tables: Iterable[Table]) -> None:
-        if self._options.tickers is None:
-            return
-        there = {table.tickers[code] for table in tables for code in np.unique(table.codes)}
-        there |= {refusal.ticker for refusal in self._refused if refusal.ticker is not None}
-        for ticker in sorted(self._options.tickers - there):
+    def _refuse_absent(self) -> None:
+        there = {*self._rows, *(refusal.ticker for refusal in self._refused)}
+        for ticker in sorted((self._options.tickers or frozenset()) - there):
             what = f"ticker {ticker} is in none of the files"
             if self._options.last_day is not None:
                 what += f", or has no rows up to {_EPOCH.fromordinal(self._options.last_day + _EPOCH.toordinal())}"
@@ -277,6 +270,12 @@ def _understand(data: bytes, file: str, format_: PriceFormat) -> tuple[Text, Lay
     if first is None:
         raise InputError("the file holds no text", file=file)
     raise first
+
+
+def _without_text(table: Table) -> Table:
+    """Look the rows' lines up now, so that the file's text can leave the memory."""
+    lines = table.lines()
+    return replace(table, lines=lambda: lines)
 
 
 def _printable(ticker: str) -> str | None:

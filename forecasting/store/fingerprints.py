@@ -18,10 +18,12 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-__all__ = ["RowChange", "TickerRows", "describe_rows", "first_change", "rows_sha256"]
+from forecasting.features.history import History, histories
 
-_COLUMNS = ("open", "high", "low", "close", "volume")
-_ROW_BYTES = 8 * (1 + len(_COLUMNS))
+__all__ = ["RowChange", "TickerRows", "describe_rows", "first_change"]
+
+_ROW = np.dtype("V48")
+"""A day number and five prices."""
 
 
 class TickerRows(BaseModel):
@@ -32,7 +34,8 @@ class TickerRows(BaseModel):
     rows, first_date, last_date
         How many rows, and their span; dates are None without rows.
     sha256
-        SHA-256 of all rows (`rows_sha256`).
+        SHA-256 of all rows, each as its day number (int64) and open, high, low, close, volume (float64), little-endian;
+        every NaN is the same NaN and -0.0 is 0.0.
     trail
         Base64 of two bytes a row: the CRC-32 of all rows so far, its lower half, little-endian.
     """
@@ -71,29 +74,17 @@ class RowChange:
     message: str
 
 
-def rows_sha256(frame: pd.DataFrame) -> str:
-    """Return the SHA-256 of one ticker's parsed rows.
-
-    Parameters
-    ----------
-    frame
-        Columns date, open, high, low, close, volume, by date. Each row counts as its day number (int64) and five
-        float64, little-endian; every NaN is the same NaN and -0.0 is 0.0.
-    """
-    return hashlib.sha256(_row_bytes(frame)).hexdigest()
-
-
 def describe_rows(prices: pd.DataFrame) -> dict[str, TickerRows]:
     """Return what identifies each ticker's rows; `prices` as `read_prices` gives them."""
-    return {str(ticker): _describe(frame) for ticker, frame in prices.groupby("ticker", sort=True, observed=True)}
+    return {history.ticker: _describe(history) for history in histories(prices)}
 
 
-def first_change(known: TickerRows, frame: pd.DataFrame) -> RowChange | None:
+def first_change(known: TickerRows, history: History) -> RowChange | None:
     """Return where a ticker's rows depart from those of a manifest, or None when they are the same.
 
     The row is the first one that differs, but for one chance in 65,536 that it is the one after.
     """
-    found = _describe(frame)
+    found = _describe(history)
     if found.sha256 == known.sha256:
         return None
     before, now = (np.frombuffer(base64.b64decode(rows.trail), dtype="<u2") for rows in (known, found))
@@ -101,7 +92,7 @@ def first_change(known: TickerRows, frame: pd.DataFrame) -> RowChange | None:
     parting = np.flatnonzero(before[:common] != now[:common])
     index = int(parting[0]) if len(parting) else common
     if index < len(now):
-        day = pd.Timestamp(frame["date"].iloc[index]).date()
+        day = history.dates[index].item()
         what = "is new" if index >= len(before) else "is the first that differs"
         return RowChange(index + 1, day, f"row {index + 1} ({day}) {what}")
     if index < len(before):
@@ -109,31 +100,29 @@ def first_change(known: TickerRows, frame: pd.DataFrame) -> RowChange | None:
     return RowChange(None, None, "rows differ")
 
 
-def _describe(frame: pd.DataFrame) -> TickerRows:
-    data = _row_bytes(frame)
-    days = frame["date"]
+def _describe(history: History) -> TickerRows:
+    data = _row_bytes(history)
     return TickerRows(
-        rows=len(frame),
-        first_date=pd.Timestamp(days.iloc[0]).date() if len(frame) else None,
-        last_date=pd.Timestamp(days.iloc[-1]).date() if len(frame) else None,
+        rows=len(history),
+        first_date=history.dates[0].item(),
+        last_date=history.dates[-1].item(),
         sha256=hashlib.sha256(data).hexdigest(),
         trail=base64.b64encode(_trail(data)).decode("ascii"),
     )
 
 
-def _row_bytes(frame: pd.DataFrame) -> bytes:
-    values = frame.loc[:, list(_COLUMNS)].to_numpy(dtype="<f8", na_value=np.nan) + 0.0  # -0.0 becomes 0.0
+def _row_bytes(history: History) -> bytes:
+    columns = (history.open, history.high, history.low, history.close, history.volume)
+    values = np.column_stack(columns) + 0.0  # -0.0 becomes 0.0
     values[np.isnan(values)] = np.nan
-    days = frame["date"].to_numpy(dtype="datetime64[D]").astype("<i8").reshape(-1, 1)
-    return np.hstack([days, np.ascontiguousarray(values).view("<i8")]).tobytes()
+    days = history.dates.astype("<i8").reshape(-1, 1)
+    return np.hstack([days, values.astype("<f8").view("<i8")]).tobytes()
 
 
 def _trail(data: bytes) -> bytes:
-    view = memoryview(data)
-    rows = (view[start : start + _ROW_BYTES] for start in range(0, len(data), _ROW_BYTES))
-    sums = accumulate(rows, _extend, initial=0)
+    sums = accumulate(np.frombuffer(data, dtype=_ROW).tolist(), _extend, initial=0)
     return (np.fromiter(sums, dtype=np.uint32)[1:] & 0xFFFF).astype("<u2").tobytes()
 
 
-def _extend(crc: int, row: memoryview) -> int:
+def _extend(crc: int, row: bytes) -> int:
     return zlib.crc32(row, crc)
