@@ -2,99 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import timedelta
 
 import duckdb
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import norm
+from published_cases import FIRST, SESSIONS, heldout, prices, publish, published, score
 
-from forecasting.calendars import target_sessions
 from forecasting.config import LEVELS, QUANTILE_COLUMNS, ForecastConfig
 from forecasting.evaluation.baselines import baseline_quantiles
 from forecasting.features.history import histories
 from forecasting.features.series import engineer
 from forecasting.features.windows import window
-from forecasting.monitoring.ledger import read_scores, score_published, scored
+from forecasting.monitoring.ledger import read_scores, scored
 from forecasting.monitoring.realised import SCORES, reference_quantiles
 from forecasting.schemas import FORECASTS, HELDOUT, parquet_bytes
 from forecasting.store import paths
 from forecasting.store.manifest import Manifest
 from forecasting.store.store import Store
-
-SESSIONS = target_sessions("XNYS", date(2017, 1, 1), 120)
-FIRST = 100
-"""The row of the first cutoff; there are twenty sessions after it."""
-
-
-def prices(ticker="ACME", seed=0):
-    """A random walk on the sessions of New York, its Close usable."""
-    stream = np.random.default_rng(seed)
-    close = 100 * np.exp(np.cumsum(stream.normal(0, 0.012, len(SESSIONS))))
-    open_ = np.concatenate([[100.0], close[:-1]]) * np.exp(stream.normal(0, 0.006, len(SESSIONS)))
-    high, low = np.maximum(open_, close) * 1.004, np.minimum(open_, close) * 0.996
-    frame = pd.DataFrame({"open": open_, "high": high, "low": low, "close": close}).round(2)
-    return frame.assign(
-        ticker=ticker,
-        date=pd.DatetimeIndex(SESSIONS).astype("datetime64[s]"),
-        volume=1e6 + stream.random(len(SESSIONS)),
-    )
-
-
-def published(history, row, *, model="lstm", anchor="close", horizon=3):
-    """What was published of a ticker from one row on: its last price, with bands that widen."""
-    price = float(history[anchor].iloc[row])
-    records = [
-        {
-            "ticker": history["ticker"].iloc[0],
-            "cutoff": SESSIONS[row],
-            "target_date": target,
-            "step": step,
-            "model": model,
-            "reason": None,
-            "anchor": anchor,
-            "anchor_price": price,
-            **dict(zip(QUANTILE_COLUMNS, price * np.exp(0.012 * step**0.5 * norm.ppf(LEVELS)), strict=True)),
-        }
-        for step, target in enumerate(target_sessions("XNYS", SESSIONS[row], horizon), start=1)
-    ]
-    return pd.DataFrame(records).assign(forecast=lambda frame: frame["q50"]).astype({"step": "int32"})
-
-
-def heldout(history, row, last=15):
-    """Held-out rows from which a later run can see what the Opens before a cutoff were."""
-    at = np.arange(row - last, row)
-    frame = pd.DataFrame({"cutoff": [SESSIONS[k] for k in at], "target_date": [SESSIONS[k + 1] for k in at]})
-    opens = history["open"].to_numpy()
-    return frame.assign(
-        ticker=history["ticker"].iloc[0],
-        step=1,
-        model="persistence",
-        actual=opens[at + 1],
-        forecast=opens[at],
-        **dict.fromkeys(QUANTILE_COLUMNS, 1.0),
-    ).astype({"step": "int32"} | dict.fromkeys(["forecast", *QUANTILE_COLUMNS], "float32"))
-
-
-def publish(store, row, *histories, scored=False, restate=False, **given):
-    frame = pd.concat([published(history, row, **given) for history in histories], ignore_index=True)
-    with store.publication(SESSIONS[row], scored=scored, restate=restate) as publication:
-        publication.heldout(0, pd.concat([heldout(history, row) for history in histories]))
-        return publication.commit(frame, Manifest(as_of=SESSIONS[row], config={}))
-
-
-@pytest.fixture
-def store(tmp_path):
-    return Store(tmp_path / "store")
-
-
-def score(store, frame, row):
-    return score_published(store, frame, "XNYS", SESSIONS[row])
-
-
-def messages(scoring):
-    return [finding.message for finding in scoring.findings]
 
 
 def test_a_forecast_is_scored_when_its_session_has_come(store):
@@ -218,120 +144,6 @@ def test_a_cutoff_without_a_usable_close_has_no_score_of_last_close(store):
     assert scores["crps_persistence"].notna().all()
 
 
-def split_at(history, row, ratio=2.0):
-    """An unadjusted history with a split: from the row on, prices are a fraction."""
-    after = history.index >= row
-    return history.assign(
-        **{name: history[name] / np.where(after, ratio, 1.0) for name in ("open", "high", "low", "close")},
-        volume=history["volume"] * np.where(after, ratio, 1.0),
-    )
-
-
-def test_a_split_before_the_target_is_scored_in_the_cutoffs_unit_and_named(tmp_path):
-    history = prices()
-    plain, split = Store(tmp_path / "plain"), Store(tmp_path / "split")
-    with_split = split_at(history, FIRST + 2)
-    publish(plain, FIRST, history)
-    publish(split, FIRST, with_split)
-    score(plain, history, FIRST + 3)
-    scoring = score(split, with_split, FIRST + 3)
-    left, right = read_scores(split), read_scores(plain)
-    assert left["unit"].tolist() == [1, 2, 2]
-    columns = ["actual", "error", "crps", "crps_persistence", "crps_last_close"]
-    pd.testing.assert_frame_equal(left[columns], right[columns])
-    assert [finding.kind for finding in scoring.findings] == ["split"]
-    assert f"split 2:1 on {SESSIONS[FIRST + 2]}" in messages(scoring)[0]
-    assert "2 of those scored now" in messages(scoring)[0]
-
-
-@pytest.mark.parametrize(("ratio", "seen"), [(2.0, 2.0), (3.0, 3.0), (0.1, 0.1), (1.013, 1.013)])
-@pytest.mark.parametrize("anchor", ["open", "close"])
-def test_a_rebased_history_is_scored_in_the_unit_of_the_forecast_and_named(tmp_path, ratio, seen, anchor):
-    history = prices()
-    plain, other = Store(tmp_path / "plain"), Store(tmp_path / "other")
-    columns = ["open", "high", "low", "close"]
-    rebased = history.assign(**(history[columns] / ratio).round(4))
-    for store, frame in ((plain, history), (other, rebased)):
-        publish(store, FIRST, history, anchor=anchor)
-        scoring = score(store, frame, FIRST + 3)
-    left, right = read_scores(other), read_scores(plain)
-    assert left["unit"].to_numpy() == pytest.approx(seen, rel=1e-5)
-    for column in ("actual", "crps", "crps_persistence", "crps_last_close"):
-        assert left[column].to_numpy() == pytest.approx(right[column].to_numpy(), rel=1e-3, abs=1e-3)
-    assert len(scoring.findings) == 1
-    assert "the history was rebased" in messages(scoring)[0]
-
-
-def test_cents_do_not_blur_a_rebased_unit(store):
-    history = prices()
-    cents = history.assign(**(history[["open", "high", "low", "close"]] / 20).round(2))
-    publish(store, FIRST, history)
-    score(store, cents, FIRST + 3)
-    assert set(read_scores(store)["unit"]) == {20.0}
-
-
-def test_a_split_adjusted_by_the_vendor_is_not_counted_twice(store):
-    history = prices()
-    unadjusted = split_at(history, FIRST + 2)
-    publish(store, FIRST, unadjusted)
-    score(store, unadjusted, FIRST + 1)
-    adjusted = history.assign(**{name: history[name] / 2 for name in ("open", "high", "low", "close")})
-    score(store, adjusted, FIRST + 3)
-    scores = read_scores(store)
-    assert scores["unit"].tolist() == [1, 2, 2]
-    assert scores["actual"].tolist() == pytest.approx(history["open"].iloc[FIRST + 1 : FIRST + 4].tolist())
-
-
-def test_a_corrected_price_is_not_taken_for_another_unit(store):
-    history = prices()
-    publish(store, FIRST, history)
-    corrected = history.assign(close=history["close"].where(history.index != FIRST, history["close"] * 1.01))
-    corrected["high"] = corrected[["high", "close"]].max(axis=1)
-    scoring = score(store, corrected, FIRST + 3)
-    assert set(read_scores(store)["unit"]) == {1.0}
-    assert [finding.kind for finding in scoring.findings] == ["warning"]
-    assert "counts as corrected" in messages(scoring)[0]
-
-
-def test_a_cutoff_that_is_gone_is_not_scored_but_named(store):
-    history = prices()
-    publish(store, FIRST, history)
-    scoring = score(store, history.drop(index=FIRST), FIRST + 3)
-    assert scoring.added.empty
-    assert "is no longer in the data" in messages(scoring)[0]
-
-
-def test_a_session_that_never_came_stays_unscored_and_is_reported_for_a_while(store):
-    history = prices()
-    publish(store, FIRST, history)
-    halted = history.drop(index=FIRST + 2)
-    reported = {row: messages(score(store, halted, row)) for row in range(FIRST + 1, FIRST + 19)}
-    assert read_scores(store)["step"].tolist() == [1, 3]
-    assert [row for row, said in reported.items() if said] == list(range(FIRST + 7, FIRST + 19))
-    assert reported[FIRST + 7] == [
-        f"ACME: no row of {SESSIONS[FIRST + 2]}, which was forecast; 1 forecast of it stay unscored"
-    ]
-    # A row that comes late is scored after all.
-    assert score(store, history, FIRST + 19).added["step"].tolist() == [2]
-
-
-def test_many_tickers_without_the_same_session_are_reported_once(store):
-    histories = [prices(f"T{number}", number) for number in range(5)]
-    publish(store, FIRST, *histories)
-    halted = pd.concat([history.drop(index=FIRST + 1) for history in histories], ignore_index=True)
-    said = messages(score(store, halted, FIRST + 8))
-    assert len(said) == 1
-    assert said[0].startswith(f"5 tickers (T0, T1, T2 and 2 more): no row of {SESSIONS[FIRST + 1]}")
-
-
-def test_a_ticker_that_left_the_data_is_reported_in_one_line(store):
-    publish(store, FIRST, prices("ACME"), prices("GONE", 3))
-    scoring = score(store, prices("ACME"), FIRST + 10)
-    assert set(scoring.added["ticker"]) == {"ACME"}
-    assert scoring.waiting == 3
-    assert messages(scoring) == ["GONE: no rows at all in the data; published forecasts of it stay unscored"]
-
-
 def test_a_damaged_file_is_reported_and_holds_up_no_other(store):
     history = prices()
     for row in (FIRST, FIRST + 1, FIRST + 2):
@@ -430,59 +242,3 @@ def test_schemas_of_the_helpers_hold():
     history = prices()
     assert set(published(history, FIRST).columns) == set(FORECASTS.names)
     assert set(heldout(history, FIRST).columns) == set(HELDOUT.names)
-
-
-@pytest.fixture
-def reads(monkeypatch):
-    """The dates whose manifest or forecasts are read, one entry for each time."""
-    seen = []
-    for name in ("manifest", "forecasts"):
-        original = getattr(Store, name)
-        monkeypatch.setattr(
-            Store, name, lambda self, as_of, original=original: (seen.append(as_of), original(self, as_of))[1]
-        )
-    return seen
-
-
-def test_scoring_reads_what_is_due_and_not_what_is_stored(store, reads):
-    history = prices()
-    for row in range(FIRST, FIRST + 10):
-        publish(store, row, history)
-    score(store, history.head(FIRST + 10), FIRST + 10)
-    reads.clear()
-    assert score(store, history.head(FIRST + 10), FIRST + 10).waiting == 6
-    assert reads == []
-    # The next session is the target of the forecasts of three dates, and of no other.
-    assert len(score(store, history.head(FIRST + 11), FIRST + 11).added) == 3
-    assert set(reads) == {SESSIONS[row] for row in range(FIRST + 7, FIRST + 10)}
-
-
-def test_a_halted_ticker_does_not_keep_its_dates_under_reading(store, reads):
-    acme, beta = prices("ACME", 1), prices("BETA", 2).head(FIRST + 1)
-    publish(store, FIRST, acme, beta)
-    both = pd.concat([acme, beta], ignore_index=True)
-    score(store, both, FIRST + 5)
-    reads.clear()
-    assert score(store, both, FIRST + 6).waiting == 3
-    assert reads == []
-
-
-@pytest.mark.parametrize("change", ["restated", "scores removed", "index removed", "index damaged"])
-def test_what_changed_in_the_store_is_read_again(store, change):
-    history = prices()
-    publish(store, FIRST, history)
-    score(store, history, FIRST + 3)
-    before = read_scores(store)
-    if change == "restated":
-        publish(store, FIRST, history, prices("BETA", 2), restate=True)
-        both = pd.concat([history, prices("BETA", 2)], ignore_index=True)
-        assert score(store, both, FIRST + 3).added["ticker"].tolist() == ["BETA"] * 3
-        return
-    if change == "scores removed":
-        (store.root / paths.scores(SESSIONS[FIRST])).unlink()
-    elif change == "index removed":
-        (store.root / ".index" / "waiting.json").unlink()
-    else:
-        (store.root / ".index" / "waiting.json").write_bytes(b'{"dates": 3}')
-    assert len(score(store, history, FIRST + 3).added) == (3 if change == "scores removed" else 0)
-    pd.testing.assert_frame_equal(read_scores(store), before)

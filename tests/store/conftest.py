@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from forecasting.store.store import Store
+
 KEY, SECRET = "a-key-to-look-for", "a-secret-to-look-for"
 
 
@@ -36,3 +38,8 @@ def bucket(bucket_server, monkeypatch, request):
     name = f"bucket-{abs(hash(request.node.nodeid)):x}"
     boto3.client("s3", endpoint_url=bucket_server).create_bucket(Bucket=name)
     return f"s3://{name}/some/store"
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "store")
