@@ -9,31 +9,43 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import numpy as np
-from numpy.typing import NDArray
 
+from forecasting.arrays import Array, BoolArray, IntArray
 from forecasting.ingest.format import PriceFormat
-from forecasting.ingest.instants import read_epochs, to_sessions
-from forecasting.ingest.shapes import EPOCH, EPOCH_DAY, FIRST_YEAR, LAST_YEAR, NO_DATE, Clock, Shape, Stamp, read_stamp
+from forecasting.ingest.stamps import Clock, Shape, Stamp, read_stamp
+from forecasting.ingest.table import WEEK
 
-__all__ = ["NO_DATE", "DateColumn", "UndecidedDatesError", "read_dates"]
+__all__ = ["NO_DATE", "DateColumn", "UndecidedDatesError", "read_dates", "unknown_clock"]
 
-Sequenced = Callable[[], NDArray[np.int64]]
-Reading = Mapping[int, int | None]
-"""Days since 1970-01-01 of the texts by their index, None where a text is not a date in an order."""
-
+NO_DATE = np.iinfo(np.int64).min
+_EPOCH = date(1970, 1, 1).toordinal()
+_FIRST, _LAST = 1700, 2100
+"""No price is dated before or after."""
 _PIVOT = 50
 """Years of two digits are 1950 to 2049."""
-_DAILY = 7
-"""In a run of daily rows, the median step is at most so many days."""
+_DAILY, _MOSTLY = 7, 0.9
+"""In a run of daily rows, the median step is at most so many days, and so many steps go one way."""
 _FIELDS: Mapping[str, tuple[int, int, int]] = {"ymd": (0, 1, 2), "dmy": (2, 1, 0), "mdy": (2, 0, 1)}
 _ORDERS: Mapping[str, tuple[str, ...]] = {"numeric": ("dmy", "mdy"), "short": ("dmy", "mdy", "ymd")}
 _ISO = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_COUNT = re.compile(r"-?(?:\d{9,12}|\d{13}|\d{15,16}|\d{18,19})(?:\.\d+)?", re.ASCII)
+"""Numbers that may count seconds, or thousandths and smaller parts of them, from 1970."""
+_NUMBER = re.compile(r"-?\d{1,19}(?:\.\d*)?", re.ASCII)
+_UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+_SIZES = (10**11, 10**14, 10**17)
+"""Counts of seconds are smaller than the first, of milliseconds than the second, and so on."""
+_DAY = 86_400
 _TWO_DIGITS = "the years have two digits, and may be of another century or counted from another epoch"
+_LATE = 16 * 60 + 30
+"""Half past four: a local clock after it may be that of a session that opens the evening before."""
+_END_OF_DAY, _EARLY = 23 * 60 + 59, 6 * 60
+_NEW_YORK_OPENS = frozenset({13 * 60 + 30, 14 * 60 + 30})
 
 
 class UndecidedDatesError(Exception):
@@ -64,28 +76,29 @@ class DateColumn:
         The order of day, month and year, where they are numbers and it had to be decided.
     """
 
-    days: NDArray[np.int64]
+    days: IntArray
     why: Mapping[int, str]
     form: str = ""
     clocks: Mapping[int, Clock] = field(default_factory=dict)
     unsure: str = ""
     order: str = ""
 
-    @property
-    def numeric_order(self) -> bool:
-        """Whether day and month are numbers whose order had to be decided."""
-        return self.order != ""
+    def day_of(self, text: str, format_: PriceFormat) -> int:
+        """Read one more date, in the column's order."""
+        update = {"date_order": self.order or format_.date_order}
+        try:
+            return int(read_dates([text], format_.model_copy(update=update)).days[0])
+        except UndecidedDatesError:
+            return NO_DATE
 
 
-def read_dates(
-    texts: Sequence[str], sequence: Sequenced, format_: PriceFormat | None = None, *, loose: bool = False
-) -> DateColumn:
+def read_dates(texts: Sequence[str], format_: PriceFormat | None = None, *, loose: bool = False) -> DateColumn:
     """Read the distinct texts of a date column.
 
     Parameters
     ----------
-    texts, sequence
-        The texts, in any order; and what gives, when it is needed, their indices in the order of one ticker's rows.
+    texts
+        The texts, in the order of their first rows.
     format_
         What is declared; the column decides the rest.
     loose
@@ -98,15 +111,87 @@ def read_dates(
     """
     format_ = format_ or PriceFormat()
     if format_.date_format not in {None, "excel"}:
-        return _declared(texts, format_)
-    if format_.epoch or (not loose and sum(map(_counts, texts)) > len(texts) / 2):
+        return _read_declared(texts, format_)
+    if format_.epoch or (not loose and sum(map(_is_count, texts)) > len(texts) / 2):
         return _read_counts(texts, format_)
     if format_.date_format is None and not format_.add_years and (days := _read_iso(texts)) is not None:
         return DateColumn(days, {}, "year-month-day")
-    return _read_stamps(texts, sequence, format_, loose=loose)
+    return _read_stamps(texts, format_, loose=loose)
 
 
-def _read_stamps(texts: Sequence[str], sequence: Sequenced, format_: PriceFormat, *, loose: bool) -> DateColumn:
+def _read_iso(texts: Sequence[str]) -> IntArray | None:
+    """Read ``2024-01-31`` and its like at once; None when any text is another, or not a date."""
+    if not all(map(_ISO.fullmatch, texts)):
+        return None
+    try:
+        days = np.array(texts, dtype="datetime64[D]")
+    except ValueError:
+        return None
+    years = days.astype("datetime64[Y]").astype(np.int64) + 1970
+    return days.astype(np.int64) if ((years >= _FIRST) & (years <= _LAST)).all() else None
+
+
+def _read_declared(texts: Sequence[str], format_: PriceFormat) -> DateColumn:
+    """Read the texts in the declared format of strptime."""
+    days, form = np.full(len(texts), NO_DATE, dtype=np.int64), str(format_.date_format)
+    why: dict[int, str] = {}
+    clocks: dict[int, Clock] = {}
+    for i, text in enumerate(texts):
+        try:
+            when = datetime.strptime(text, form)  # noqa: DTZ007 - the format says whether there is a zone
+        except ValueError:
+            why[i] = f'"{text}" is not a date in the declared format {form}'
+            continue
+        year = when.year % 100 if "%y" in form and format_.add_years else when.year
+        day = _ordinal(year + format_.add_years, when.month, when.day)
+        if day is None:
+            why[i] = f'"{text}" is not a date between {_FIRST} and {_LAST}'
+            continue
+        days[i] = day
+        if when.hour or when.minute:
+            clocks[i] = Clock(60 * when.hour + when.minute, when.tzinfo is not None and not when.utcoffset())
+    return DateColumn(_to_sessions(days, clocks, format_), why, f"declared {form}", clocks)
+
+
+def _is_count(text: str) -> bool:
+    if not _COUNT.fullmatch(text):
+        return False
+    stamp = read_stamp(text)  # 202401021600 is a date and a clock
+    return stamp is None or _day(stamp.parts, "ymd", 0) is None
+
+
+def _read_counts(texts: Sequence[str], format_: PriceFormat) -> DateColumn:
+    """Read counts from 1970; the unit follows from the usual step, which is a day, else from each number's size."""
+    numbers = {i: int(text.partition(".")[0]) for i, text in enumerate(texts) if _NUMBER.fullmatch(text)}
+    at, values = np.array(list(numbers), dtype=np.int64), np.array(list(numbers.values()), dtype=np.float64)
+    units = np.array(list(_UNITS.values()))
+    by_size = values / units[np.searchsorted(_SIZES, np.abs(values), side="right")]
+    seconds = values / _UNITS[format_.epoch] if format_.epoch else by_size
+    if not format_.epoch and len(values) > 1:
+        steps = np.sort(np.diff(np.sort(values)))
+        fits = np.abs(np.log10(steps[(len(steps) - 1) // 2] / _DAY / units) - 0.6) < 1  # from half a day to 40 days
+        usual = values / units[fits.argmax()] if fits.any() else by_size
+        # Of the usual unit and the one of its size, what is nearer to the column's other instants.
+        centre = np.median(usual[_possible(usual)]) if _possible(usual).any() else 0.0
+        seconds = np.where(np.abs(by_size - centre) < np.abs(usual - centre), by_size, usual)
+    found = _possible(seconds)
+    days = np.full(len(texts), NO_DATE, dtype=np.int64)
+    days[at[found]] = seconds[found] // _DAY
+    minutes = zip(at[found].tolist(), (seconds[found] % _DAY // 60).tolist(), strict=True)
+    clocks = {i: Clock(int(minute), utc=True) for i, minute in minutes if minute}
+    why = {i: f'"{text}" is not a count of seconds from 1970, or of parts of them' for i, text in enumerate(texts)}
+    unsure = "the timestamps may be of another zone than the exchange's, or counted from another epoch"
+    unsure = "" if format_.zone is not None or (format_.epoch and not clocks) else unsure
+    return DateColumn(_to_sessions(days, clocks, format_), why, "a count from 1970", clocks, unsure)
+
+
+def _possible(seconds: Array) -> BoolArray:
+    """Which counts of seconds are of years in which prices may be dated."""
+    first, last = (date(year, 1, 1).toordinal() - _EPOCH for year in (_FIRST, _LAST + 1))
+    return (seconds >= first * _DAY) & (seconds < last * _DAY)
+
+
+def _read_stamps(texts: Sequence[str], format_: PriceFormat, *, loose: bool) -> DateColumn:
     """Read texts that name year, month and day, or count days as Excel does."""
     stamps = {i: stamp for i, text in enumerate(texts) if (stamp := read_stamp(text)) is not None}
     if loose:
@@ -123,17 +208,20 @@ def _read_stamps(texts: Sequence[str], sequence: Sequenced, format_: PriceFormat
         what = f'"{texts[first]}" has six digits' if shape.kind == "six" else f'"{texts[first]}" is not an Excel day'
         raise UndecidedDatesError(what, first, "set date_format in a format file, %y%m%d for one")
     why |= {i: f'"{texts[i]}" is in another format than "{texts[first]}"' for i in stamps if i not in good}
-    order = _decide(texts, good, shape, sequence, format_) if shape.kind in _ORDERS else "ymd"
+    order = _decide(texts, good, shape, format_) if shape.kind in _ORDERS else ""
     for i, stamp in good.items():
-        day = _day(stamp.parts, order, format_.add_years)
+        day = _day(stamp.parts, order or "ymd", format_.add_years)
         if day is None:
-            why[i] = _not_a_day(texts[i], stamp.parts, order if shape.kind in _ORDERS else "ymd")
+            why[i] = _not_a_day(texts[i], stamp.parts, order or "ymd")
         else:
             days[i] = day
     clocks = {i: stamp.clock for i, stamp in good.items() if stamp.clock is not None and stamp.clock.minutes}
-    to_sessions(days, clocks, format_)
-    unsure = _unsure(shape, clocks, format_)
-    return DateColumn(days, why, _words(shape, order), clocks, unsure, order if shape.kind in _ORDERS else "")
+    days, written = _to_sessions(days, clocks, format_), "with months by name"
+    if shape.kind != "named":
+        written = shape.mark.join({"y": "year", "m": "month", "d": "day"}[one] for one in order or "ymd")
+    form = "Excel's day numbers" if shape.kind == "serial" else written
+    form += ", years of two digits" if "short" in shape else ""
+    return DateColumn(days, why, form, clocks, _unsure(shape, clocks, format_), order)
 
 
 def _unsure(shape: Shape, clocks: Mapping[int, Clock], format_: PriceFormat) -> str:
@@ -146,153 +234,117 @@ def _unsure(shape: Shape, clocks: Mapping[int, Clock], format_: PriceFormat) -> 
     return ""
 
 
-def _read_iso(texts: Sequence[str]) -> NDArray[np.int64] | None:
-    """Read ``2024-01-31`` and its like at once; None when any text is another, or not a date."""
-    if not all(map(_ISO.fullmatch, texts)):
-        return None
-    try:
-        days = np.array(texts, dtype="datetime64[D]")
-    except ValueError:
-        return None
-    years = days.astype("datetime64[Y]").astype(np.int64) + 1970
-    return days.astype(np.int64) if ((years >= FIRST_YEAR) & (years <= LAST_YEAR)).all() else None
-
-
-def _declared(texts: Sequence[str], format_: PriceFormat) -> DateColumn:
-    """Read the texts in the declared format of strptime."""
-    days = np.full(len(texts), NO_DATE, dtype=np.int64)
-    why: dict[int, str] = {}
-    clocks: dict[int, Clock] = {}
-    form = str(format_.date_format)
-    for i, text in enumerate(texts):
-        try:
-            when = datetime.strptime(text, form)  # noqa: DTZ007 - the format says whether there is a zone
-        except ValueError:
-            why[i] = f'"{text}" is not a date in the declared format {form}'
-            continue
-        year = when.year % 100 if "%y" in form and format_.add_years else when.year
-        day = _ordinal(year + format_.add_years, when.month, when.day)
-        if day is None:
-            why[i] = f'"{text}" is not a date between {FIRST_YEAR} and {LAST_YEAR}'
-            continue
-        days[i] = day
-        if when.hour or when.minute:
-            clocks[i] = Clock(60 * when.hour + when.minute, when.tzinfo is not None and not when.utcoffset())
-    to_sessions(days, clocks, format_)
-    return DateColumn(days, why, f"declared {form}", clocks)
-
-
-def _read_counts(texts: Sequence[str], format_: PriceFormat) -> DateColumn:
-    days, why, clocks = read_epochs(texts, format_)
-    to_sessions(days, clocks, format_)
-    unsure = "the timestamps may be of another zone than the exchange's, or counted from another epoch"
-    unsure = "" if format_.zone is not None or (format_.epoch and not clocks) else unsure
-    return DateColumn(days, why, "a count from 1970", clocks, unsure)
-
-
-def _counts(text: str) -> bool:
-    if not EPOCH.fullmatch(text):
-        return False
-    stamp = read_stamp(text)  # 202401021600 is a date and a clock
-    return stamp is None or _day(stamp.parts, "ymd", 0) is None
-
-
-def _decide(
-    texts: Sequence[str], stamps: Mapping[int, Stamp], shape: Shape, sequence: Sequenced, format_: PriceFormat
-) -> str:
+def _decide(texts: Sequence[str], stamps: Mapping[int, Stamp], shape: Shape, format_: PriceFormat) -> str:
     """Decide which of three numbers is the day, the month and the year."""
-    possible, add = _ORDERS[shape.kind], format_.add_years
-    first = next(iter(stamps))
+    possible, first = _ORDERS[shape.kind], next(iter(stamps))
     if format_.date_order != "auto":
         if format_.date_order not in possible:
             raise UndecidedDatesError(f'"{texts[first]}" cannot be read as {format_.date_order}', first)
         return format_.date_order
-    readings = {one: {i: _day(stamp.parts, one, add) for i, stamp in stamps.items()} for one in possible}
+    readings = {one: {i: _day(stamp.parts, one, format_.add_years) for i, stamp in stamps.items()} for one in possible}
     fits = {one: sum(day is not None for day in days.values()) for one, days in readings.items()}
+    era = "set date_order and add_years in a format file"
     if stamps[first].parts[0] > 99 and not any(fits.values()):
-        what = f'"{texts[first]}" has a year of three digits: counted from which era?'
-        raise UndecidedDatesError(what, first, "set date_order and add_years in a format file")
-    chosen = [one for one in possible if fits[one] == max(fits.values())]
-    if len(chosen) > 1:
+        raise UndecidedDatesError(f'"{texts[first]}" has a year of three digits: counted from which era?', first, era)
+    chosen: list[str] = []
+    for one in possible:
         # Under some orders every date may be the same as under one before (02/02, 03/03).
-        earlier = [chosen[:at] for at in range(len(chosen))]
-        chosen = [
-            one for one, others in zip(chosen, earlier, strict=True)
-            if all(readings[one] != readings[other] for other in others)
-        ]  # fmt: skip
+        if fits[one] == max(fits.values()) and all(readings[one] != readings[other] for other in chosen):
+            chosen.append(one)
     if len(chosen) > 1 and "ymd" in chosen:
-        chosen = _year_first_or_last(chosen, readings, sequence)
-    if len(chosen) > 1:
+        year_last = [one for one in chosen if one != "ymd"]
+        year_first, last_runs = (any(_is_run(readings[one].values()) for one in own) for own in (["ymd"], year_last))
+        if year_first != last_runs:
+            chosen = ["ymd"] if year_first else year_last
+    if chosen == ["ymd"]:
+        what = f'"{texts[first]}" begins with a year of two digits: counted from which era?'
+        raise UndecidedDatesError(what, first, era)
+    if len(chosen) != 1:
         both = " or ".join(str(np.datetime64(readings[one][first], "D")) for one in chosen)
-        raise UndecidedDatesError(
-            f'day and month cannot be distinguished in any date of the column ("{texts[first]}" may be {both})',
-            first,
-            "set --date-order " + " or ".join(chosen),
-        )
+        what = f'day and month cannot be distinguished in any date of the column ("{texts[first]}" may be {both})'
+        raise UndecidedDatesError(what, first, "set --date-order " + " or ".join(chosen))
     _refuse_two_orders(texts, readings, chosen[0])
     return chosen[0]
 
 
-def _year_first_or_last(chosen: list[str], readings: Mapping[str, Reading], sequence: Sequenced) -> list[str]:
-    """Of two-digit years first or last, leave out the way in which the rows are not a run of days."""
-    rows = sequence()
-    others = [one for one in chosen if one != "ymd"]
-    year_first = _runs(rows, readings["ymd"])
-    if year_first == any(_runs(rows, readings[one]) for one in others):
-        return chosen
-    return ["ymd"] if year_first else others
-
-
-def _runs(rows: NDArray[np.int64], days: Reading) -> bool:
+def _is_run(days: Iterable[int | None]) -> bool:
     """Whether dates in the file's order run one way, from one day to the next few."""
-    steps = np.diff(np.array([day for row in rows if (day := days.get(int(row))) is not None], dtype=np.int64))
-    if not len(steps):
-        return False
-    return bool((np.all(steps >= 0) or np.all(steps <= 0)) and np.median(np.abs(steps)) <= _DAILY)
+    steps = np.diff(np.array([day for day in days if day is not None], dtype=np.int64))
+    one_way = len(steps) > 0 and max(np.mean(steps > 0), np.mean(steps < 0)) > _MOSTLY
+    return bool(one_way and np.median(np.abs(steps)) <= _DAILY)
 
 
-def _refuse_two_orders(texts: Sequence[str], readings: Mapping[str, Reading], one: str) -> None:
+def _refuse_two_orders(texts: Sequence[str], readings: Mapping[str, Mapping[int, int | None]], one: str) -> None:
     """Refuse a column in which some dates can only be day first and others only month first."""
-    other = {"dmy": "mdy", "mdy": "dmy", "ymd": "ymd"}[one]
+    other = {"dmy": "mdy", "mdy": "dmy"}[one]
     against = [i for i, day in readings[other].items() if day is not None and readings[one][i] is None]
     if not against:
         return
     sure = [i for i, day in readings[one].items() if day is not None and readings[other][i] is None]
     example = f', "{texts[sure[0]]}" only as {one}' if sure else ""
-    raise UndecidedDatesError(
-        f'day and month change places within the column: "{texts[against[0]]}" can only be read as {other}{example}',
-        against[0],
-    )
+    what = f'day and month change places within the column: "{texts[against[0]]}" can only be read as {other}{example}'
+    raise UndecidedDatesError(what, against[0])
 
 
 def _day(parts: tuple[int, int, int], order: str, add: int) -> int | None:
     year, month, day = (parts[place] for place in _FIELDS[order])
-    if add:
-        year += add
-    elif year < 100:
+    if not add and year < 100:
         year += 1900 if year >= _PIVOT else 2000
-    return _ordinal(year, month, day)
+    return _ordinal(year + add, month, day)
 
 
 def _not_a_day(text: str, parts: tuple[int, int, int], order: str) -> str:
     year = parts[_FIELDS[order][0]]
-    if 100 <= year < FIRST_YEAR or year > LAST_YEAR:
-        return f'"{text}" is not a date between {FIRST_YEAR} and {LAST_YEAR} (a year of another era: set add_years)'
+    if 100 <= year < _FIRST or year > _LAST:
+        return f'"{text}" is not a date between {_FIRST} and {_LAST} (a year of another era: set add_years)'
     return f'"{text}" is not a date' + (f" (read as {order})" if order != "ymd" else "")
 
 
 def _ordinal(year: int, month: int, day: int) -> int | None:
-    if not FIRST_YEAR <= year <= LAST_YEAR:
-        return None
     try:
-        return date(year, month, day).toordinal() - EPOCH_DAY
+        return date(year, month, day).toordinal() - _EPOCH if _FIRST <= year <= _LAST else None
     except ValueError:
         return None
 
 
-def _words(shape: Shape, order: str) -> str:
-    if shape.kind == "serial":
-        return "Excel's day numbers"
-    names = {"y": "year", "m": "month", "d": "day"}
-    written = "with months by name" if shape.kind == "named" else shape.mark.join(names[one] for one in order)
-    return written + (", years of two digits" if "short" in shape else "")
+def unknown_clock(clocks: Mapping[int, Clock], texts: Sequence[str], cells: Sequence[int]) -> tuple[int, str] | None:
+    """Find a cell whose date is not known, because of its clock, and say why; None when all are.
+
+    The date of an instant in UTC is that of the session where midnight has just passed (the clocks of Asia's mornings,
+    New York's midnight) or New York opens; at other hours some market's session of the next day has begun. A local
+    clock in the late afternoon may be that of a session which opens the evening before.
+    """
+    for cell in cells:
+        clock = clocks.get(cell)
+        if clock is None or clock.minutes == _END_OF_DAY:
+            continue
+        known = clock.minutes < _EARLY or clock.minutes in _NEW_YORK_OPENS if clock.utc else clock.minutes < _LATE
+        if not known:
+            others = sorted({one.minutes for one in clocks.values()})
+            said = " and ".join(f"{minutes // 60:02d}:{minutes % 60:02d}" for minutes in others[:3])
+            what = f'"{texts[cell]}": the clock says {said}{" UTC" if clock.utc else ""}, and a session that'
+            return cell, what + " opens then may be of that day or of the next; the date is not known"
+    return None
+
+
+def _to_sessions(days: IntArray, clocks: dict[int, Clock], format_: PriceFormat) -> IntArray:
+    """Bring instants to the declared zone, and to the session that opens the evening before; settles their clocks."""
+    if format_.zone is None and format_.session_opens is None:
+        return days
+    zone, utc = ZoneInfo(format_.zone or "UTC"), any(clock.utc for clock in clocks.values())
+    traded: Sequence[str] = format_.weekdays or [day[:3] for day in WEEK[:5]]
+    brought = days.copy()
+    for i in np.flatnonzero(days != NO_DATE).tolist():
+        clock = clocks.pop(i, Clock(0, utc))
+        local = datetime.fromordinal(int(days[i]) + _EPOCH) + timedelta(minutes=clock.minutes)
+        if clock.utc:
+            local = local.replace(tzinfo=UTC).astimezone(zone)
+        day, time = local.date(), f"{local:%H:%M}"
+        if format_.session_opens is not None and time >= format_.session_opens:
+            day += timedelta(days=1)
+            while WEEK[day.weekday()][:3] not in traded:
+                day += timedelta(days=1)
+        elif format_.session_opens is None and time != "00:00":
+            clocks[i] = Clock(60 * local.hour + local.minute, utc=clock.utc and format_.zone is None)
+        brought[i] = day.toordinal() - _EPOCH
+    return brought

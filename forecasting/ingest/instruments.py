@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from forecasting.arrays import BoolArray, IntArray
+from forecasting.arrays import IntArray
 from forecasting.findings import Finding
 from forecasting.ingest.names import normalise
 from forecasting.ingest.rows import Rows
-from forecasting.ingest.table import Problem, ReadFile, Table
+from forecasting.ingest.table import Table, Verdict
 
-__all__ = ["misplaced_ticker", "report_instruments", "separating_column"]
+__all__ = ["misplaced_ticker", "report_instruments", "separating_column", "without_turnover"]
 
-_IDENTIFIERS = frozenset({
-    "permno", "permco", "isin", "cusip", "ncusip", "sedol", "figi", "gvkey", "conid", "wkn", "valor", "instrument",
-    "security", "instrumentid", "securityid",
-})  # fmt: skip
-_CALENDAR = frozenset({
-    "year", "month", "quarter", "week", "day", "weekday", "season", "yearmonth", "dayofweek", "fiscalyear", "fy",
-})  # fmt: skip
-_FEWEST = 5
-"""Rows that a value holds on for, at least, where a column changes in blocks."""
-_MOST = 20
-"""Blocks of one ticker, at most; a column that changes more often is a measure or a flag."""
+_IDENTIFIER = re.compile("perm(no|co)|isin|n?cusip|sedol|figi|gvkey|conid|wkn|valor|(instrument|security)(id)?")
+_CALENDAR = re.compile("(fiscal)?year|month|quarter|week|(week)?day|season|yearmonth|dayofweek|fy")
+_FEWEST, _MOST = 5, 20
+"""Where a column changes in blocks, rows that a value holds on for at least, and blocks of a ticker at most."""
 _AGREE = 0.9
 
 
@@ -44,102 +38,69 @@ def separating_column(rows: Rows, unread: Sequence[int], kept: IntArray, days: I
     """
     if len(np.unique(days)) == len(days):
         return None
-    found: list[tuple[int, IntArray]] = []
+    found: dict[int, IntArray] = {}
     for column in unread:
-        codes = rows.codes(column)[1][kept]
-        counts = np.bincount(codes)
+        texts, codes = rows.distinct(column)
+        counts = np.bincount(codes[kept])
         counts = counts[counts > 0]
-        if not 2 <= len(counts) <= len(days) / 2 or counts.min() < 2:
+        if not 2 <= len(counts) <= len(days) / 2 or counts.min() < 2 or not _is_words(texts):
             continue
-        if len(_pairs(codes, days)) == len(days) and _is_words(rows.distinct(column)[0]):
-            found.append((column, codes))
-    if not found or any(len(_pairs(codes, found[0][1])) != len(np.unique(codes)) for _, codes in found):
-        return None
-    return found[0][0]
+        if _pairs(codes[kept], days) == len(days):
+            found[column] = codes[kept]
+    first, *others = found or {-1: days}
+    same = all(_pairs(found[first], found[other]) == len(np.unique(found[other])) for other in others)
+    return first if found and same else None
 
 
-def report_instruments(table: Table, rows: Rows, kept: IntArray, *, unread: Sequence[int], result: ReadFile) -> Table:
-    """Refuse tickers under which there are two instruments, and take a turnover for what it is.
-
-    Parameters
-    ----------
-    table
-        The rows read.
-    rows, kept
-        The file's rows, and which of them are the table's.
-    unread
-        The columns that are neither prices nor date nor ticker.
-    result
-        What is wrong, or to be reported, is added to it.
-
-    Returns
-    -------
-    Table
-        The table, its volume taken as missing where it is a turnover.
-    """
-    if not unread:
-        return table
-    layout = rows.layout
-    order = np.lexsort((table.days, table.codes))
-    codes, days = table.codes[order], table.days[order]
-    same = codes[1:] == codes[:-1]
-    again = same & (days[1:] == days[:-1])
+def report_instruments(verdict: Verdict, rows: Rows, kept: IntArray, unread: Sequence[int]) -> None:
+    """Refuse tickers under which a column that nobody reads shows two instruments; ``kept`` are the table's rows."""
+    table = verdict.table.sorted()
+    assert table.places is not None  # noqa: S101
+    again = np.flatnonzero(table.same & (np.diff(table.days) == 0)) + 1
     for column in unread:
-        count, values = rows.codes(column)
-        if count < 2:
+        texts, codes = rows.distinct(column)
+        if len(texts) < 2:
             continue
-        own, name = values[kept][order], layout.name(column)
-        changes = same & (own[1:] != own[:-1])
-        if again.any() and not (again & ~changes).any() and count <= len(codes) / 2:
-            at = order[np.flatnonzero(again)[0] + 1]
+        own, name = codes[kept][table.places], rows.layout.name(column)
+        marks = np.zeros(len(table), dtype=np.bool_)
+        if len(again) and (own[again] != own[again - 1]).all() and len(texts) <= len(own) / 2:
+            marks[table.places[again]] = True
             what = f"a day has several rows, which column {name} distinguishes: it names the instrument"
-            setting = f'set ticker = "{layout.header[column].strip()}" under [columns] in a format file'
-            lines = [int(table.lines()[at])]
-            result.problems.append(Problem(what, lines, name, table.tickers[table.codes[at]], setting))
-        elif count <= _MOST * len(table.tickers):
-            blocks = _Column(name, rows.distinct(column)[0], own, changes)
-            _report_blocks(table, order, blocks, result)
-    return _without_turnover(table, rows, kept, unread=unread, result=result)
-
-
-class _Column(NamedTuple):
-    """A column nobody reads, its rows by ticker and date: its distinct texts, their codes, and where they change."""
-
-    name: str
-    values: Sequence[str]
-    codes: IntArray
-    changes: BoolArray
-
-
-def _report_blocks(table: Table, order: IntArray, column: _Column, result: ReadFile) -> None:
-    """Report a column that holds on to one value and then to another, within one ticker."""
-    name, values, own, changes = column
-    word = normalise(name).replace(" ", "")
-    named = word in _IDENTIFIERS
-    if word in _CALENDAR or not (named or _is_words(values)):
-        return
-    for code in np.unique(table.codes[order][1:][changes]):
-        rows = np.flatnonzero(table.codes[order] == code)
-        starts = rows[1:][own[rows][1:] != own[rows][:-1]]
-        lengths = np.diff([rows[0], *starts, rows[-1] + 1])
-        if len(starts) >= _MOST or lengths.min() < _FEWEST or len(np.unique(own[rows])) != len(starts) + 1:
+            verdict.blame(marks, what, name, f'set ticker = "{name}" under [columns] in a format file')
             continue
-        line = int(table.lines()[order[starts[0]]])
-        what = f'changes from "{values[own[starts[0] - 1]]}" to "{values[own[starts[0]]]}"'
-        what += ": two instruments under one ticker?"
+        word = normalise(name).replace(" ", "")
+        named = _IDENTIFIER.fullmatch(word) is not None
+        if len(texts) > _MOST * len(table.tickers) or _CALENDAR.fullmatch(word) or not (named or _is_words(texts)):
+            continue
+        said = _changes(table, own, texts)
+        marks[list(said)] = True
         if named:
             setting = f'set ticker = "{name}" under [columns], or ignore = ["{name}"], in a format file'
-            result.problems.append(Problem(what, [line], name, table.tickers[code], setting))
+            verdict.blame(marks, said.__getitem__, name, setting)
         else:
-            result.findings.append(Finding(table.tickers[code], "warning", f"column {name}, line {line}: {what}"))
+            verdict.warn(marks, said.__getitem__, name)
 
 
-def _without_turnover(table: Table, rows: Rows, kept: IntArray, *, unread: Sequence[int], result: ReadFile) -> Table:
+def _changes(table: Table, own: IntArray, texts: pa.Array) -> dict[int, str]:
+    """Find where a column goes from one value that it holds on to to another, within a ticker: what it says, by row."""
+    said = {}
+    changed = np.concatenate([[False], table.same & (own[1:] != own[:-1])])
+    for rows in table.histories(changed):
+        starts = rows.start + np.flatnonzero(changed[rows])
+        lengths = np.diff([rows.start, *starts, rows.stop])
+        if len(starts) < _MOST and lengths.min() >= _FEWEST and len(np.unique(own[rows])) == len(starts) + 1:
+            at = int(starts[0])
+            what = f'changes from "{texts[own[at - 1]]}" to "{texts[own[at]]}": two instruments under one ticker?'
+            said[int((table.places if table.places is not None else own)[at])] = what
+    return said
+
+
+def without_turnover(verdict: Verdict, rows: Rows, kept: IntArray, unread: Sequence[int]) -> None:
     """Take the volume as missing where it is the money that changed hands: another column times the price."""
-    volume, low, high = (table.prices[role] for role in ("volume", "low", "high"))
+    volume, low, high = (verdict.prices[role] for role in ("volume", "low", "high"))
     traded = volume > 0
     if np.count_nonzero(traded) < _FEWEST:
-        return table
+        return
     for column in unread:
         try:
             shares = rows.cells(column, kept).cast(pa.float64()).to_numpy()
@@ -149,19 +110,19 @@ def _without_turnover(table: Table, rows: Rows, kept: IntArray, *, unread: Seque
         price = np.divide(volume, shares, out=np.full(len(volume), np.nan), where=known)
         fits = known & (price >= low * _AGREE) & (price <= high / _AGREE)
         if fits.sum() >= max(_FEWEST, _AGREE * traded.sum()) and np.median(np.abs(price[fits] - 1)) > 1 - _AGREE:
-            what = f"column {table.names['volume']} is a turnover, column {rows.layout.name(column)} times the price"
-            result.findings.append(Finding("", "warning", f"{what}; the volume is taken as missing"))
-            return replace(table, prices={**table.prices, "volume": np.full(len(volume), np.nan)})
-    return table
+            what = f"column {verdict.table.names['volume']} is a turnover, column {rows.layout.name(column)} times the"
+            verdict.findings.append(Finding("", "warning", f"{what} price; the volume is taken as missing"))
+            prices = {**verdict.prices, "volume": np.full(len(volume), np.nan)}
+            verdict.table = replace(verdict.table, prices=prices)
+            return
 
 
-def _pairs(one: IntArray, other: IntArray) -> IntArray:
-    """Give the distinct pairs of two columns."""
-    other = np.unique(other, return_inverse=True)[1]
-    pairs: IntArray = np.unique(one * (int(other.max(initial=0)) + 1) + other)
-    return pairs
+def _pairs(one: IntArray, other: IntArray) -> int:
+    """Count the distinct pairs of two columns."""
+    return len(np.unique(np.stack([one, other]), axis=1).T)
 
 
-def _is_words(texts: Sequence[str]) -> bool:
+def _is_words(texts: pa.Array) -> bool:
     """Whether texts are names of something: letters in each."""
-    return all(any(c.isalpha() for c in text) for text in texts if text) and any(texts)
+    filled = pc.filter(texts, pc.not_equal(texts, ""))
+    return len(filled) > 0 and bool(pc.all(pc.match_substring_regex(filled, r"\pL")).as_py())

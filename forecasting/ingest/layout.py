@@ -13,7 +13,7 @@ from forecasting.findings import Finding
 from forecasting.ingest.format import PriceFormat
 from forecasting.ingest.header import DELIMITERS, Block, Header, is_units_row, ticker_row
 from forecasting.ingest.names import REQUIRED, Role, normalise, rank
-from forecasting.ingest.shapes import read_stamp
+from forecasting.ingest.stamps import read_stamp
 from forecasting.ingest.table import where
 from forecasting.ingest.text import Text
 
@@ -26,10 +26,6 @@ _PREAMBLE = 30
 """A header is looked for in so many first lines; titles and notes before it are left out and reported."""
 _EASTERN = re.compile("[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7a3]")
 """Japanese, Chinese and Korean."""
-_OTHER_EPOCHS = re.compile("[\u0600-\u06ff\u0e00-\u0e7f\u4e00-\u9fff]")
-"""Arabic, Thai and Chinese: years may be counted from the Hijra, from Buddha, or from the founding of a republic."""
-_OUR_EPOCH = re.compile("[\u5024\u76d8\u3040-\u30ff\uac00-\ud7a3]")
-"""What only Japanese, Korean and the mainland's Chinese write, where two digits are those of our own years."""
 _OTHER_DATES = frozenset(
     "expiry expiration settlement ex listing ipo update updated delivery maturity payment report previous prev".split()  # noqa: SIM905
 )
@@ -85,12 +81,6 @@ class Layout:
         columns = self.blocks[0].columns
         english = all(role in self.header[columns[role]].casefold() for role in ("open", "high", "low"))
         return english or any(_EASTERN.search(name) for name in self.header)
-
-    @property
-    def foreign_years(self) -> bool:
-        """Whether years of two digits may, under such a header, be counted from another epoch."""
-        header = "".join(self.header)
-        return _OTHER_EPOCHS.search(header) is not None and not _OUR_EPOCH.search(header)
 
     @property
     def usual_marks(self) -> str:

@@ -7,19 +7,37 @@ by a part of a name: so ``Adj Close`` is never taken for Close, ``adjOpen`` for 
 from __future__ import annotations
 
 import re
+import tomllib
 import unicodedata
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
-from forecasting.ingest.words import load, plain_letters
-
-__all__ = ["PRICES", "REQUIRED", "Role", "is_unit", "normalise", "rank", "split_affix", "unmangled"]
+__all__ = [
+    "PRICES", "REQUIRED", "Role", "is_unit", "load", "normalise", "plain_letters", "rank", "split_affix", "unmangled",
+]  # fmt: skip
 
 Role = Literal["ticker", "date", "open", "high", "low", "close", "volume"]
 
 PRICES: tuple[Role, ...] = ("open", "high", "low", "close", "volume")
 REQUIRED: tuple[Role, ...] = ("date", "open", "high", "low")
+
+# Letters that are not an accented form of another one, but are often written without their stroke or with a dot.
+_STROKES = str.maketrans({"\N{LATIN SMALL LETTER DOTLESS I}": "i", "ł": "l", "đ": "d", "ø": "o"})
+_ACCENTS = re.compile("[\u0300-\u036f]")
+
+
+def load(what: Literal["columns", "months", "notation"]) -> dict[str, Any]:
+    """Read one of the lists of the world's words for prices that lie beside this module."""
+    return tomllib.loads(Path(__file__).with_name(f"{what}.toml").read_text(encoding="utf-8"))
+
+
+def plain_letters(text: str) -> str:
+    """Write a text in small letters without accents: ``Höchst`` is ``hochst``, ``Máxima`` is ``maxima``."""
+    letters = _ACCENTS.sub("", unicodedata.normalize("NFKD", text.casefold()))
+    return unicodedata.normalize("NFC", letters).translate(_STROKES)
+
 
 _NOTATION = load("notation")
 _UNITS = "|".join(re.escape(unit) for unit in _NOTATION["units"])

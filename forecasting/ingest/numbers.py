@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from forecasting.ingest.words import load
+from forecasting.ingest.names import load
 
 __all__ = ["MISSING", "Decimal", "decide", "read_numbers", "read_volumes"]
 

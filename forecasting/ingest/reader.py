@@ -3,33 +3,31 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from typing import NamedTuple
 
 import numpy as np
+import pyarrow as pa
 
-from forecasting.arrays import BoolArray, IntArray
+from forecasting.arrays import Array, BoolArray, IntArray
 from forecasting.findings import Finding
-from forecasting.ingest.blocks import BlockReader
-from forecasting.ingest.dates import NO_DATE, DateColumn, UndecidedDatesError, read_dates
-from forecasting.ingest.instants import unknown_clock
-from forecasting.ingest.instruments import misplaced_ticker, separating_column
+from forecasting.ingest.dates import NO_DATE, DateColumn, UndecidedDatesError, read_dates, unknown_clock
+from forecasting.ingest.instruments import misplaced_ticker, report_instruments, separating_column, without_turnover
 from forecasting.ingest.layout import Block, Layout
-from forecasting.ingest.names import Role, normalise
-from forecasting.ingest.numbers import Decimal, decide
-from forecasting.ingest.rows import Rows, cut_field, read_rows
-from forecasting.ingest.strays import Owners, add_broken, add_undated
-from forecasting.ingest.table import Decided, Options, Problem, ReadFile, Table
+from forecasting.ingest.names import PRICES, Role, normalise
+from forecasting.ingest.numbers import Decimal, decide, read_numbers, read_volumes
+from forecasting.ingest.rows import Rows, read_rows
+from forecasting.ingest.strays import Owners, add_misfits, add_undated, cut_field, is_event, why_misfit
+from forecasting.ingest.table import WEEK, Decided, Options, Problem, ReadFile, Table, Verdict
 from forecasting.ingest.text import Text
 
 __all__ = ["read_table", "unfit_ticker"]
 
-_LONGEST_TICKER = 64
-_EASTERN_DIGITS = "the years have two digits, and under such a header may be counted from another epoch"
+_LONGEST_TICKER, _LONGEST_CELL = 64, 40
 _UNDECIDED = "the numbers can be read with a decimal point and with a decimal comma, and nothing in the file settles it"
 _MOSTLY = 0.9
-_WEEK = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_NEEDED: tuple[Role, ...] = ("open", "high", "low")
 
 
 def read_table(text: Text, layout: Layout, ticker: str, options: Options) -> ReadFile:
@@ -60,6 +58,15 @@ def unfit_ticker(name: str) -> str | None:
     return None
 
 
+class _Doubt(NamedTuple):
+    """Why a file cannot be read: what, in which lines and column, and the key that settles it."""
+
+    what: str
+    lines: list[int]
+    column: str | None = None
+    setting: str | None = None
+
+
 class _Reading:
     """The steps of reading one file."""
 
@@ -67,224 +74,220 @@ class _Reading:
         self._layout = layout
         self._options = options
         self._rows = rows
-        self._ticker_column = layout.ticker
-        self._tickers: Sequence[str] = [ticker]
-        self._codes: IntArray = np.zeros(len(rows), dtype=np.int64)
-        self.result = ReadFile(findings=[*layout.findings, *rows.findings])
+        self._owners = Owners([ticker], np.zeros(len(rows), dtype=np.int64), None)
+        self._unread: list[int] = []
+        self.result = ReadFile(findings=[*layout.findings])
 
     def read(self) -> None:
         """Fill the result."""
-        rows, layout = self._rows, self._layout
+        doubt = self._read()
+        if doubt is not None:
+            self.result.problems.append(Problem(doubt.what, doubt.lines, doubt.column, setting=doubt.setting))
+
+    def _read(self) -> _Doubt | None:
+        rows, layout, result = self._rows, self._layout, self.result
         if not len(rows):
-            line, _, what = rows.broken[0] if rows.broken else (layout.line, (), "no rows of data under the header")
-            self._problem(what, [line])
-            return
-        dates = self._dates()
-        if dates is None:
-            return
-        days = dates.days[rows.distinct(layout.date)[1]]
+            first = next(iter(rows.misfits), None)
+            if first is not None:
+                return _Doubt(why_misfit(first, layout), [first.line])
+            return _Doubt("no rows of data under the header", [layout.line])
+        texts, codes = rows.distinct(layout.date)
+        try:
+            dates = read_dates(texts.to_pylist(), self._options.format, loose=layout.loose_date)
+        except UndecidedDatesError as undecided:
+            lines = rows.lines[codes == undecided.cell][:1].tolist()
+            return _Doubt(undecided.what, lines, layout.name(layout.date), undecided.setting)
+        days = dates.days[codes]
         self._find_tickers(days)
         wanted = self._wanted(days)
-        owners = Owners(self._tickers, self._codes, self._ticker_column)
-        add_broken(rows, owners, dates, self._options, self.result)
-        wanted &= ~add_undated(rows, owners, dates, wanted & (days == NO_DATE), self.result)
+        add_misfits(rows, self._owners, dates, self._options, result)
+        wanted &= ~add_undated(rows, self._owners, dates, wanted & (days == NO_DATE), result)
         kept = np.flatnonzero(wanted & (days != NO_DATE))
-        if (clash := self._doubt_dates(dates, days, kept)) is not None:
-            self._problem(*clash)
-            return
-        decimal = self._decimal(kept)
-        if decimal is None:
+        if (doubt := self._doubt_dates(dates, days, kept)) is not None:
+            return doubt
+        if (decimal := self._decimal(kept)) is None:
             column = layout.name(layout.blocks[0].columns["open"])
-            self._problem(_UNDECIDED, rows.lines[kept[:1]].tolist(), column, "set --decimal point or comma")
-            return
-        format_ = self._options.format
-        read = BlockReader(rows, kept, decimal, format_.price_factor, self._unread, self.result)
-        cut = cut_field(rows) if wanted[-1] else None
+            return _Doubt(_UNDECIDED, rows.lines[kept[:1]].tolist(), column, "set --decimal point or comma")
         for block in layout.blocks:
-            table = self._without_prices(block, kept, days[kept], dates)
-            if table is not None:
-                table = read.read(block, table)
-                self.result.tables.append(table if cut is None else self._without_cut(table, block, cut))
-        self.result.decided = self._decided(dates, decimal)
-
-    def _problem(
-        self, what: str, lines: list[int] | None = None, column: str | None = None, setting: str | None = None
-    ) -> None:
-        self.result.problems.append(Problem(what, lines or [], column, setting=setting))
+            verdict = self._block(block, kept, days[kept], dates, decimal)
+            if verdict is not None:
+                self._report_cut(verdict, block, wanted)
+                result.tables.append(verdict.table)
+                result.problems += verdict.problems
+                result.findings += verdict.findings
+        result.decided = self._decided(dates, decimal)
+        return None
 
     def _find_tickers(self, days: IntArray) -> None:
         """Take the tickers from their column; or from the one that alone separates rows of the same day."""
-        rows, read = self._rows, {at for block in self._layout.blocks for at in block.columns.values()}
-        read.add(self._layout.date)
-        names, ignored = self._layout.header, set(map(normalise, self._options.format.ignore))
-        unread = [at for at in range(self._layout.width) if at not in read and normalise(names[at]) not in ignored]
-        column = self._ticker_column
-        last = self._options.last_day
+        rows, layout, last = self._rows, self._layout, self._options.last_day
+        read = {layout.date, *(at for block in layout.blocks for at in block.columns.values())}
+        ignored = set(map(normalise, self._options.format.ignore))
+        unread = [at for at in range(layout.width) if at not in read and normalise(layout.header[at]) not in ignored]
         until = np.flatnonzero(days <= last) if last is not None else np.arange(len(days))  # later rows have no say
-        if column is not None and misplaced_ticker(rows.codes(column)[1][until], days[until]):
-            what = f"column {self._layout.name(column)} is different in nearly every row, and was not taken for tickers"
-            self.result.findings.append(Finding("", "warning", what))
+        column, what = layout.ticker, None
+        if column is not None and misplaced_ticker(rows.distinct(column)[1][until], days[until]):
+            what = f"column {layout.name(column)} is different in nearly every row, and was not taken for tickers"
             column = None
-        elif column is None and len(self._layout.blocks) == 1:
+        elif column is None and len(layout.blocks) == 1:
             column = separating_column(rows, unread, until, days[until])
             if column is not None:
-                what = f"column {self._layout.name(column)} separates each day's rows, and was taken for the ticker"
-                self.result.findings.append(Finding("", "warning", what))
-        self._ticker_column = column
+                what = f"column {layout.name(column)} separates each day's rows, and was taken for the ticker"
+        self.result.findings += [Finding("", "warning", what)] if what else []
         if column is not None:
-            self._tickers, self._codes = rows.distinct(column)
+            texts, codes = rows.distinct(column)
+            self._owners = Owners(texts.to_pylist(), codes, column)
         self._unread = [at for at in unread if at != column]
 
-    def _dates(self) -> DateColumn | None:
-        return self._dates_of(self._layout.date, loose=self._layout.loose_date)
-
-    def _dates_of(self, column: int, *, loose: bool) -> DateColumn | None:
-        rows, layout = self._rows, self._layout
-        texts, codes = rows.distinct(column)
-
-        def sequence() -> IntArray:
-            if layout.ticker is None:
-                return codes
-            owners = rows.distinct(layout.ticker)[1]
-            own: IntArray = codes[owners == np.bincount(owners).argmax()]
-            return own
-
-        try:
-            dates = read_dates(texts, sequence, self._options.format, loose=loose)
-        except UndecidedDatesError as undecided:
-            lines = rows.lines[codes == undecided.cell][:1].tolist()
-            self._problem(undecided.what, lines, layout.name(column), undecided.setting)
-            return None
-        if dates.numeric_order and dates.unsure and layout.foreign_years:
-            keys = "set date_order and add_years in a format file"
-            self._problem(_EASTERN_DIGITS, [layout.line + 1], layout.name(column), keys)
-            return None
-        return dates
-
-    def _doubt_dates(self, dates: DateColumn, days: IntArray, kept: IntArray) -> tuple[str, list[int], str, str] | None:
+    def _doubt_dates(self, dates: DateColumn, days: IntArray, kept: IntArray) -> _Doubt | None:
         """Say why the dates of the wanted rows are not known: the clock, the century, or another column of dates."""
-        rows, column = self._rows, self._layout.date
-        texts, codes = rows.distinct(column)
-        name = self._layout.name(column)
+        rows, layout = self._rows, self._layout
+        texts, codes = rows.distinct(layout.date)
+        name = layout.name(layout.date)
         if dates.clocks and (unknown := unknown_clock(dates.clocks, texts, np.unique(codes[kept]).tolist())):
             lines = rows.lines[kept[codes[kept] == unknown[0]]][:1].tolist()
-            return unknown[1], lines, name, "set zone and session_opens in a format file"
+            return _Doubt(unknown[1], lines, name, "set zone and session_opens in a format file")
         today = datetime.now(tz=UTC).date().toordinal() - date(1970, 1, 1).toordinal()
-        if dates.unsure and dates.numeric_order and len(kept) and days[kept].max() > today:
+        if dates.unsure and dates.order and len(kept) and days[kept].max() > today:
             at = kept[days[kept].argmax()]
-            when = np.datetime64(int(days[at]), "D")
+            when, setting = days[at].astype("datetime64[D]"), "set add_years in a format file, 1900 for one"
             what = f"the years have two digits, and {when} is in the future: of which century are they?"
-            return what, rows.lines[[at]].tolist(), name, "set add_years in a format file, 1900 for one"
-        for rival in self._layout.rivals.get("date", ()):
-            other = self._other_days(rival)
-            if other is None:
+            return _Doubt(what, rows.lines[[at]].tolist(), name, setting)
+        for rival in layout.rivals.get("date", ()):
+            others, own = rows.distinct(rival)
+            try:
+                other = read_dates(others.to_pylist())
+            except UndecidedDatesError:
                 continue
-            theirs = other[kept]
-            differ = np.flatnonzero((theirs != days[kept]) & (theirs != NO_DATE))
+            if other.clocks or (other.days != NO_DATE).mean() <= _MOSTLY:
+                continue
+            theirs = other.days[own][kept]
+            differ = kept[(theirs != days[kept]) & (theirs != NO_DATE)]
             if len(differ):
-                what = f"columns {name} and {self._layout.name(rival)} could both be the Date, and differ"
-                return what, rows.lines[kept[differ]].tolist(), name, "set columns.date in a format file"
+                what = f"columns {name} and {layout.name(rival)} could both be the Date, and differ"
+                return _Doubt(what, rows.lines[differ].tolist(), name, "set columns.date in a format file")
         return None
-
-    def _other_days(self, column: int) -> IntArray | None:
-        """Give the days of another column that could be the date; None when it is not of plain dates."""
-        texts, codes = self._rows.distinct(column)
-        try:
-            dates = read_dates(texts, lambda: codes)
-        except UndecidedDatesError:
-            return None
-        plain = not dates.clocks and (dates.days != NO_DATE).mean() > _MOSTLY
-        return dates.days[codes] if plain else None
 
     def _wanted(self, days: IntArray) -> BoolArray:
         """Find the rows up to the last day, of tickers that are asked for and have a name that can be one."""
-        rows, options = self._rows, self._options
-        out = [code for code, name in enumerate(self._tickers) if not self._asked_for(name)]
-        wanted = ~np.isin(self._codes, out) if out else np.ones(len(days), dtype=np.bool_)
-        if options.last_day is not None:
-            later = wanted & (days > options.last_day)
+        tickers, codes, column = self._owners
+        asked, last = self._options.tickers, self._options.last_day
+        wanted = np.ones(len(days), dtype=np.bool_)
+        if asked is not None and self._layout.blocks[0].ticker is None:
+            wanted = np.isin(codes, [code for code, name in enumerate(tickers) if name in asked])
+        if last is not None:
+            later = wanted & (days > last)
             wanted &= ~later
             if count := int(later.sum()):
                 what = f"{count} {'rows' if count > 1 else 'row'} after the as-of date set aside"
                 self.result.findings.append(Finding("", "set_aside", what, count))
-        for code, name in enumerate(self._tickers):
-            if what_is_wrong := unfit_ticker(name) or self._unsure(name):
-                own = (self._codes == code) & wanted
-                if own.any():
-                    self.result.problems.append(Problem(what_is_wrong, rows.lines[own].tolist(), ticker=name))
-                    wanted &= ~own
+        settled = self._rows.text.encoding != "cp1252" or self._options.format.encoding is not None
+        for code, name in enumerate(tickers if column is not None or self._layout.blocks[0].ticker is None else ()):
+            what_is_wrong = unfit_ticker(name)
+            if not name.isascii() and not settled:
+                what_is_wrong = f"the ticker {name!r} is not UTF-8, and its letters depend on an unknown encoding"
+            if what_is_wrong and (own := (codes == code) & wanted).any():
+                lines = self._rows.lines[own].tolist()
+                self.result.problems.append(Problem(what_is_wrong, lines, ticker=name))
+                wanted &= ~own
         return wanted
-
-    def _unsure(self, ticker: str) -> str | None:
-        """Say that a name's letters depend on an encoding that nothing in the file settles."""
-        if ticker.isascii() or self._rows.text.encoding != "cp1252" or self._options.format.encoding is not None:
-            return None
-        return f"the ticker {ticker!r} is not UTF-8, and its letters depend on an encoding that is not known"
-
-    def _asked_for(self, ticker: str) -> bool:
-        """Whether a name of the ticker column is wanted; what the file's name says is for the blocks to judge."""
-        tickers = self._options.tickers
-        return tickers is None or ticker in tickers or self._layout.blocks[0].ticker is not None
 
     def _decimal(self, kept: IntArray) -> Decimal | None:
         if self._options.format.decimal != "auto":
             return self._options.format.decimal
         rows, layout = self._rows, self._layout
         priced = {at for block in layout.blocks for role, at in block.columns.items() if role != "volume"}
-        others = set(range(len(rows.columns))) - priced - {layout.date, self._ticker_column}
+        others = set(range(len(rows.columns))) - priced - {layout.date, self._owners.column}
         prices, rest = ([rows.cells(at, kept) for at in sorted(columns)] for columns in (priced, others))
         return decide(prices, rest, usual=layout.usual_marks)
 
-    def _without_prices(self, block: Block, kept: IntArray, days: IntArray, dates: DateColumn) -> Table | None:
-        """Give the wanted rows' tickers and days; None when the block's ticker is not wanted, or cannot be one."""
+    def _block(
+        self, block: Block, kept: IntArray, days: IntArray, dates: DateColumn, decimal: Decimal
+    ) -> Verdict | None:
+        """Read the rows that have prices; None when the block's ticker is not wanted, or cannot be one."""
         layout, rows, format_ = self._layout, self._rows, self._options.format
-        tickers, codes = self._tickers, self._codes[kept]
-        names: dict[Role, str] = {"date": layout.name(layout.date)}
-        if self._ticker_column is not None:
-            names["ticker"] = layout.name(self._ticker_column)
+        tickers, codes, column = self._owners
+        names: dict[str, str] = {role: layout.name(at) for role, at in block.columns.items()}
+        names["date"] = layout.name(layout.date)
+        if column is not None:
+            names["ticker"] = layout.name(column)
         elif block.ticker is not None:
             if self._options.tickers is not None and block.ticker not in self._options.tickers:
                 return None
             if what := unfit_ticker(block.ticker):
                 self.result.problems.append(Problem(what, [layout.line], ticker=block.ticker))
                 return None
-            tickers, codes = [block.ticker], np.zeros(len(kept), dtype=np.int64)
-        return Table(
-            tickers=tickers,
-            codes=codes,
-            days=days,
-            prices={},
-            lines=lambda: rows.lines[kept],
-            names=names,
-            numeric_dates=dates.numeric_order,
-            unsure=dates.unsure,
-            weekdays=None if format_.weekdays is None else frozenset(map(_WEEK.index, format_.weekdays)),
-        )
-
-    def _without_cut(self, table: Table, block: Block, cut: int) -> Table:
-        """Take the volume of a last line that was cut off as missing; any other field cut off is a problem."""
-        line = int(self._rows.lines[-1])
-        what = f'the last line ends in "{self._rows.columns[cut][-1].as_py()}", shorter than those above it'
-        owner = self._tickers[self._codes[-1]]
-        if cut != block.columns.get("volume"):
-            owners = (
-                [name for name in self._tickers if name.startswith(owner)] if cut == self._ticker_column else [owner]
+            tickers, codes = [block.ticker], np.zeros(len(rows), dtype=np.int64)
+        prices: dict[Role, Array] = dict.fromkeys(PRICES, np.full(len(kept), np.nan))
+        bad: dict[Role, BoolArray] = {}
+        for role, at in block.columns.items():
+            read = read_volumes if role == "volume" else read_numbers
+            prices[role], bad[role] = read(rows.cells(at, kept), decimal)
+            found = np.flatnonzero(bad[role])
+            bad[role][found] = [not is_event(rows.row(row), layout) for row in kept[found].tolist()]
+            if role != "volume":
+                prices[role] = prices[role] * format_.price_factor
+        weekdays = frozenset(at for at, day in enumerate(WEEK) if day[:3] in (format_.weekdays or ()))
+        verdict = Verdict(
+            Table(
+                tickers=tickers,
+                codes=codes[kept],
+                days=days,
+                prices=prices,
+                lines=lambda: rows.lines[kept],
+                names=names,
+                numeric_dates=dates.order != "",
+                unsure=dates.unsure,
+                weekdays=None if format_.weekdays is None else weekdays,
             )
-            for name in owners if self._ticker_column is not None else [None]:
-                self.result.problems.append(Problem(f"{what} (file cut short?)", [line], self._layout.name(cut), name))
-            return table
-        last = table.lines() == line
-        message = f"column {table.names['volume']}, line {line}: {what}; the volume is taken as missing"
-        for code in table.codes[last]:
-            self.result.findings.append(Finding(table.tickers[code], "warning", message))
-        return replace(table, prices={**table.prices, "volume": np.where(last, np.nan, table.prices["volume"])})
+        )
+        for role, marks in bad.items():
+            if marks.any():
+                _report_unreadable(verdict, role, marks, rows.cells(block.columns[role], kept))
+        self._report_rivals(verdict, kept, decimal)
+        if self._unread:
+            report_instruments(verdict, rows, kept, self._unread)
+            without_turnover(verdict, rows, kept, self._unread)
+        _set_empty_aside(verdict)
+        return verdict
+
+    def _report_rivals(self, verdict: Verdict, kept: IntArray, decimal: Decimal) -> None:
+        """Two columns that could be the same price, and differ, refuse the file."""
+        layout, factor = self._layout, self._options.format.price_factor
+        for role in _NEEDED if len(layout.blocks) == 1 else ():
+            for rival in layout.rivals.get(role, ()):
+                values, bad = read_numbers(self._rows.cells(rival, kept), decimal)
+                differ = ~bad & np.isfinite(values) & (values > 0) & (values * factor != verdict.prices[role])
+                if differ.any():
+                    name = verdict.table.names[role]
+                    what = f"columns {name} and {layout.name(rival)} could both be {role.capitalize()}, and differ"
+                    lines = verdict.table.lines()[differ].tolist()
+                    setting = f"set columns.{role} in a format file"
+                    self.result.problems.append(Problem(what, lines, name, setting=setting))
+
+    def _report_cut(self, verdict: Verdict, block: Block, wanted: BoolArray) -> None:
+        """Take the volume of a last line that was cut off as missing; any other field cut off is a problem."""
+        cut = cut_field(self._rows) if wanted[-1] else None
+        if cut is None:
+            return
+        what = f'the last line ends in "{self._rows.columns[cut][-1].as_py()}", shorter than those above it'
+        line, (tickers, codes, column) = int(self._rows.lines[-1]), self._owners
+        if cut == block.columns.get("volume"):
+            said = f"{what}; the volume is taken as missing"
+            verdict.take_as_missing(verdict.table.lines() == line, lambda _: said, "volume")
+            return
+        owner = tickers[codes[-1]]
+        owners = [name for name in tickers if name.startswith(owner)] if cut == column else [owner]
+        for name in owners if column is not None else [None]:
+            column_name = self._layout.name(cut)
+            self.result.problems.append(Problem(f"{what} (file cut short?)", [line], column_name, name))
 
     def _decided(self, dates: DateColumn, decimal: Decimal) -> Decided:
         layout = self._layout
-        columns: dict[Role, int | None] = {"date": layout.date, "ticker": self._ticker_column}
+        columns: dict[Role, int | None] = {"date": layout.date, "ticker": self._owners.column}
         columns |= layout.blocks[0].columns if len(layout.blocks) == 1 else {}
         named = {role: layout.header[at].strip() for role, at in columns.items() if at is not None}
-        read = {layout.date, self._ticker_column, *(at for block in layout.blocks for at in block.columns.values())}
+        read = {layout.date, self._owners.column, *(at for block in layout.blocks for at in block.columns.values())}
         format_ = self._options.format.model_copy(
             update={
                 "columns": {role: name for role, name in named.items() if name},
@@ -296,3 +299,33 @@ class _Reading:
         )
         ignored = tuple(layout.name(at) for at in range(layout.width) if at not in read)
         return Decided(format_, ignored, dates.form, bool(dates.clocks))
+
+
+def _report_unreadable(verdict: Verdict, role: Role, bad: BoolArray, cells: pa.ChunkedArray) -> None:
+    """Make cells that are not a number a problem among Open, High and Low, and a warning elsewhere."""
+
+    def say(row: int) -> str:
+        text = cells[row].as_py()
+        return f'"{text if len(text) <= _LONGEST_CELL else text[: _LONGEST_CELL - 3] + "..."}" is not a number'
+
+    if role in _NEEDED:
+        verdict.blame(bad, say, role)
+        # Infinite, which no price is, and not missing.
+        prices = {**verdict.prices, role: np.where(bad, np.inf, verdict.prices[role])}
+        verdict.table = replace(verdict.table, prices=prices)
+    else:
+        verdict.warn(bad, lambda row: f"{say(row)}, taken as missing", role)
+
+
+def _set_empty_aside(verdict: Verdict) -> None:
+    """Leave out rows without any price, and rare ones with part of them; where they are not rare, refuse."""
+    if not any(np.isnan(verdict.prices[role]).any() for role in _NEEDED):
+        return
+    codes = verdict.table.codes
+    empty = np.all([np.isnan(verdict.prices[role]) for role in _NEEDED], axis=0)
+    nothing = (np.bincount(codes[~empty], minlength=len(verdict.table.tickers)) == 0)[codes]
+    verdict.set_aside(empty & ~nothing, "no prices")
+    verdict.refuse(nothing[~empty | nothing], "no row has prices", "open")
+    for role in _NEEDED:
+        missing = np.isnan(verdict.prices[role])
+        verdict.refuse_unless_rare(missing, "the price is missing while others of the row are there", role)

@@ -1,16 +1,11 @@
-"""The rows of a file, as texts: one pass of Arrow's reader over all columns, and a closer look at lines that misfit.
-
-A row is a line. A line that is no row becomes a problem with its number, or is text above or below the table; nothing
-is dropped without a word.
-"""
+"""The rows of a file, as texts: one pass of Arrow's reader over all columns; lines that do not fit are kept apart."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -19,31 +14,28 @@ import pyarrow.csv as pa_csv
 
 from forecasting.arrays import IntArray
 from forecasting.errors import InputError
-from forecasting.findings import Finding
 from forecasting.ingest.layout import Layout, split_line
-from forecasting.ingest.misfits import DATE, TROUBLE, left_out
-from forecasting.ingest.misfits import misfit as misfit_of
-from forecasting.ingest.misfits import repaired as repaired_row
 from forecasting.ingest.text import Text
 
-__all__ = ["Broken", "Rows", "cut_field", "read_rows"]
+__all__ = ["Misfit", "Rows", "read_rows"]
 
-_MOST_BROKEN = 100_000
+_MOST_MISFITS = 100_000
 """With more lines that are not rows, the file is not one of prices, whatever else is in it."""
 _BLOCK = 1 << 24
 """Bytes that Arrow reads at a time; no line is longer (`raw`)."""
 _SPACES = (b" ", b"\t", b"\x0b", b"\x0c", b"\x1c", b"\x1d", b"\x1e", b"\x1f")
 _BLANKS = ' \t,;|"'
-_BEHIND = re.compile(r"[^\d.,]\D*$")
-_ABOVE, _ENOUGH = 100, 3
+_DAMAGED = "\0"
+"""Stands for a line with a quotation mark that is not closed, which would swallow those below it; no text has a NUL."""
 
 
-class Broken(NamedTuple):
-    """A row that is not whole: its line, its fields as far as they go, and what is wrong."""
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """A line that has another number of fields than the rows, or (``damaged``) a quotation mark that is not closed."""
 
     line: int
     cells: Sequence[str]
-    what: str
+    damaged: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,22 +48,18 @@ class Rows:
         Each column's cells, without the blanks around them.
     text, layout
         The file, and where things are in it.
+    misfits
+        The other lines, empty ones aside.
     skipped
-        Which of the non-empty lines, from 0, are not rows of these.
-    broken
-        Rows that could not be split.
-    findings
-        What was left out.
+        Which of the non-empty lines, from 0, are not rows.
     """
 
     columns: Sequence[pa.ChunkedArray]
     text: Text
     layout: Layout
+    misfits: Sequence[Misfit] = ()
     skipped: Sequence[int] = ()
-    broken: Sequence[Broken] = ()
-    findings: Sequence[Finding] = ()
-    _codes: dict[int, tuple[pa.Array, IntArray]] = field(default_factory=dict, compare=False)
-    _texts: dict[int, list[str]] = field(default_factory=dict, compare=False)
+    _encoded: dict[int, tuple[pa.Array, IntArray]] = field(default_factory=dict, compare=False)
 
     def __len__(self) -> int:
         return len(self.columns[0])
@@ -82,21 +70,13 @@ class Rows:
         numbers = self.text.line_numbers(self.layout.start)
         return np.delete(numbers, self.skipped) if len(self.skipped) else numbers
 
-    def codes(self, column: int) -> tuple[int, IntArray]:
-        """Count the distinct texts of a column, and give each row's index into them."""
-        if column not in self._codes:
+    def distinct(self, column: int) -> tuple[pa.Array, IntArray]:
+        """Give the distinct texts of a column, in the order of their first rows, and each row's index into them."""
+        if column not in self._encoded:
             encoded = self.columns[column].combine_chunks().dictionary_encode()
             codes = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
-            self._codes[column] = encoded.dictionary, codes
-        texts, codes = self._codes[column]
-        return len(texts), codes
-
-    def distinct(self, column: int) -> tuple[list[str], IntArray]:
-        """Give the distinct texts of a column, and each row's index into them."""
-        codes = self.codes(column)[1]
-        if column not in self._texts:
-            self._texts[column] = self._codes[column][0].to_pylist()
-        return self._texts[column], codes
+            self._encoded[column] = encoded.dictionary, codes
+        return self._encoded[column]
 
     def row(self, at: int) -> list[str]:
         """Give all cells of a row."""
@@ -107,14 +87,6 @@ class Rows:
         return self.columns[column] if len(rows) == len(self) else self.columns[column].take(pa.array(rows))
 
 
-class _Misfit(NamedTuple):
-    """A line that is no row as it is: its place among the non-empty lines, its number and its text."""
-
-    place: int
-    line: int
-    text: str
-
-
 def read_rows(text: Text, layout: Layout) -> Rows:
     """Split a file into rows.
 
@@ -123,70 +95,50 @@ def read_rows(text: Text, layout: Layout) -> Rows:
     InputError
         When hardly any line is a row.
     """
-    data = text.data[layout.start :]
-    damaged: list[_Misfit] = []
+    data, delimiter = text.data[layout.start :], layout.delimiter
+    mark, width = re.escape(delimiter.encode()), _usual_width(data, layout)
     if quoted := b'"' in data:
-        data = _without_blanks(data, layout.delimiter)
-    width = _usual_width(data, layout)
+        # Arrow would take blanks around a quoted field for a part of it.
+        data = re.sub(rb"(?m)(^|" + mark + rb') +(?=")', rb"\1", data)
+        data = re.sub(rb'(?m)" +(?=$|' + mark + rb")", b'"', data)
     try:
-        table, misfits = _parse(data, text, layout, width, [])
+        table, others = _parse(data, delimiter, width)
     except pa.ArrowInvalid:  # a quotation mark that is open for longer than a block
-        table, misfits = [], []
-    if quoted and (_within(layout.delimiter).search(data) or _loses_lines(data, len(table) + len(misfits))):
-        data, damaged = _without_damage(data, text, layout)
-        table, misfits = _parse(data, text, layout, width, [one.place for one in damaged])
-    if len(misfits) > _MOST_BROKEN:
-        raise InputError(f"{len(misfits)} lines are not rows of prices", file=text.file, line=misfits[0].line)
-    broken = [Broken(one.line, one.text.split(layout.delimiter), "a quotation mark is not closed") for one in damaged]
-    repaired: dict[int, list[str]] = {}
-    notes: list[Broken] = []
-    for misfit in misfits:
-        cells = split_line(misfit.text, layout.delimiter) if misfit.text.strip(_BLANKS) else []
+        table, others = [], []
+    damaged: dict[int, str] = {}
+    within = rb'(?<=[^\n"' + mark + rb'])"(?=[^\n"' + mark + rb"])"
+    if quoted and (data.count(b'"') % 2 or re.search(within, data) or len(table) + len(others) < _count(data)):
+        data, damaged = _without_damage(data, delimiter)
+        table, others = _parse(data, delimiter, width)
+    numbers = text.line_numbers(layout.start) if others else np.zeros(0, dtype=np.int64)
+    if len(others) > _MOST_MISFITS:
+        raise InputError(f"{len(others)} lines are not rows of prices", file=text.file, line=int(numbers[others[0][0]]))
+    misfits = []
+    for place, line in others:
+        cells = split_line(line, delimiter) if line != _DAMAGED else None
         if cells is None:
-            broken.append(Broken(misfit.line, misfit.text.split(layout.delimiter), "a quotation mark is not closed"))
-        elif row := repaired_row(cells, layout, width):
-            repaired[misfit.place] = row
-        elif any(cells):
-            what, note = misfit_of(cells, layout)
-            (notes if note else broken).append(Broken(misfit.line, cells, what))
-    skipped = sorted({one.place for one in [*misfits, *damaged]} - repaired.keys())
-    if repaired:
-        table = _with_repaired(table, repaired, skipped)
+            misfits.append(Misfit(int(numbers[place]), damaged.get(place, line).split(delimiter), damaged=True))
+        elif line.strip(_BLANKS) and any(cells):
+            misfits.append(Misfit(int(numbers[place]), cells))
     bare = data.isascii() and not any(blank in data for blank in _SPACES)
     columns = table.columns if bare else [pc.utf8_trim_whitespace(column) for column in table.columns]
-    rows = Rows(columns, text, layout, skipped)
-    return _without_footer(rows, broken, notes)
+    return Rows(columns, text, layout, misfits, [place for place, _ in others])
 
 
-def _without_blanks(data: bytes, delimiter: str) -> bytes:
-    """Take off the blanks around quoted fields, which Arrow would take for a part of them."""
-    mark = re.escape(delimiter.encode())
-    data = re.sub(rb"(?m)(^|" + mark + rb') +(?=")', rb"\1", data)
-    return re.sub(rb'(?m)" +(?=$|' + mark + rb")", b'"', data)
+def _count(data: bytes) -> int:
+    return sum(1 for line in data.split(b"\n") if line)
 
 
-def _within(delimiter: str) -> re.Pattern[bytes]:
-    """Match a quotation mark within a field."""
-    mark = re.escape(delimiter.encode())
-    return re.compile(rb'(?<=[^\n"' + mark + rb'])"(?=[^\n"' + mark + rb"])")
-
-
-def _loses_lines(data: bytes, found: int) -> bool:
-    """Whether a quotation mark was left open, so that lines are missing, or the last one is not closed."""
-    last = data[data.rfind(b"\n") + 1 :]
-    return last.count(b'"') % 2 == 1 or found < sum(1 for line in data.split(b"\n") if line)
-
-
-def _without_damage(data: bytes, text: Text, layout: Layout) -> tuple[bytes, list[_Misfit]]:
-    """Leave out lines with a quotation mark that is not closed, or within a field: the next lines would be lost."""
-    lines = data.split(b"\n")
-    bad = [at for at, line in enumerate(lines) if b'"' in line and split_line(line.decode(), layout.delimiter) is None]
-    places = np.cumsum([len(line) > 0 for line in lines]) - 1
-    first = text.data.count(b"\n", 0, layout.start) + 1
-    damaged = [_Misfit(int(places[at]), first + at, lines[at].decode()) for at in bad]
-    for at in bad:
-        lines[at] = b""
-    return b"\n".join(lines), damaged
+def _without_damage(data: bytes, delimiter: str) -> tuple[bytes, dict[int, str]]:
+    """Blank lines with a quotation mark that is not closed, or within a field; gives these lines by their places."""
+    lines = [line for line in data.split(b"\n") if line]
+    damaged = {
+        place: line.decode()
+        for place, line in enumerate(lines)
+        if b'"' in line and split_line(line.decode(), delimiter) is None
+    }
+    kept = [_DAMAGED.encode() if place in damaged else line for place, line in enumerate(lines)]
+    return b"\n".join(kept), damaged
 
 
 def _usual_width(data: bytes, layout: Layout) -> int:
@@ -198,10 +150,8 @@ def _usual_width(data: bytes, layout: Layout) -> int:
     return len(layout.header)
 
 
-def _parse(
-    data: bytes, text: Text, layout: Layout, width: int, damaged: Sequence[int]
-) -> tuple[pa.Table, list[_Misfit]]:
-    """Read all lines that have so many fields; the others are returned beside them."""
+def _parse(data: bytes, delimiter: str, width: int) -> tuple[pa.Table, list[tuple[int, str]]]:
+    """Read all lines that have so many fields; the others are returned beside them, with their places."""
     others: list[tuple[int, str]] = []
 
     def keep(row: pa_csv.InvalidRow) -> str:
@@ -209,76 +159,15 @@ def _parse(
         return "skip"
 
     names = [str(index) for index in range(width)]
+    if not data or data.isspace():
+        return pa.table({name: pa.array([], pa.string()) for name in names}), []
     table = pa_csv.read_csv(
-        pa.BufferReader(b"\0\n" if not data or data.isspace() else data),
+        pa.BufferReader(data),
         # With more threads than one, Arrow does not say where a line was.
         read_options=pa_csv.ReadOptions(column_names=names, use_threads=False, block_size=_BLOCK),
-        parse_options=pa_csv.ParseOptions(delimiter=layout.delimiter, invalid_row_handler=keep),
+        parse_options=pa_csv.ParseOptions(delimiter=delimiter, invalid_row_handler=keep),
         convert_options=pa_csv.ConvertOptions(
             column_types=dict.fromkeys(names, pa.string()), null_values=[], strings_can_be_null=False
         ),
     )
-    others = [(at, line) for at, line in others if line != "\0"]
-    if not others:
-        return table, []
-    numbers = text.line_numbers(layout.start)
-    places = np.delete(np.arange(len(numbers)), damaged)
-    return table, [_Misfit(int(places[at]), int(numbers[places[at]]), line) for at, line in others]
-
-
-def _with_repaired(table: pa.Table, repaired: dict[int, list[str]], skipped: Sequence[int]) -> pa.Table:
-    """Put repaired rows at their places among the others."""
-    count = len(table) + len(repaired)
-    places = np.delete(np.arange(count + len(skipped)), skipped)
-    order = np.argsort(np.concatenate([places[~np.isin(places, list(repaired))], list(repaired)]), kind="stable")
-    columns = zip(*repaired.values(), strict=True)
-    names = table.column_names
-    added = pa.table({name: pa.array(column, pa.string()) for name, column in zip(names, columns, strict=True)})
-    return pa.concat_tables([table, added]).take(pa.array(order))
-
-
-def _without_footer(rows: Rows, broken: Sequence[Broken], notes: Sequence[Broken]) -> Rows:
-    """Report text after the last row; what is below such a text, another small table perhaps, is text as well."""
-    last_row = int(rows.lines[-1]) if (broken or notes) and len(rows) else 0
-    end = next((note.line for note in notes if note.line > last_row), None)
-    width = rows.layout.width
-    below = [
-        one
-        for one in broken
-        if end is not None and one.line > end and len(one.cells) < width and not any(map(DATE.match, one.cells))
-    ]
-    broken = [one for one in broken if one not in below]
-    last = max([last_row, *(one.line for one in broken)])
-    notes = [*notes, *below]
-    footer = [note for note in notes if note.line > last and not TROUBLE.search(" ".join(note.cells))]
-    findings = [left_out([note.line for note in footer])] if footer else []
-    return replace(rows, broken=sorted([*broken, *(note for note in notes if note not in footer)]), findings=findings)
-
-
-def cut_field(rows: Rows) -> int | None:
-    """Find the column in which the last line was cut off: it has no end, and its last field less than all above it.
-
-    A price with fewer decimals than any other, a shorter date or volume, or the beginning of a ticker's name: each of
-    these would be read as something else than what the whole line said.
-    """
-    data, layout = rows.text.data, rows.layout
-    if data.endswith(b"\n") or rows.lines[-1] != data.count(b"\n") + 1:
-        return None
-    fields = split_line(data[data.rfind(b"\n") + 1 :].decode(), layout.delimiter) or []
-    column = len(fields) - 1
-    *above, last = rows.columns[column][-_ABOVE:].to_pylist()
-    if column >= layout.width or len(above) < _ENOUGH:
-        return None
-    if column == layout.ticker:
-        others = rows.columns[column].to_pylist()[:-1]
-        return column if last not in others and any(one.startswith(last) for one in others) else None
-    roles = {role for block in layout.blocks for role, at in block.columns.items() if at == column}
-    if column == layout.date or "volume" in roles:
-        return column if len(last) < min(map(len, above)) else None
-    return column if roles and _decimals(last) < min(map(_decimals, above)) else None
-
-
-def _decimals(field: str) -> int:
-    """Count the digits after the decimal mark that a field seems to have, the point or comma that is last in it."""
-    number = _BEHIND.sub("", field)
-    return len(number) - 1 - max(number.rfind("."), number.rfind(",")) if "." in number or "," in number else 0
+    return table, others

@@ -1,7 +1,8 @@
-"""Lines that are not rows of prices: text around the table is left out, rare broken rows are set aside."""
+"""Lines that are not rows of prices: words around the table are left out, rare broken rows set aside, others refuse."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -9,14 +10,25 @@ import numpy as np
 
 from forecasting.arrays import BoolArray, IntArray
 from forecasting.findings import Finding
-from forecasting.ingest.dates import NO_DATE, DateColumn, UndecidedDatesError, read_dates
-from forecasting.ingest.misfits import is_note, left_out, shown
-from forecasting.ingest.rows import Rows
+from forecasting.ingest.dates import NO_DATE, DateColumn
+from forecasting.ingest.layout import MERGE_MARKERS, Layout
+from forecasting.ingest.names import load
+from forecasting.ingest.rows import Misfit, Rows
 from forecasting.ingest.table import Options, Problem, ReadFile, is_rare, where
 
-__all__ = ["Owners", "add_broken", "add_undated"]
+__all__ = ["Owners", "add_misfits", "add_undated", "cut_field", "is_event", "why_misfit"]
 
+_EVENT = re.compile(
+    rf"[\d.,:/ ]*\b(?:{'|'.join(map(re.escape, load('notation')['events']))})\b[:\d.,/ ]*", re.IGNORECASE
+)
+_TROUBLE = re.compile(
+    r"error|exception|traceback|failed|failure|denied|limit|timed? ?out|unavailable|[<{}]", re.IGNORECASE
+)
+"""What a footer does not say unless the rows above it are not all there."""
+_DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|\d{8}")
 _SUMMARIES = frozenset({"average", "avg", "mean", "median", "total", "sum", "count", "max", "min", "std"})
+_BEHIND = re.compile(r"[^\d.,]\D*$")
+_ABOVE, _ENOUGH = 100, 3
 
 
 class Owners(NamedTuple):
@@ -26,68 +38,145 @@ class Owners(NamedTuple):
     codes: IntArray
     column: int | None
 
-    def rows_of(self, ticker: str | None) -> float:
-        """Count a ticker's rows; those of a usual one where it is not known whose a line is."""
-        if ticker is None:
-            return len(self.codes) / len(self.tickers)
-        return float((self.codes == self.tickers.index(ticker)).sum())
+
+def is_event(row: Sequence[str], layout: Layout) -> bool:
+    """Whether a line reports, in place of a day's prices, a dividend or a split on it (Yahoo's page)."""
+    said = {cell for at, cell in enumerate(row) if cell and at not in {layout.date, layout.ticker}}
+    dated = layout.date < len(row) <= layout.width and row[layout.date] != ""
+    return dated and len(said) == 1 and _EVENT.fullmatch(said.pop()) is not None
 
 
-def add_broken(rows: Rows, owners: Owners, dates: DateColumn, options: Options, result: ReadFile) -> None:
-    """Rows that are not whole: set aside where they are rare, else a problem of the ticker, or of the file."""
-    concerned: dict[str | None, list[Problem]] = {}
-    for line, cells, what in rows.broken:
-        day = _day_of(cells[rows.layout.date], dates, options) if len(cells) > rows.layout.date else NO_DATE
-        if options.last_day is not None and day > options.last_day:
+def _is_note(row: Sequence[str], layout: Layout) -> bool:
+    """Whether a line is words only: it begins with a word, and no field of it is a date or a number."""
+    first = row[0]
+    if not any(row[1:]) and " " in first and sum(c.isalpha() for c in first) > 3 and not _DATE.match(first):
+        return True  # 24 rows in all
+    return (
+        len(first) >= 3
+        and any(c.isalpha() for c in first)
+        and not (layout.ticker is not None and len(row) >= layout.width and any(row[1:]))
+        and not any(cell and (cell[0].isdigit() or cell[0] in "=+-@$" or _DATE.match(cell)) for cell in row)
+    )
+
+
+def _quoted(row: Sequence[str]) -> str:
+    joined = " ".join(cell for cell in row if cell)
+    return f'"{joined if len(joined) <= 40 else joined[:37] + "..."}" is not a row of prices'
+
+
+def why_misfit(misfit: Misfit, layout: Layout) -> str:
+    """Say why a line is not a row of this file."""
+    row, width = misfit.cells, layout.width
+    if misfit.damaged:
+        return "a quotation mark is not closed"
+    if row[0].startswith(MERGE_MARKERS):
+        return "a merge conflict's marker"
+    if any(row[width:]):
+        return f"{len(row)} fields where the header has {width} columns"
+    return _quoted(row) if _is_note(row, layout) else f"{len(row)} of {width} fields (file cut short?)"
+
+
+def _left_out(lines: list[int]) -> Finding:
+    return Finding("", "set_aside", f"{where(lines)}: text after the last row was left out", len(lines))
+
+
+def add_misfits(rows: Rows, owners: Owners, dates: DateColumn, options: Options, result: ReadFile) -> None:
+    """Leave out words below the table, set dividends and rare broken rows aside, and make the others problems."""
+    layout, concerned = rows.layout, dict[str | None, list[Problem]]()
+    footer = _footer(rows)
+    result.findings += [_left_out([misfit.line for misfit in footer])] if footer else []
+    for misfit in rows.misfits:
+        cells = misfit.cells
+        if misfit in footer or (
+            options.last_day is not None
+            and len(cells) > layout.date
+            and dates.day_of(cells[layout.date].strip(), options.format) > options.last_day
+        ):
             continue
         owner = cells[owners.column] if owners.column is not None and len(cells) > owners.column else None
         if owner is not None and options.tickers is not None and owner not in options.tickers:
             continue
         owner = owner if owner in owners.tickers else None
-        concerned.setdefault(owner, []).append(Problem(what, [line], ticker=owner))
+        if not misfit.damaged and is_event(cells, layout):
+            message = f"{where([misfit.line])}: no prices, set aside"
+            result.findings.append(Finding(owner or "", "set_aside", message, 1))
+        else:
+            problem = Problem(why_misfit(misfit, layout), [misfit.line], ticker=owner)
+            concerned.setdefault(owner, []).append(problem)
     for owner, problems in concerned.items():
-        if is_rare(len(problems), owners.rows_of(owner)) and not any("merge" in one.what for one in problems):
-            lines = [problem.lines[0] for problem in problems]
-            message = f"{where(lines)}: {problems[0].what}, set aside"
-            result.findings.append(Finding(owner or "", "set_aside", message, len(lines)))
+        # A line of which it is not known whose it is is held against the rows of a usual ticker.
+        count = len(rows) / len(owners.tickers)
+        if owner is not None:
+            count = float((owners.codes == owners.tickers.index(owner)).sum())
+        if is_rare(len(problems), count) and not any("merge" in one.what for one in problems):
+            message = f"{where([one.lines[0] for one in problems])}: {problems[0].what}, set aside"
+            result.findings.append(Finding(owner or "", "set_aside", message, len(problems)))
         else:
             result.problems += problems
 
 
-def _day_of(text: str, dates: DateColumn, options: Options) -> int:
-    """Read one more date, in the column's order."""
-    format_ = options.format.model_copy(update={"date_order": dates.order or options.format.date_order})
-    try:
-        return int(read_dates([text.strip()], lambda: np.zeros(1, dtype=np.int64), format_).days[0])
-    except UndecidedDatesError:
-        return NO_DATE
+def _footer(rows: Rows) -> list[Misfit]:
+    """Find the words below the last row; what is below them, another small table perhaps, belongs to them."""
+    last, layout = int(rows.lines[-1]), rows.layout
+    below = [one for one in rows.misfits if one.line > last]
+    at = next((at for at, one in enumerate(below) if not one.damaged and _is_note(one.cells, layout)), len(below))
+    above, footer = below[:at], below[at:]
+    if any(len(one.cells) >= layout.width or any(map(_DATE.match, one.cells)) for one in footer) or above:
+        return []
+    return [] if any(_TROUBLE.search(" ".join(one.cells)) for one in footer) else footer
 
 
 def add_undated(rows: Rows, owners: Owners, dates: DateColumn, undated: BoolArray, result: ReadFile) -> BoolArray:
     """Find empty rows, and text below the table, which is left out; other rows without a date are a problem."""
     layout = rows.layout
-    texts, codes = rows.distinct(layout.date)
-    out = np.zeros(len(undated), dtype=np.bool_)
-    notes = out.copy()
-    dated = np.flatnonzero(dates.days[codes] != NO_DATE)
+    codes = rows.distinct(layout.date)[1]
+    out, notes = np.zeros((2, len(undated)), dtype=np.bool_)
+    last = np.flatnonzero(dates.days[codes] != NO_DATE)[-1:]
     for at in np.flatnonzero(undated).tolist():
         cells = rows.row(at)
         out[at] = not any(cells)
-        if any(cells) and len(dated) and at > dated[-1]:
+        if any(cells) and (at > last).any():
             opened = cells[layout.blocks[0].columns["open"]]
-            summary = any(cell.casefold().strip(" :") in _SUMMARIES for cell in (texts[codes[at]], cells[0]))
-            notes[at] = summary or (is_note(cells, layout) and not any(c.isdigit() for c in opened))
+            summary = any(cell.casefold().strip(" :") in _SUMMARIES for cell in (cells[layout.date], cells[0]))
+            notes[at] = summary or (_is_note(cells, layout) and not any(c.isdigit() for c in opened))
     if notes.any():
-        result.findings.append(left_out(rows.lines[notes].tolist()))
+        result.findings.append(_left_out(rows.lines[notes].tolist()))
     wrong = undated & ~notes & ~out
     for code in np.unique(owners.codes[wrong]):
         own = np.flatnonzero(wrong & (owners.codes == code))
         cells = rows.row(int(own[0]))
-        what = dates.why[int(codes[own[0]])] if texts[codes[own[0]]] else "the date is missing"
+        what = dates.why[int(codes[own[0]])] if cells[layout.date] else "the date is missing"
         if "\n".join(cells[: layout.width]).casefold() == "\n".join(layout.header[: layout.width]).casefold():
             what = "the header again (two files in one?)"
-        elif is_note(cells, layout):
-            what = f'"{shown(cells)}" is not a row of prices'
+        elif _is_note(cells, layout):
+            what = _quoted(cells)
         owner = owners.tickers[code] if owners.column is not None else None
         result.problems.append(Problem(what, rows.lines[own].tolist(), layout.name(layout.date), owner))
     return out | notes
+
+
+def cut_field(rows: Rows) -> int | None:
+    """Find the column in which the last line was cut off: it has no end, and its last field less than all above it.
+
+    A price with fewer decimals than any other, a shorter date or volume, or the beginning of a ticker's name: each of
+    these would be read as something else than what the whole line said.
+    """
+    data, layout = rows.text.data, rows.layout
+    if data.endswith(b"\n") or rows.lines[-1] != data.count(b"\n") + 1:
+        return None
+    column = len(rows.columns) - 1
+    *above, last = rows.columns[column][-_ABOVE:].to_pylist()
+    roles = [role for block in layout.blocks for role, at in block.columns.items() if at == column]
+    if column == layout.ticker:
+        others = [name for name in rows.distinct(column)[0].to_pylist() if name != last]
+        alone = last not in above and any(name.startswith(last) for name in others)
+        return column if alone else None
+    size = len if column == layout.date or "volume" in roles else _decimals
+    known = column < layout.width and (roles or size is len)
+    return column if known and len(above) >= _ENOUGH and size(last) < min(map(size, above)) else None
+
+
+def _decimals(field: str) -> int:
+    """Count the digits after the decimal mark that a field seems to have, the point or comma that is last in it."""
+    number = _BEHIND.sub("", field)
+    return len(number) - 1 - max(number.rfind("."), number.rfind(",")) if "." in number or "," in number else 0

@@ -91,7 +91,7 @@ class Table:
     days: IntArray
     prices: Mapping[Role, Array]
     lines: Callable[[], IntArray]
-    names: Mapping[Role, str]
+    names: Mapping[str, str]
     numeric_dates: bool = False
     unsure: str = ""
     weekdays: frozenset[int] | None = None
@@ -201,14 +201,19 @@ class Verdict:
         """The prices of the rows that are left."""
         return self.table.prices
 
-    def refuse(self, rows: BoolArray, what: What, role: Role | None = None, setting: str | None = None) -> None:
-        """Make the marked rows a problem of each ticker they belong to, and take those tickers out."""
-        table, out = self.table, []
+    def blame(self, rows: BoolArray, what: What, column: str | None = None, setting: str | None = None) -> list[int]:
+        """Make the marked rows a problem of each ticker they belong to; gives these tickers' codes."""
+        table, codes = self.table, []
         for code, first, lines in self._by_ticker(rows):
-            column, said = table.names.get(role) if role else None, self._say(what, first, role)
-            self.problems.append(Problem(said, lines, column, table.tickers[code], setting, table.files))
-            out.append(code)
-        self.table = table.without(out)
+            name, said = table.names.get(column, column) if column else None, self._say(what, first, column)
+            self.problems.append(Problem(said, lines, name, table.tickers[code], setting, table.files))
+            codes.append(code)
+        return codes
+
+    def refuse(self, rows: BoolArray, what: What, column: str | None = None, setting: str | None = None) -> None:
+        """Make the marked rows a problem of each ticker they belong to, and take those tickers out."""
+        codes = self.blame(rows, what, column, setting)
+        self.table = self.table.without(codes)
 
     def refuse_unless_rare(self, rows: BoolArray, what: What, role: Role) -> None:
         """Set the marked rows aside in tickers that have very few among very many; refuse the others."""
@@ -220,16 +225,16 @@ class Verdict:
         self.set_aside(spared, what, role)
         self.refuse((rows & ~spared)[~spared], what, role)
 
-    def warn(self, rows: BoolArray, what: What, role: Role | None = None) -> None:
+    def warn(self, rows: BoolArray, what: What, column: str | None = None) -> None:
         """Make the marked rows a warning of each ticker they belong to."""
         for code, first, lines in self._by_ticker(rows):
-            message = self._place(lines, role) + self._say(what, first, role)
+            message = self._place(lines, column) + self._say(what, first, column)
             self.findings.append(Finding(self.table.tickers[code], "warning", message))
 
-    def set_aside(self, rows: BoolArray, what: What, role: Role | None = None) -> None:
+    def set_aside(self, rows: BoolArray, what: What, column: str | None = None) -> None:
         """Leave the marked rows out, and report it of each ticker they belong to."""
         for code, first, lines in self._by_ticker(rows):
-            message = f"{self._place(lines, role)}{self._say(what, first, role)}, set aside"
+            message = f"{self._place(lines, column)}{self._say(what, first, column)}, set aside"
             self.findings.append(Finding(self.table.tickers[code], "set_aside", message, len(lines)))
         if rows.any():
             self.table = self.table.take(np.flatnonzero(~rows))
@@ -241,17 +246,17 @@ class Verdict:
             prices = {**self.table.prices, role: np.where(rows, np.nan, self.table.prices[role])}
             self.table = replace(self.table, prices=prices)
 
-    def _say(self, what: What, row: int, role: Role | None) -> str:
+    def _say(self, what: What, row: int, column: str | None) -> str:
         if not isinstance(what, str):
             return what(row)
-        values = {name: f"{values[row]:.10g}" for name, values in self.table.prices.items()}
+        values: dict[str, str] = {name: f"{values[row]:.10g}" for name, values in self.table.prices.items()}
         day = int(self.table.days[row])
         named = f"{np.datetime64(day, 'D')} (a {WEEK[(day + 3) % 7]})"
-        return what.format(day=named, value=values.get(role) if role else None, **values)
+        return what.format(day=named, value=values.get(column or ""), **values)
 
-    def _place(self, lines: Sequence[int], role: Role | None) -> str:
-        column = f"column {self.table.names[role]}, " if role is not None and role in self.table.names else ""
-        return f"{column}{where(lines, self.table.files)}: "
+    def _place(self, lines: Sequence[int], column: str | None) -> str:
+        name = f"column {self.table.names.get(column, column)}, " if column else ""
+        return f"{name}{where(lines, self.table.files)}: "
 
     def _by_ticker(self, rows: BoolArray) -> Iterator[tuple[int, int, list[int]]]:
         """Group the marked rows: each ticker's code, the row that comes first in the file, and the lines of all."""

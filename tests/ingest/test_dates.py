@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forecasting.ingest.dates import NO_DATE, UndecidedDatesError, read_dates
+from forecasting.ingest.dates import NO_DATE, UndecidedDatesError, read_dates, unknown_clock
 from forecasting.ingest.format import PriceFormat
-from forecasting.ingest.instants import unknown_clock
 
 EPOCH = date(1970, 1, 1)
 
 
 def read(*texts: str, loose: bool = False, **declared: object) -> list[date | None]:
     format_ = PriceFormat.model_validate(declared)
-    days = read_dates(texts, lambda: np.arange(len(texts)), format_, loose=loose).days
+    days = read_dates(texts, format_, loose=loose).days
     return [None if day == NO_DATE else EPOCH + timedelta(days=int(day)) for day in days]
 
 
@@ -79,9 +77,19 @@ def test_two_orders_in_one_column_are_refused() -> None:
         read("13/01/2024", "14/01/2024", "01/15/2024")
 
 
-def test_two_digit_years_first_or_last_follow_from_the_run_of_days() -> None:
+def test_two_digit_years_are_last_where_the_rows_are_then_a_run_of_days() -> None:
     assert read("20/12/21", "21/12/21", "22/12/21")[0] == date(2021, 12, 20)
-    assert read("21/12/20", "21/12/21", "21/12/22")[0] == date(2021, 12, 20)
+    with pytest.raises(UndecidedDatesError):
+        read("20/12/21", "20/12/22", "21/12/20")
+
+
+def test_two_digit_years_first_are_of_an_era_that_has_to_be_declared() -> None:
+    texts = ["21/12/20", "21/12/21", "21/12/22"]
+    with pytest.raises(UndecidedDatesError) as caught:
+        read(*texts)
+    assert "date_order and add_years" in str(caught.value.setting)
+    assert read(*texts, date_order="ymd")[0] == date(2021, 12, 20)
+    assert read(*texts, date_order="ymd", add_years=1911)[0] == date(1932, 12, 20)
 
 
 def test_six_digits_are_undecided_until_their_format_is_declared() -> None:
@@ -135,19 +143,19 @@ def test_date_of_an_instant_is_known_only_where_no_session_of_the_next_day_can_h
     clocks: list[str], known: bool
 ) -> None:
     texts = [f"2024-01-{8 + at:02d}T{clock}:00Z" for at, clock in enumerate(clocks)]
-    column = read_dates(texts, lambda: np.arange(len(texts)))
+    column = read_dates(texts)
     assert (unknown_clock(column.clocks, texts, range(len(texts))) is None) == known
 
 
 def test_zone_alone_does_not_settle_a_session_that_opens_the_evening_before() -> None:
-    column = read_dates(["2001-02-08T23:00:00Z"], lambda: np.arange(1), PriceFormat(zone="America/Chicago"))
+    column = read_dates(["2001-02-08T23:00:00Z"], PriceFormat(zone="America/Chicago"))
     assert unknown_clock(column.clocks, ["2001-02-08T23:00:00Z"], [0]) is not None
 
 
 def test_local_clocks_are_of_their_day_unless_they_are_late() -> None:
     for clock, known in (("09:30", True), ("16:00", True), ("17:00", False), ("22:00", False)):
         texts = [f"2024-01-08 {clock}:00"]
-        assert (unknown_clock(read_dates(texts, lambda: np.arange(1)).clocks, texts, [0]) is None) == known
+        assert (unknown_clock(read_dates(texts).clocks, texts, [0]) is None) == known
 
 
 def test_serial_numbers_are_not_dates_in_a_column_that_does_not_say_so() -> None:
