@@ -111,8 +111,8 @@ def count_sessions(calendar: str, after: date, until: date) -> int:
     return int(np.searchsorted(days, _day(until), side="right") - np.searchsorted(days, _day(after), side="right"))
 
 
-def newest_due_session(calendar: str, at: datetime, delay: timedelta = timedelta(0)) -> date:
-    """Return the newest session whose close, plus a delay, is not after a moment.
+def newest_due_session(calendar: str, at: datetime) -> date:
+    """Return the newest session whose close is not after a moment.
 
     Parameters
     ----------
@@ -120,8 +120,6 @@ def newest_due_session(calendar: str, at: datetime, delay: timedelta = timedelta
         Exchange calendar, as exchange_calendars names it. A session of ``24/7`` closes at the next midnight in UTC.
     at
         The moment, with its time zone.
-    delay
-        How long after the close the data is expected.
 
     Raises
     ------
@@ -132,7 +130,7 @@ def newest_due_session(calendar: str, at: datetime, delay: timedelta = timedelta
     """
     if at.tzinfo is None:
         raise ValueError(f"{at} has no time zone")
-    moment = at.astimezone(UTC) - delay
+    moment = at.astimezone(UTC)
     # A session may close on the day after its date, and the year's first may still be to come.
     sessions = recorded_sessions(calendar, (moment - timedelta(days=31)).year, (moment + timedelta(days=1)).year)
     count = int(np.searchsorted(sessions.closes, moment.timestamp(), side="right"))

@@ -81,9 +81,9 @@ def p_value(probability: float | None) -> str:
     return format_number(probability, 3)
 
 
-def pluralize(amount: int, noun: str, plural: str = "") -> str:
+def pluralize(amount: int, noun: str) -> str:
     """Write an amount with its noun: 1 ticker, 2 tickers."""
-    return f"{amount:,} {noun if amount == 1 else plural or noun + 's'}"
+    return f"{amount:,} {noun if amount == 1 else noun + 's'}"
 
 
 def format_date(value: date) -> str:

@@ -23,7 +23,7 @@ from forecasting.reports.heldout_summary import HeldoutSummary
 from forecasting.reports.run_page import ReportInput, build_report
 from forecasting.store.manifest import Manifest, WithheldRecord
 from forecasting.store.model_card import ModelFile
-from forecasting.store.store import Store
+from forecasting.store.store import PATIENCE, Store
 from forecasting.store.transaction import Draft, Published
 
 __all__ = ["Run", "ShardForecast", "collect", "publish", "report_input"]
@@ -148,7 +148,6 @@ def publish(
     timings: Mapping[str, Any] | None = None,
     restate: bool = False,
     scored: bool | Callable[[], bool] = False,
-    wait: float = 60.0,
 ) -> Published:
     """Write a run into the store: all of it, or nothing.
 
@@ -164,8 +163,6 @@ def publish(
         When and how long, for the manifest; the only part that depends on the clock.
     restate, scored
         See `forecasting.store.store.Store.publication`.
-    wait
-        Seconds to wait for another run to leave the store.
 
     Raises
     ------
@@ -184,7 +181,7 @@ def publish(
         timings=dict(timings or {}),
     )
     report = build_report(report_input(run))
-    with store.publication(run.as_of, restate=restate, scored=scored, wait=wait) as publication:
+    with store.publication(run.as_of, restate=restate, scored=scored, wait=PATIENCE) as publication:
         for number, rows in enumerate(run.heldout):
             if rows is not None:
                 publication.heldout(number, rows)

@@ -82,8 +82,6 @@ def test_a_session_is_due_from_its_close_on() -> None:
     close = datetime(2026, 11, 24, 21, tzinfo=UTC)
     assert newest_due_session("XNYS", close - timedelta(seconds=1)) == date(2026, 11, 23)
     assert newest_due_session("XNYS", close) == date(2026, 11, 24)
-    assert newest_due_session("XNYS", close, timedelta(hours=2)) == date(2026, 11, 23)
-    assert newest_due_session("XNYS", close + timedelta(hours=2), timedelta(hours=2)) == date(2026, 11, 24)
 
 
 def test_an_early_close_is_due_early() -> None:

@@ -24,7 +24,7 @@ from forecasting.schemas import parquet_bytes
 from forecasting.store import paths
 from forecasting.store.manifest import Manifest, WithheldRecord
 from forecasting.store.places import record_of
-from forecasting.store.store import Store
+from forecasting.store.store import PATIENCE, Store
 
 __all__ = ["BacktestManifest", "publish_backtest"]
 
@@ -42,7 +42,6 @@ def publish_backtest(
     *,
     reading: Mapping[str, Any] | None = None,
     timings: Mapping[str, Any] | None = None,
-    wait: float = 60.0,
 ) -> str:
     """Write a backtest; returns where its folder is.
 
@@ -56,8 +55,6 @@ def publish_backtest(
         What was read for it.
     reading, timings
         For the manifest: how the input was read; when and how long, which alone depends on the clock.
-    wait
-        Seconds to wait for another run to leave the store.
 
     Raises
     ------
@@ -82,6 +79,6 @@ def publish_backtest(
         withheld=tuple(WithheldRecord(ticker=who, reason=why) for who, why in backtest.withheld),
         timings=dict(timings or {}),
     )
-    with store.locked(wait):
+    with store.locked(PATIENCE):
         store.write_all({**files, f"{folder}/manifest.json": manifest.with_files(records).to_json()})
     return store.where(folder)

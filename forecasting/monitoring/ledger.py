@@ -27,7 +27,7 @@ from forecasting.monitoring.realised import SCORES, score
 from forecasting.monitoring.waiting import WaitingDate, read_index, write_index
 from forecasting.schemas import FORECASTS, as_table, parquet_bytes
 from forecasting.store import paths
-from forecasting.store.store import Store
+from forecasting.store.store import PATIENCE, Store
 
 __all__ = ["Scoring", "read_scores", "score_published", "scored"]
 
@@ -85,7 +85,7 @@ class Scoring:
 
 
 def scored(store: Store, as_of: date) -> bool:
-    """Tell whether any forecast published as of a date has been scored, and may no longer be replaced in silence."""
+    """Whether any forecast published as of a date has been scored, and may no longer be replaced in silence."""
     try:
         return bool(store.table(paths.scores(as_of), SCORES, ["step"]).num_rows)
     except FileNotFoundError:
@@ -95,7 +95,7 @@ def scored(store: Store, as_of: date) -> bool:
         return True
 
 
-def score_published(store: Store, prices: pd.DataFrame, calendar: str, as_of: date, *, wait: float = 60.0) -> Scoring:
+def score_published(store: Store, prices: pd.DataFrame, calendar: str, as_of: date) -> Scoring:
     """Score what was published before a date and has come due by it, and add it to the store.
 
     Parameters
@@ -108,8 +108,6 @@ def score_published(store: Store, prices: pd.DataFrame, calendar: str, as_of: da
         The exchange calendar by which sessions are counted that never came.
     as_of
         Only forecasts published for earlier dates are scored, by rows up to this date.
-    wait
-        Seconds to wait for another run to leave the store.
 
     Raises
     ------
@@ -118,7 +116,7 @@ def score_published(store: Store, prices: pd.DataFrame, calendar: str, as_of: da
     OSError
         When scores cannot be written; each date's file is the old one or the new one, whole.
     """
-    with store.locked(wait):
+    with store.locked(PATIENCE):
         findings: list[Finding] = []
         rows = prices[prices["date"] <= pd.Timestamp(as_of)]
         index = read_index(store)
@@ -150,7 +148,7 @@ def score_published(store: Store, prices: pd.DataFrame, calendar: str, as_of: da
 def read_scores(store: Store, *, dates: int | None = None) -> pd.DataFrame:
     """Read the scores of the newest dates of publication that have any, all when None.
 
-    A forecast that was published more than once, with the same cutoff, counts once; a damaged file is told
+    A forecast that was published more than once, with the same cutoff, counts once; a damaged file is logged
     and left out.
 
     Returns

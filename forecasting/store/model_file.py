@@ -78,19 +78,8 @@ def model_bytes(tensors: Tensors, card: Mapping[str, Any]) -> bytes:
     return bytes(save_tensors(arrays, metadata={_KEY: header.model_dump_json()}))
 
 
-def load_model(
-    path: Path, *, sha256: str | None = None, shapes: Mapping[str, tuple[int, ...]] | None = None
-) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
+def load_model(path: Path) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
     """Read a model file, and refuse it unless it is exactly what was written.
-
-    Parameters
-    ----------
-    path
-        The file.
-    sha256
-        The whole file's SHA-256 in hexadecimal, where a manifest has it.
-    shapes
-        Name and shape of every tensor that is expected, where the caller knows them.
 
     Returns
     -------
@@ -100,11 +89,9 @@ def load_model(
     Raises
     ------
     ModelFileError
-        When the file is missing, cut, altered, of another kind (a pickle, say), or not of these shapes.
+        When the file is missing, cut, altered, or of another kind (a pickle, say).
     """
     data = _read(path)
-    if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
-        raise ModelFileError("is not the file that the manifest names: its SHA-256 differs", file=str(path))
     header = _header(data, path)
     try:
         tensors = load_tensors(data)
@@ -112,12 +99,6 @@ def load_model(
         raise ModelFileError(f"is damaged: {error}", file=str(path)) from error
     if _content_sha256(tensors, header.card) != header.sha256:
         raise ModelFileError("is damaged: its content does not have the SHA-256 of its header", file=str(path))
-    if shapes is not None:
-        found = {name: array.shape for name, array in tensors.items()}
-        if found != dict(shapes):
-            raise ModelFileError(
-                f"holds other tensors than expected: {_first_difference(found, shapes)}", file=str(path)
-            )
     return tensors, json.loads(header.card)
 
 
@@ -167,8 +148,3 @@ def _content_sha256(tensors: Tensors, card: str) -> str:
         digest.update(json.dumps([name, array.dtype.name, array.shape]).encode())
         digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
-
-
-def _first_difference(found: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int, ...]]) -> str:
-    name = min(name for name in {*found, *expected} if found.get(name) != expected.get(name))
-    return f"{name} is {found.get(name, 'absent')}, not {expected.get(name, 'there')}"

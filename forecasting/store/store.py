@@ -23,7 +23,10 @@ from forecasting.store.manifest import Manifest, read_manifest
 from forecasting.store.places import Entry, FileRecord, Place, StoreLockedError, file_record, record_of
 from forecasting.store.transaction import Drafts, Publication
 
-__all__ = ["Store", "StoreLockedError"]
+__all__ = ["PATIENCE", "Store", "StoreLockedError"]
+
+PATIENCE = 60.0
+"""Seconds that a run waits for another to leave the store."""
 
 _ABANDONED = timedelta(hours=12)
 """A run whose shards have written nothing for so long was killed."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import pickle
 import subprocess
@@ -126,23 +125,6 @@ def test_a_file_of_a_later_format_is_refused_by_its_number(path):
         load_model(path)
 
 
-def test_the_whole_file_is_held_to_a_sha256(path):
-    load_model(path, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
-    path.write_bytes(model_bytes(TENSORS, {**CARD, "epochs": 21}))
-    load_model(path)
-    with pytest.raises(ModelFileError, match="SHA-256"):
-        load_model(path, sha256="0" * 64)
-
-
-def test_tensors_are_held_to_their_shapes(path):
-    shapes = {name: array.shape for name, array in TENSORS.items()}
-    load_model(path, shapes=shapes)
-    with pytest.raises(ModelFileError, match=r"scaler is \(2,\), not \(3,\)"):
-        load_model(path, shapes={**shapes, "scaler": (3,)})
-    with pytest.raises(ModelFileError, match="extra is absent"):
-        load_model(path, shapes={**shapes, "extra": (1,)})
-
-
 def test_its_errors_are_input_errors_that_name_the_file(path):
     path.write_bytes(b"")
     with pytest.raises(InputError, match=r"model\.safetensors"):
@@ -211,5 +193,5 @@ def test_any_shapes_come_back(tmp_path_factory, sizes):
     path = tmp_path_factory.mktemp("models") / "m"
     tensors = {name: np.full((size, 2), 0.5, dtype=np.float32) for name, size in sizes.items()}
     path.write_bytes(model_bytes(tensors, {}))
-    found, _ = load_model(path, shapes={name: array.shape for name, array in tensors.items()})
-    assert found.keys() == tensors.keys()
+    found, _ = load_model(path)
+    assert {name: array.shape for name, array in found.items()} == {name: (size, 2) for name, size in sizes.items()}
