@@ -1,7 +1,5 @@
 """``python flows/backfill.py`` is ``daily-forecast backfill``; the flow is in daily_forecast_flows/backfill.py."""
 
-from __future__ import annotations
-
 import sys
 
 from daily_forecast_flows.command import main

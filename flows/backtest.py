@@ -1,7 +1,5 @@
 """``python flows/backtest.py`` is ``daily-forecast backtest``; the flow is in daily_forecast_flows/backtest.py."""
 
-from __future__ import annotations
-
 import sys
 
 from daily_forecast_flows.command import main

@@ -13,34 +13,31 @@ if __name__ == "__main__":
 
     sys.exit(main(["run", *sys.argv[1:]]))
 
-import time
 from datetime import UTC, datetime
 from typing import Any
 
-from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
-from prefect.states import Completed
 from prefect.utilities.annotations import quote
 
-from daily_forecast_flows.options import Options, parameters_of
-from daily_forecast_flows.outcome import Outcome, emit_events
-from daily_forecast_flows.progress import board, follow
-from daily_forecast_flows.runners import make_runner, name_run, parents, per_shard, seconds_since
-from daily_forecast_flows.sessions import Idle, find_session, notice_missing
+from daily_forecast_flows.options import Options
+from daily_forecast_flows.outcome import Outcome, describe, emit_events
+from daily_forecast_flows.sessions import find_session, notice_missing
+from daily_forecast_flows.shards import work_shards
 from daily_forecast_flows.tasks import (
-    cancellable,
-    describe,
+    conclude,
     engineer,
-    failing_plainly,
     forecast_shard,
     ingest,
+    job,
     last_day,
+    name_run,
     prune,
     publish,
     result_of,
     score,
+    timings_since,
 )
 from forecasting.features.windows import group
 from forecasting.formatting import pluralize
@@ -50,24 +47,16 @@ from forecasting.store.store import Store
 __all__ = ["daily_forecast"]
 
 
-@flow(
-    name="daily-forecast",
-    description="Forecasts the next sessions' Open of every ticker, and publishes them beside their scores.",
-    persist_result=False,
-)
-@parameters_of(Options)
-@failing_plainly
-@cancellable
-def daily_forecast(**given: Any) -> Outcome | State[Outcome]:
-    """Ingest, engineer, window and scale, train and evaluate shard by shard, publish."""
+@job(Options)
+def daily_forecast(options: Options) -> State[Any]:
+    """Forecast the next sessions' Open of every ticker, and publish it beside its scores."""
     started = datetime.now(UTC)
-    options = Options.of(given)
     config, store = options.config(), Store(options.output)
 
     if options.as_of == "scheduled":
         found = find_session(options, store, flow_run.scheduled_start_time, started)
-        if isinstance(found, Idle):
-            return end(Outcome("idle", found.message, store=store, overdue=found.overdue))
+        if isinstance(found, Outcome):
+            return end(found)
         ingested, as_of = found
     else:
         ingested = result_of(ingest(options, options.as_of_day()))
@@ -84,39 +73,21 @@ def daily_forecast(**given: Any) -> Outcome | State[Outcome]:
     name_run(f"{as_of}, {pluralize(len(engineered.series), 'ticker')}")
 
     with store.drafts() as drafts:
-        with make_runner(options.task_runner, options.cluster) as runner, board() as progress:
-            forecasts = per_shard(
-                runner,
-                forecast_shard,
-                [engineering],
-                shard=quote(shards),
-                number=list(range(len(shards))),
-                config=config,
-                drafts=drafts,
-                heldout=options.heldout,
-                board=progress if options.cluster is None else None,  # a folder of this machine
-                deadline=options.training_deadline(time.time()),
-            )
-            follow(progress, forecasts, len(engineered.series), noun="ticker", key="training")
-            run = collect(ingested, engineered, forecasts.result(), config=config, as_of=as_of)
-        timings = {"started": started.isoformat(timespec="seconds"), "seconds": seconds_since(started)}
-        published = result_of(publish(store, quote(run), options, timings, quote(record), wait_for=parents(forecasts)))
+        # Each shard is windowed, scaled, trained and evaluated.
+        forecasts, parents = work_shards(
+            forecast_shard, shards, options, drafts, after=engineering, sizes=[len(shard) for shard in shards],
+            noun="ticker", key="training", config=config, heldout=options.heldout,
+        )  # fmt: skip
+        run = collect(ingested, engineered, forecasts, config=config, as_of=as_of)
+        timings = timings_since(started)
+        published = result_of(publish(store, quote(run), options, timings, quote(record), wait_for=parents))
     if options.keep_runs is not None or options.keep_heldout is not None:
         result_of(prune(store, options.keep_runs, options.keep_heldout, wait_for=[published]))
     return end(Outcome.of(store, run, published, record))
 
 
-def end(outcome: Outcome) -> State[Outcome]:
-    """Report what came of the run, on its page, in its log and as events, and end it."""
-    logger = get_run_logger()
-    logger.info("%s", outcome.message)
-    if flow_run.parent_flow_run_id is not None:
-        # The days of a backfill wake nobody, and have no page: pictures of hundreds of days would swell the database.
-        return Completed(message=outcome.message, data=outcome)
-    emit_events(outcome)
-    if outcome.run is not None:
-        # Published is published: that the page could not be written must not turn the run into a failure.
-        described = describe(quote(outcome), return_state=True, wait_for=[outcome.published])
-        if described is not None and not described.is_completed():
-            logger.warning("The run's page has no report: %s", described.message)
-    return Completed(message=outcome.message, data=outcome)
+def end(outcome: Outcome) -> State[Any]:
+    """Report what came of the run, as events too; the days of a backfill wake nobody, and have no page."""
+    if flow_run.parent_flow_run_id is None:
+        emit_events(outcome)
+    return conclude(outcome, describe if outcome.run is not None else None, after=outcome.published)

@@ -92,8 +92,8 @@ def make_prices() -> Callable[..., pd.DataFrame]:
 @pytest.fixture(scope="session")
 def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real Prefect server with the UI on loopback, for the whole session; gives the address of its API."""
+    from daily_forecast_flows.operate import SETTINGS
     from daily_forecast_flows.server import local_server
-    from daily_forecast_flows.ui import SETTINGS
 
     home = tmp_path_factory.mktemp("prefect-server")
     with local_server({**SETTINGS, "PREFECT_HOME": str(home)}, ui=True) as api:

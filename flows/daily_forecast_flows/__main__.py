@@ -1,7 +1,5 @@
 """``python -m daily_forecast_flows`` is the command ``daily-forecast``."""
 
-from __future__ import annotations
-
 import sys
 
 from daily_forecast_flows.command import main

@@ -16,18 +16,16 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any, cast
 
-from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.exceptions import CancelledRun, TerminationSignal
 from prefect.logging import get_run_logger
-from prefect.states import Cancelled, Completed
+from prefect.states import Cancelled
 
 from daily_forecast import daily_forecast
-from daily_forecast_flows.options import BackfillOptions, parameters_of
+from daily_forecast_flows.options import BackfillOptions
 from daily_forecast_flows.outcome import Outcome
-from daily_forecast_flows.progress import ProgressArtifact
-from daily_forecast_flows.runners import name_run
-from daily_forecast_flows.tasks import cancellable, failing_plainly, ingest, last_day, result_of
+from daily_forecast_flows.shards import ProgressArtifact
+from daily_forecast_flows.tasks import conclude, ingest, job, last_day, name_run, result_of
 from forecasting.calendars import target_sessions
 from forecasting.errors import InputError
 from forecasting.formatting import pluralize, printable
@@ -61,9 +59,14 @@ class Backfilled:
     failed: dict[date, str] = field(default_factory=dict)
 
     @property
-    def share(self) -> float:
-        """Part of the sessions that is dealt with, 0 to 1."""
-        return (self.there + len(self.published) + len(self.failed)) / len(self.sessions)
+    def done(self) -> int:
+        """How many sessions were worked on."""
+        return len(self.published) + len(self.failed)
+
+    @property
+    def left(self) -> int:
+        """How many are still to be worked on."""
+        return len(self.sessions) - self.there - self.done
 
     @property
     def partial(self) -> bool:
@@ -82,31 +85,23 @@ class Backfilled:
         return "; ".join(parts)
 
 
-@flow(
-    name="backfill",
-    description="Forecasts as of each session of a range of dates, as live runs of those days would have.",
-    persist_result=False,
-)
-@parameters_of(BackfillOptions)
-@failing_plainly
-@cancellable
-def backfill(**given: Any) -> Backfilled | State[Backfilled]:
-    """Run the daily forecast for each session of the range that is not published yet, oldest first."""
-    options = BackfillOptions.of(given)
+@job(BackfillOptions)
+def backfill(options: BackfillOptions) -> State[Any]:
+    """Forecast as of each session of a range of dates, as live runs of those days would have."""
     store = Store(options.output)
-    first, last = _range(options, store)
+    first = options.first or min(store.dates(), default=None)
+    if first is None:
+        raise InputError("nothing is published yet whose gaps could be filled", setting="set --from")
+    last = options.last or last_day(result_of(ingest(options, None)))
     progress = Backfilled(sessions_between(options.calendar, first, last))
     name_run(f"{first} to {last}, {pluralize(len(progress.sessions), 'session')}")
     bar = ProgressArtifact("backfill", "nothing is done yet")
-    began, before = time.monotonic(), 0.0
+    began = time.monotonic()
     try:
         for done in _each(options, store, progress):
-            if done is None:
-                before = progress.share  # what was there already says nothing about the pace
-                continue
-            pace = (time.monotonic() - began) / (progress.share - before)
-            text = f"{done}: {progress.message}; {pace * (1 - progress.share) / 60:.0f} min left"
-            bar.update(progress.share, text)
+            pace = (time.monotonic() - began) / progress.done
+            text = f"{done}: {progress.message}; {pace * progress.left / 60:.0f} min left"
+            bar.update(1 - progress.left / len(progress.sessions), text)
             get_run_logger().info("%s", text)
             sys.stderr.write(f"{printable(text, 500)}\n")
     except (KeyboardInterrupt, TerminationSignal, CancelledRun):
@@ -114,33 +109,16 @@ def backfill(**given: Any) -> Backfilled | State[Backfilled]:
     bar.update(1.0, progress.message)
     if progress.failed and not progress.published and not progress.there:
         raise InputError(f"no date of the range can be forecast: {next(iter(progress.failed.values()))}")
-    get_run_logger().info("%s", progress.message)
-    return Completed(message=progress.message, data=progress)
+    return conclude(progress)
 
 
-def _range(options: BackfillOptions, store: Store) -> tuple[date, date]:
-    """Both ends of the range that is asked for.
-
-    Raises
-    ------
-    InputError
-        When it begins nowhere.
-    """
-    first = options.first or min(store.dates(), default=None)
-    if first is None:
-        raise InputError("nothing is published yet whose gaps could be filled", setting="set --from")
-    return first, options.last or last_day(result_of(ingest(options, None)))
-
-
-def _each(options: BackfillOptions, store: Store, progress: Backfilled) -> Iterator[date | None]:
-    """Go through the sessions, giving each that was worked on, once it is; None for those that were there."""
-    shared = options.model_dump(exclude={"first", "last"})
-    for session in progress.sessions:
-        if store.published(session) and not options.restate:
-            progress.there += 1
-            yield None
-            continue
-        state = cast("State[Outcome]", daily_forecast(**shared, as_of=session.isoformat(), return_state=True))
+def _each(options: BackfillOptions, store: Store, progress: Backfilled) -> Iterator[date]:
+    """Go through the sessions that are not published yet, oldest first, giving each once it is worked on."""
+    given = options.model_dump(exclude={"first", "last"})
+    todo = [day for day in progress.sessions if options.restate or not store.published(day)]
+    progress.there = len(progress.sessions) - len(todo)
+    for session in todo:
+        state = cast("State[Outcome]", daily_forecast(**given, as_of=session.isoformat(), return_state=True))
         if state.is_cancelled():
             raise CancelledRun(state.message)
         outcome = state.result(raise_on_failure=False)

@@ -5,25 +5,30 @@ daily-forecast backtest --help
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
-from prefect import flow
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.client.schemas.objects import State
-from prefect.logging import get_run_logger
-from prefect.states import Completed
 from prefect.utilities.annotations import quote
 
-from daily_forecast_flows.artifacts import MOST_ROWS, leave_path, ticker_cell
-from daily_forecast_flows.options import BacktestOptions, parameters_of
-from daily_forecast_flows.progress import Board, Reporter, board, follow
-from daily_forecast_flows.runners import make_runner, name_run, per_shard, seconds_since
-from daily_forecast_flows.tasks import RETRIES, cancellable, failing_plainly, ingest, last_day, result_of, step
+from daily_forecast_flows.options import BacktestOptions
+from daily_forecast_flows.outcome import MOST_ROWS, leave_path, ticker_cell
+from daily_forecast_flows.shards import Board, work_shards
+from daily_forecast_flows.tasks import (
+    RETRIES,
+    conclude,
+    ingest,
+    job,
+    last_day,
+    name_run,
+    result_of,
+    step,
+    timings_since,
+)
 from forecasting.backtest.metrics import score_backtest
 from forecasting.backtest.page import Backtest, backtest_markdown, verdict
 from forecasting.backtest.store import publish_backtest
@@ -31,7 +36,6 @@ from forecasting.backtest.study import Part, Study, deal, forecast_part, judge, 
 from forecasting.config import ForecastConfig
 from forecasting.formatting import format_number, name_few, p_value, percent, pluralize
 from forecasting.ingest.prices import Ingested
-from forecasting.model.training_loop import Watch
 from forecasting.reports.html import plain
 from forecasting.store.store import Store
 
@@ -40,15 +44,7 @@ __all__ = ["Backtested", "backtest"]
 
 @dataclass(frozen=True)
 class Backtested:
-    """What came of a backtest.
-
-    Attributes
-    ----------
-    backtest
-        Its forecasts and scores.
-    folder
-        Where they were written.
-    """
+    """What came of a backtest: its forecasts and scores, and the folder where they were written."""
 
     backtest: Backtest
     folder: str
@@ -66,18 +62,10 @@ class Backtested:
         return f"{verdict(self.backtest)}{left} It is in {self.folder}"
 
 
-@flow(
-    name="backtest",
-    description="Forecasts from many past sessions by what was known then, and scores every model.",
-    persist_result=False,
-)
-@parameters_of(BacktestOptions)
-@failing_plainly
-@cancellable
-def backtest(**given: Any) -> Backtested | State[Backtested]:
-    """Ingest, forecast from every origin, judge and score, publish."""
+@job(BacktestOptions)
+def backtest(options: BacktestOptions) -> State[Any]:
+    """Forecast from many past sessions by what was known then, and score every model."""
     started = datetime.now(UTC)
-    options = BacktestOptions.of(given)
     config, store = options.config(), Store(options.output)
     study = Study(options.origins, options.refit_every, options.window)
 
@@ -86,45 +74,24 @@ def backtest(**given: Any) -> Backtested | State[Backtested]:
     ingested = result_of(ingesting.result())
     origins = origin_dates(ingested.prices, study, config)
     parts = deal(ingested.prices, origins, study, config)
-    as_of = options.as_of_day() or last_day(ingested)
-    name_run(f"{as_of}, {pluralize(len(origins), 'origin')}")
+    name_run(f"{options.as_of_day() or last_day(ingested)}, {pluralize(len(origins), 'origin')}")
 
-    with make_runner(options.task_runner) as runner, board() as progress:
-        deadline = options.training_deadline(time.time())
-        numbers = list(range(len(parts)))
-        forecasts = per_shard(
-            runner, forecast, [ingesting], part=quote(parts), study=study, config=config, number=numbers,
-            board=progress, deadline=deadline,
+    with store.drafts() as drafts:
+        tables, parents = work_shards(
+            forecast, parts, options, drafts, after=ingesting, sizes=[part.fits for part in parts],
+            noun="fit", key="backtest-progress", study=study, config=config,
         )  # fmt: skip
-        follow(progress, forecasts, sum(part.fits for part in parts), noun="fit", key="backtest-progress")
-        tables = forecasts.result()
-
-    result = result_of(score(quote(tables), quote(ingested), study, config, wait_for=forecasts))
-    timings = {"started": started.isoformat(timespec="seconds"), "seconds": seconds_since(started)}
+    result = result_of(score(quote(tables), quote(ingested), study, config, wait_for=parents))
+    timings = timings_since(started)
     folder = result_of(publish(store, quote(result), quote(ingested), options, timings, wait_for=[result]))
-    done = Backtested(result, folder)
-    get_run_logger().info("%s", done.message)
-    described = describe(quote(done), return_state=True, wait_for=[folder])
-    if described is not None and not described.is_completed():
-        get_run_logger().warning("The run's page has no report: %s", described.message)
-    return Completed(message=done.message, data=done)
+    return conclude(Backtested(result, folder), describe, after=folder)
 
 
-@step("forecast", task_run_name="forecast part {number}")
-def forecast(
-    part: Part, study: Study, config: ForecastConfig, *, number: int, board: Board, deadline: float | None
-) -> pa.Table:
+@step("forecast")
+def forecast(shard: Part, number: int, *, study: Study, config: ForecastConfig, board: Board) -> pa.Table:
     """Forecast from a part's origins, reporting how far it is."""
-    return forecast_part(
-        part,
-        study,
-        config,
-        Watch(
-            progress=Reporter.of(board, number, part.fits, config),
-            stop=board.stopped,
-            out_of_time=lambda: deadline is not None and time.time() > deadline,
-        ),
-    )
+    times = len(shard.blocks)
+    return forecast_part(shard, study, config, board.watch(number, shard.fits // times, config, times))
 
 
 @step("score")
@@ -133,14 +100,9 @@ def score(tables: list[pa.Table], ingested: Ingested, study: Study, config: Fore
     judged = judge(pa.concat_tables(tables), ingested.prices)
     refused = tuple((one.ticker or one.file, str(one.error)) for one in ingested.refused)
     last = judged.rows["cutoff"].max().date()
-    return Backtest(
-        last_day(ingested),
-        study,
-        config,
-        judged,
-        score_backtest(judged.rows, judged.scales),
-        (*refused, *never_forecast(ingested.prices, judged, last, config)),
-    )
+    withheld = (*refused, *never_forecast(ingested.prices, judged, last, config))
+    scores = score_backtest(judged.rows, judged.scales)
+    return Backtest(last_day(ingested), study, config, judged, scores, withheld)
 
 
 @step("publish", **RETRIES)
@@ -153,19 +115,11 @@ def publish(
 
 @step("describe")
 def describe(done: Backtested) -> None:
-    """Leave the report, the scores and a link on the run's page."""
-    backtest = done.backtest
+    """Leave the report, the scores of every ticker's next session, and where the page is, on the run's page."""
+    backtest, said = done.backtest, f"Backtest as of {done.backtest.as_of}"
     create_markdown_artifact(backtest_markdown(backtest), key="backtest", description=verdict(backtest))
-    create_table_artifact(
-        score_rows(backtest)[:MOST_ROWS], key="backtest-scores", description=f"Backtest as of {backtest.as_of}"
-    )
-    leave_path(f"{done.folder}/report.html", "backtest-file", f"The backtest as of {backtest.as_of}, a page by itself")
-
-
-def score_rows(backtest: Backtest) -> list[dict[str, Any]]:
-    """List the scores of every ticker's next session, in plain values."""
-    nearest = backtest.metrics[backtest.metrics["step"] == 1]
-    return [
+    nearest = backtest.metrics[backtest.metrics["step"] == 1].head(MOST_ROWS)
+    rows = [
         {
             "ticker": ticker_cell(row["ticker"]),
             "model": plain(row["model"]),
@@ -179,3 +133,5 @@ def score_rows(backtest: Backtest) -> list[dict[str, Any]]:
         }
         for row in nearest.to_dict("records")
     ]
+    create_table_artifact(rows, key="backtest-scores", description=said)
+    leave_path(f"{done.folder}/report.html", "backtest-file", f"{said}, a page by itself")

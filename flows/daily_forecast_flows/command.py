@@ -13,9 +13,8 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from daily_forecast_flows.lifeline import NoServerError
 from daily_forecast_flows.options import PROJECT, BackfillOptions, BacktestOptions, Options, RunOptions
-from forecasting.commands import COMMANDS, FAILED, complain, run_command
+from forecasting.commands import COMMANDS, DONE, FAILED, complain, run_command
 
 __all__ = ["main"]
 
@@ -62,15 +61,15 @@ def ui(*, port: int = 4200, notify: str | None = None, home: Path = PROJECT / ".
     home
         Folder of the server's database.
     """
-    from daily_forecast_flows.ui import operate  # noqa: PLC0415
+    from daily_forecast_flows.operate import bring_up  # noqa: PLC0415
 
-    return operate(home, port, notify)
+    return bring_up(home, port, notify)
 
 
 @app.command
 def serve() -> int:
     """Poll for the deployments' runs in one process, without a work pool and a worker, until Ctrl-C."""
-    from daily_forecast_flows.serve import serve_deployments  # noqa: PLC0415
+    from daily_forecast_flows.operate import serve_deployments  # noqa: PLC0415
 
     return serve_deployments()
 
@@ -84,17 +83,17 @@ def automations(*, notify: str | None = None) -> int:
     notify
         Block that they notify, as TYPE/NAME: slack-webhook/alerts.
     """
-    from daily_forecast_flows.automations import apply  # noqa: PLC0415
+    from daily_forecast_flows.operate import apply_automations  # noqa: PLC0415
 
-    sys.stdout.writelines(f"{line}\n" for line in apply(notify=notify))
-    return 0
+    sys.stdout.writelines(f"{line}\n" for line in apply_automations(notify=notify))
+    return DONE
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     try:
         return run_command(app, arguments)
-    except NoServerError as error:
+    except ConnectionError as error:  # no Prefect server answers
         return complain(error, FAILED)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
@@ -21,59 +22,25 @@ from prefect.context import refresh_global_settings_context
 from prefect.events.worker import EventsWorker
 from prefect.exceptions import PrefectException
 from prefect.logging.handlers import APILogWorker
-from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+from prefect.settings import (
+    PREFECT_API_URL,
+    PREFECT_CLIENT_MAX_RETRIES,
+    PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+    temporary_settings,
+)
 
 from daily_forecast_flows.options import RunOptions
 from daily_forecast_flows.server import require_server, starting_server
+from forecasting.commands import DONE, FAILED, PARTIAL, STOPPED, complain
+from forecasting.errors import InputError
+from forecasting.store.store import Store, StoreLockedError
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
 
-__all__ = ["drain", "prefect_api", "run_flow"]
+    from daily_forecast_flows.tasks import Ended
 
-
-@contextmanager
-def prefect_api() -> Iterator[Callable[[], None]]:
-    """Have an API to report to for the length of a ``with`` block: the one configured, else a server of our own.
-
-    Yields
-    ------
-    Callable
-        Waits until it answers, and makes it this process's own.
-
-    Raises
-    ------
-    NoServerError
-        When none answers.
-    """
-    if PREFECT_API_URL.value():
-        yield require_server
-        return
-    # Heartbeats let a lasting server find runs that died; here they would only cost a second at the flow's end.
-    quiet: dict[Any, Any] = {PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}
-    with ExitStack() as stack:
-        answer = stack.enter_context(starting_server())
-
-        def wait() -> None:
-            # For all threads and processes: one that does not know of it would start another server.
-            os.environ["PREFECT_API_URL"] = answer()
-            refresh_global_settings_context()
-            stack.callback(_forget_server)
-            stack.enter_context(temporary_settings(quiet))
-            stack.callback(drain)
-
-        yield wait
-
-
-def _forget_server() -> None:
-    del os.environ["PREFECT_API_URL"]
-    refresh_global_settings_context()
-
-
-def drain() -> None:
-    """Send what is still on its way: it must be there before the server goes."""
-    EventsWorker.drain_all(timeout=10)
-    APILogWorker.drain_all(timeout=10)
+__all__ = ["drain", "run_flow", "status_of"]
 
 
 def run_flow(place: str, options: RunOptions) -> int:
@@ -92,15 +59,92 @@ def run_flow(place: str, options: RunOptions) -> int:
         logging.getLogger(name).addHandler(warnings)
     # Until the flow takes it over, and after: what is under way is taken down in order.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with prefect_api() as wait:
+    with _prefect_api() as wait:
         # torch and pandas take as long to import as a server to start: here the two overlap.
-        from daily_forecast_flows.screen import conclude, lost  # noqa: PLC0415
+        from daily_forecast_flows.screen import show  # noqa: PLC0415
+        from daily_forecast_flows.tasks import listener  # noqa: PLC0415
+
+        heard: list[Ended] = []
+
+        def hear(ended: Ended) -> None:
+            show(ended)
+            heard.append(ended)
 
         module, _, name = place.partition(":")
         flow: Callable[..., State[Any]] = getattr(import_module(module), name)
         wait()
+        hearing = listener.set(hear)
         try:
-            state = flow(**options.model_dump(), return_state=True)
+            return status_of(flow(**options.model_dump(), return_state=True))
         except (httpx.TransportError, PrefectException) as error:
-            return lost(error, options.output)
-        return conclude(state)
+            lost = f"the Prefect server was lost: {type(error).__name__}: {error}"
+            if heard:
+                return complain(lost, _status(heard[0]))
+            newest = Store(options.output, create=False).latest()
+            return complain(f"{lost}; the newest date published in {options.output}: {newest}", FAILED)
+        finally:
+            listener.reset(hearing)
+
+
+def status_of(state: State[Any]) -> int:
+    """Say what went wrong, if anything did; returns the exit status.
+
+    Raises
+    ------
+    InputError
+        When the input turned out wrong.
+    """
+    from daily_forecast_flows.tasks import LASTING  # noqa: PLC0415 - see `run_flow`
+
+    if state.is_cancelled():
+        return complain(state.message or "Stopped", STOPPED)
+    ended = state.result(raise_on_failure=False)
+    if isinstance(ended, InputError):
+        raise ended
+    if isinstance(ended, StoreLockedError) or (isinstance(ended, OSError) and ended.errno in LASTING):
+        return complain(ended, FAILED)
+    if isinstance(ended, BaseException):
+        traceback.print_exception(ended)
+        return FAILED
+    return _status(ended)
+
+
+def _status(ended: Ended) -> int:
+    return PARTIAL if ended.partial else DONE
+
+
+@contextmanager
+def _prefect_api() -> Iterator[Callable[[], None]]:
+    """Have an API to report to for the length of a ``with`` block: the one configured, else a server of our own.
+
+    Yields what waits until it answers, and makes it this process's own.
+    """
+    if PREFECT_API_URL.value():
+        yield require_server
+        return
+    # Heartbeats let a lasting server find runs that died; here they would only cost a second at the flow's end. And a
+    # server of our own that does not answer is gone.
+    own: dict[Any, Any] = {PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None, PREFECT_CLIENT_MAX_RETRIES: 2}
+    with ExitStack() as stack:
+        answer = stack.enter_context(starting_server())
+
+        def wait() -> None:
+            # For all threads and processes: one that does not know of it would start another server.
+            os.environ["PREFECT_API_URL"] = answer()
+            refresh_global_settings_context()
+            stack.callback(_forget_server)
+            stack.enter_context(temporary_settings(own))
+            stack.callback(drain)
+
+        yield wait
+
+
+def _forget_server() -> None:
+    del os.environ["PREFECT_API_URL"]
+    refresh_global_settings_context()
+
+
+def drain() -> None:
+    """Send what is still on its way: it must be there before the server goes."""
+    EventsWorker.drain_all(timeout=10)
+    APILogWorker.drain_all(timeout=10)

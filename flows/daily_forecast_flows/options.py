@@ -27,13 +27,10 @@ PROJECT = _CHECKOUT if (_CHECKOUT / "flows" / "daily_forecast.py").is_file() els
 """Where default paths begin: the checkout's folder; installed from a wheel, the current folder."""
 
 
-_CONFIG = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-
 class _Places(BaseModel):
     """Where from, where to, and of whom."""
 
-    model_config = _CONFIG
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     prices: Annotated[str, Field(min_length=1)] = str(PROJECT / "data")
     """One CSV, a long CSV with a ticker column, a folder or a glob; .csv.gz too."""
@@ -46,20 +43,16 @@ class _Places(BaseModel):
 class RunOptions(ForecastOptions, _Places):
     """What every run can be asked for, whatever its dates; units are in the descriptions."""
 
-    model_config = _CONFIG
-
     task_runner: Literal["threads", "processes", "dask", "ray"] = "threads"
     """What trains the shards in parallel; the numbers are the same. Dask and Ray are extras."""
+    cluster: Annotated[str, Field(min_length=1)] | None = None
+    """Address of the Dask or Ray cluster, which must reach --output (default: one on this machine, for the run)."""
     date_order: Literal["auto", "dmy", "mdy", "ymd"] = "auto"
     """Order of day and month in the files' dates."""
     decimal: Literal["auto", "point", "comma"] = "auto"
     """Decimal mark of the files' numbers."""
     format: Annotated[str, Field(min_length=1)] | None = None
     """A TOML file that declares how the vendor writes its files (default: decided from the files)."""
-    heldout: Literal["all", "published", "none"] = "all"
-    """Which held-out forecasts are kept: of every model, of what is published, or none."""
-    restate: bool = False
-    """Replace what is published or scored already, where it differs."""
     time_budget: Annotated[float, Field(gt=0)] | None = None
     """Minutes for training; tickers left over get HAR (default: no limit)."""
 
@@ -115,15 +108,19 @@ class RunOptions(ForecastOptions, _Places):
         return None if self.time_budget is None else now + 60 * self.time_budget
 
 
-_AS_OF = Field(json_schema_extra={"pattern": r"^(latest|scheduled|\d{4}-\d{2}-\d{2})$"})
+class _PublishOptions(RunOptions):
+    """What a run that publishes can be asked for beside that."""
+
+    heldout: Literal["all", "published", "none"] = "all"
+    """Which held-out forecasts are kept: of every model, of what is published, or none."""
+    restate: bool = False
+    """Replace what is published or scored already, where it differs."""
 
 
-class _AsOf(BaseModel):
+class _AsOf(_Places):
     """The date that forecasts are made as of."""
 
-    model_config = _CONFIG
-
-    as_of: Annotated[str, _AS_OF] = "latest"
+    as_of: Annotated[str, Field(json_schema_extra={"pattern": r"^(latest|scheduled|\d{4}-\d{2}-\d{2})$"})] = "latest"
     """latest (the last date the tickers share), scheduled (the newest session due) or YYYY-MM-DD.
 
     Rows after it are set aside before any other check.
@@ -141,11 +138,9 @@ class _AsOf(BaseModel):
         return day if isinstance(day, date) else None
 
 
-class Options(RunOptions, _AsOf):
+class Options(_PublishOptions, _AsOf):
     """Everything that a run of the daily forecast can be asked for."""
 
-    cluster: Annotated[str, Field(min_length=1)] | None = None
-    """Address of the Dask or Ray cluster, which must reach --output (default: one on this machine, for the run)."""
     data_deadline: Annotated[float, Field(ge=0)] = 0.0
     """Minutes to wait for the rows of the session that is due, when --as-of is scheduled."""
     data_share: Annotated[float, Field(gt=0, le=1)] = 1.0
@@ -156,7 +151,7 @@ class Options(RunOptions, _AsOf):
     """Published dates, the newest, that keep their models and report (default: all)."""
 
 
-class BackfillOptions(RunOptions):
+class BackfillOptions(_PublishOptions):
     """Everything that a backfill can be asked for: the same as a run, and a range of dates."""
 
     first: Annotated[date | None, Parameter(name=["--from", "--first"])] = None
@@ -171,12 +166,10 @@ class BackfillOptions(RunOptions):
 
 
 class BacktestOptions(RunOptions, _AsOf):
-    """Everything that a backtest can be asked for: the same as a run, and how to go about it."""
+    """Everything that a backtest can be asked for: where from and to, and how to go about it."""
 
     preset: Literal["default"] = "default"
     """The tutorial's formulation knows the future, and is not studied."""
-    restate: Annotated[bool, Parameter(show=False)] = False
-    """Nothing: a backtest replaces one of the same date."""
     origins: Annotated[int, Field(ge=1)] = 60
     """Sessions to forecast from, the newest whose targets have come."""
     refit_every: Annotated[int, Field(ge=1)] = 20

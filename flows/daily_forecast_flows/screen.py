@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 import sys
-import traceback
-from typing import Any
 
-import pandas as pd
-from prefect.client.schemas.objects import State
 from rich.console import Console
 from rich.text import Text
 
 from daily_forecast_flows.outcome import Outcome
-from daily_forecast_flows.tasks import LASTING
-from forecasting.commands import DONE, FAILED, PARTIAL, STOPPED, complain
-from forecasting.commands.terminal import open_console, print_table
-from forecasting.errors import InputError
+from daily_forecast_flows.tasks import Ended
+from forecasting.commands.terminal import forecast_line, open_console, print_forecasts, print_table
 from forecasting.findings import worst
 from forecasting.formatting import pluralize, printable
-from forecasting.model.tutorial_report import TutorialReport
 from forecasting.publish import Run
-from forecasting.reports.cells import forecast_cells, score_cells
+from forecasting.reports.cells import score_cells
 from forecasting.reports.summary import overview, pooled_scores
 from forecasting.store import paths
-from forecasting.store.store import Store, StoreLockedError
 
-__all__ = ["conclude", "lost", "show"]
+__all__ = ["show"]
 
 SHOWN = 12
 """Tickers whose forecasts are printed; more would hide the scores."""
@@ -33,120 +25,49 @@ SHOWN = 12
 WORST = 3
 """Warnings that are printed; all are in the report."""
 
-_NAMES = ("Ticker", "Model", "Reason")
-_FORECAST = {
-    "Open on": "target_date",
-    "Anchor": "anchor_price",
-    "Median": "q50",
-    "80 % from": "q10",
-    "to": "q90",
-    "Change": "change",
-    "Model": "model",
-}
-_SCORES = {
-    "Step": "step",
-    "Model": "model",
-    "Tickers": "tickers",
-    "CRPS": "crps_ratio",
-    "MAE": "mae_ratio",
-    "50 %": "coverage_50",
-    "80 %": "coverage_80",
-    "90 %": "coverage_90",
-    "Published for": "chosen",
-}
 
-
-def show(outcome: Outcome) -> None:
-    """Print it."""
-    console = open_console()
-    if outcome.run is None or outcome.store is None:
-        console.print(Text(outcome.message))
+def show(ended: Ended) -> None:
+    """Print what came of a run."""
+    if not isinstance(ended, Outcome) or ended.run is None:
+        sys.stdout.write(f"{ended.message}\n")
         return
-    _forecasts(console, outcome.run)
-    _scores(console, pooled_scores(outcome.run.metrics))
-    if outcome.run.tutorial is not None:
-        _losses(console, outcome.run.tutorial)
-    for one in outcome.run.withheld:
+    console, run = open_console(), ended.run
+    nearest = overview(run.forecasts, run.metrics)
+    lines = [forecast_line(row) for row in nearest.head(SHOWN).to_dict("records")]
+    print_forecasts(console, lines, title=f"The next Open, as of {run.as_of}")
+    if len(nearest) > SHOWN:
+        console.print(Text(f"and {pluralize(len(nearest) - SHOWN, 'ticker')} more", style="dim"))
+    _print_scores(console, run)
+    for one in run.withheld:
         who = printable(one.ticker or one.file or "")
         console.print(Text(f"withheld: {who}: {printable(one.reason, 500)}", style="yellow"))
-    warnings = [finding for finding in outcome.run.findings if finding.kind != "set_aside"]
+    warnings = [finding for finding in run.findings if finding.kind != "set_aside"]
     for finding in worst(warnings, WORST):
         console.print(Text(f"warning: {printable(finding.message, 300)}", style="yellow"), soft_wrap=True)
     if len(warnings) > WORST:
         more = f"and {pluralize(len(warnings) - WORST, 'more warning')}, in the report and the manifest"
         console.print(Text(more, style="yellow"))
-    console.print(Text(outcome.message, style="bold"))
-    for what, where in _places(outcome.store, outcome.run):
-        console.print(Text(f"  {what:<10} {where}"), soft_wrap=True)
+    console.print(Text(ended.message, style="bold"))
+    places = {"forecasts": paths.forecasts, "scores": paths.metrics, "report": paths.report}
+    for what, path in places.items():
+        console.print(Text(f"  {what:<10} {ended.store.where(path(run.as_of))}"), soft_wrap=True)
 
 
-def _forecasts(console: Console, run: Run) -> None:
-    nearest = overview(run.forecasts, run.metrics)
-    lines = []
-    for row in nearest.head(SHOWN).to_dict("records"):
-        cells = forecast_cells(row)
-        line = {"Ticker": printable(cells["ticker"], 24)} | {head: cells[name] for head, name in _FORECAST.items()}
-        lines.append(line | {"Reason": printable(cells["reason"], 100)})
-    title = f"The next Open, as of {run.as_of}"
-    print_table(console, lines, left=_NAMES, folded={"Reason": 40}, title=title)
-    if len(nearest) > SHOWN:
-        console.print(Text(f"and {pluralize(len(nearest) - SHOWN, 'ticker')} more", style="dim"))
-
-
-def _scores(console: Console, scores: pd.DataFrame) -> None:
+def _print_scores(console: Console, run: Run) -> None:
+    scores = pooled_scores(run.metrics)
     if scores.empty:
         console.print(Text("No scores: too little history.", style="yellow"))
-        return
-    first, last = scores["step"].min(), scores["step"].max()
-    ordered = scores[scores["step"].isin([first, last])].sort_values(["step", "crps_ratio"])
     lines = []
-    for row in ordered.to_dict("records"):
-        cells = score_cells(row) | {"tickers": str(row["tickers"]), "chosen": str(int(row["published"]))}
-        lines.append({head: cells[name] for head, name in _SCORES.items()})
-    print_table(console, lines, left=_NAMES, title="Held-out scores; CRPS and MAE as multiples of persistence's")
-
-
-def _losses(console: Console, tutorial: TutorialReport) -> None:
-    # Not as the table's title, which would be folded to its width.
-    console.print(Text(f"Training of {printable(tutorial.ticker)}, as the tutorial prints it", style="bold"))
-    print_table(console, [{"Epoch": f"{epoch:,}", "Loss": f"{loss:.6f}"} for epoch, loss in tutorial.losses.items()])
-
-
-def _places(store: Store, run: Run) -> list[tuple[str, str]]:
-    return [
-        ("forecasts", store.where(paths.forecasts(run.as_of))),
-        ("scores", store.where(paths.metrics(run.as_of))),
-        ("report", store.where(paths.report(run.as_of))),
-    ]
-
-
-def lost(error: Exception, output: str) -> int:
-    """Say that the server went away while a flow ran, and what is published; returns the exit status."""
-    newest = Store(output, create=False).latest()
-    message = f"the Prefect server was lost: {type(error).__name__}: {error}"
-    return complain(f"{message}; the newest date published in {output}: {newest}", FAILED)
-
-
-def conclude(state: State[Any]) -> int:
-    """Say how a run ended; returns the exit status.
-
-    Raises
-    ------
-    InputError
-        When the input turned out wrong.
-    """
-    if state.is_cancelled():
-        return complain(state.message or "Stopped", STOPPED)
-    outcome = state.result(raise_on_failure=False)
-    if isinstance(outcome, InputError):
-        raise outcome
-    if isinstance(outcome, StoreLockedError) or (isinstance(outcome, OSError) and outcome.errno in LASTING):
-        return complain(outcome, FAILED)
-    if isinstance(outcome, BaseException):
-        traceback.print_exception(outcome)
-        return FAILED
-    if isinstance(outcome, Outcome):
-        show(outcome)
-    else:
-        sys.stdout.write(f"{outcome.message}\n")
-    return PARTIAL if outcome.partial else DONE
+    ends = scores[scores["step"].isin([scores["step"].min(), scores["step"].max()])]
+    for row in ends.sort_values(["step", "crps_ratio"]).to_dict("records"):
+        cells = score_cells(row)
+        line = {"Step": cells["step"], "Model": cells["model"], "Tickers": row["tickers"]}
+        line |= {"CRPS": cells["crps_ratio"], "MAE": cells["mae_ratio"]}
+        line |= {f"{share} %": cells[f"coverage_{share}"] for share in (50, 80, 90)}
+        lines.append(line | {"Published for": row["published"]})
+    title = "Held-out scores; CRPS and MAE as multiples of persistence's"
+    print_table(console, lines, left=("Model",), title=title)
+    if run.tutorial is not None:
+        losses = [{"Epoch": f"{epoch:,}", "Loss": f"{loss:.6f}"} for epoch, loss in run.tutorial.losses.items()]
+        title = f"Training of {printable(run.tutorial.ticker)}, as the tutorial prints it"
+        print_table(console, losses, title=title)

@@ -1,28 +1,84 @@
-"""A Prefect server on loopback that cannot outlive the process which started it.
+"""A Prefect server on loopback, and other child processes, that cannot outlive the process which started them.
 
 Prefect's own temporary server is left behind when its flow is killed, and a pool of processes starts one for each of
-its processes. This one hangs on a lifeline (`daily_forecast_flows.lifeline`), and all processes are given its address.
-Its port is bound before it is started, so that whatever answers there is this server and no other.
+its processes. A `Child` hangs on a lifeline: it reads from a pipe whose writing end only its parent has. When the
+parent ends, even by a kill, the pipe closes and the child stops, on Linux as on macOS. The server's port is bound
+before it starts, so that whatever answers there is this server and no other.
 """
 
 from __future__ import annotations
 
 import os
+import runpy
+import signal
 import socket
+import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import Self
 
 import uvicorn
 from prefect.client.orchestration import SyncPrefectClient, get_client
 
-from daily_forecast_flows.lifeline import Child, NoServerError, until_parent_ends
+__all__ = ["Child", "NoServerError", "local_server", "require_server", "starting_server"]
 
-__all__ = ["local_server", "require_server", "starting_server"]
+GRACE = 10.0
+"""Seconds between asking a process to end and ending it."""
 
 START_TIMEOUT = 180.0
 """Seconds; a new database is migrated first, which takes a quarter of a minute on two cores."""
+
+
+class NoServerError(ConnectionError):
+    """No Prefect server answers; the message says which, or why."""
+
+
+class Child:
+    """A child process with a lifeline that runs this module; a context manager that ends it.
+
+    Parameters
+    ----------
+    arguments
+        ``prefect`` and the arguments of Prefect's own command, or what `local_server` asks for.
+    environment
+        Variables beside this process's own.
+    descriptors
+        Open files that the child inherits.
+    """
+
+    def __init__(
+        self, arguments: Sequence[str], environment: Mapping[str, str] | None = None, descriptors: Sequence[int] = ()
+    ) -> None:
+        # A session of its own: Ctrl-C in the terminal reaches the parent alone, which ends its children in order.
+        # Errors come through; the rest of its output is in the UI.
+        self._process = subprocess.Popen(  # noqa: S603 - this interpreter and this module
+            [sys.executable, "-m", __spec__.name, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            env={**os.environ, **(environment or {})},
+            pass_fds=descriptors,
+            start_new_session=True,
+        )
+
+    def ended(self) -> int | None:
+        """Return the exit status, None while it runs."""
+        return self._process.poll()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let go of the lifeline and wait; kill what does not end by itself."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        try:
+            self._process.wait(timeout=2 * GRACE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
 
 
 @contextmanager
@@ -66,14 +122,19 @@ def starting_server(
             raise NoServerError(message) from None
         port = bound.getsockname()[1]
         address = f"http://127.0.0.1:{port}/api"
-        # The UI's pages call the address that these name; without them, port 4200 whatever the port.
-        places = {
-            "PREFECT_SERVER_API_PORT": str(port),
-            "PREFECT_API_URL": address,
-            "PREFECT_UI_URL": address.removesuffix("/api"),
-        }
-        arguments = [__spec__.name, str(bound.fileno()), *(["--ui"] if ui else [])]
-        with Child(arguments, {**(environment or {}), **(places if ui else {})}, [bound.fileno()]) as child:
+        # The UI's pages call the address that these name; without them, port 4200 whatever the port. The others are
+        # the names under which Prefect marks a temporary server.
+        settings = (
+            {
+                "PREFECT_SERVER_API_PORT": str(port),
+                "PREFECT_API_URL": address,
+                "PREFECT_UI_URL": address.removesuffix("/api"),
+            }
+            if ui
+            else {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
+        )
+        descriptor = bound.fileno()
+        with Child(["serve", str(descriptor)], {**(environment or {}), **settings}, [descriptor]) as child:
 
             def wait() -> str:
                 # By its address: this process's own settings may name another server, or none.
@@ -102,22 +163,31 @@ def _wait(
     give_up = time.monotonic() + timeout
     while (problem := client.api_healthcheck()) is not None:
         answer = getattr(getattr(problem, "response", None), "status_code", None)
+        who = f"the Prefect server at {address}"
         if answer in (401, 403):
-            message = f"the Prefect server at {address} wants a login; set PREFECT_API_KEY or PREFECT_API_AUTH_STRING"
-            raise NoServerError(message)
+            raise NoServerError(f"{who} wants a login; set PREFECT_API_KEY or PREFECT_API_AUTH_STRING")
         if (status := ended()) is not None:
-            message = f"the Prefect server ended with status {status} before it answered"
-            raise NoServerError(message)
+            raise NoServerError(f"{who} ended with status {status} before it answered")
         if time.monotonic() >= give_up:
-            message = f"the Prefect server at {address} did not answer within {timeout:.0f} s ({problem})"
-            raise NoServerError(message)
+            raise NoServerError(f"{who} did not answer within {timeout:.0f} s ({problem})")
         time.sleep(0.1)
 
 
-def _serve(descriptor: int, *, ui: bool) -> None:
-    if not ui:
-        # The names under which Prefect marks a temporary server.
-        os.environ.update(PREFECT_UI_ENABLED="0", PREFECT__SERVER_EPHEMERAL="1", PREFECT__SERVER_FINAL="1")
+def _stop_with_parent(stop: Callable[[], None]) -> None:
+    """Call ``stop`` when the lifeline breaks; `GRACE` later, end what is left of this process and all it started."""
+
+    def watch() -> None:
+        with suppress(OSError):
+            while os.read(0, 4096):
+                pass
+        stop()
+        time.sleep(GRACE)
+        os.killpg(0, signal.SIGKILL)
+
+    threading.Thread(target=watch, name="lifeline", daemon=True).start()
+
+
+def _serve(descriptor: int) -> None:
     settings = uvicorn.Config(
         "prefect.server.api.server:create_app",
         factory=True,
@@ -126,13 +196,14 @@ def _serve(descriptor: int, *, ui: bool) -> None:
         timeout_graceful_shutdown=3,
     )
     server = uvicorn.Server(settings)
-
-    def stop() -> None:
-        server.should_exit = True
-
-    until_parent_ends(stop)
+    _stop_with_parent(lambda: setattr(server, "should_exit", True))
     server.run(sockets=[socket.socket(fileno=descriptor)])
 
 
 if __name__ == "__main__":
-    _serve(int(sys.argv[1]), ui="--ui" in sys.argv)
+    if sys.argv[1] == "serve":
+        _serve(int(sys.argv[2]))
+    else:
+        _stop_with_parent(lambda: os.killpg(0, signal.SIGTERM))
+        sys.argv = sys.argv[1:]
+        runpy.run_module("prefect", run_name="__main__", alter_sys=True)

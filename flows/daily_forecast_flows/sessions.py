@@ -15,6 +15,7 @@ from pathlib import Path
 import pandas as pd
 
 from daily_forecast_flows.options import Options
+from daily_forecast_flows.outcome import Outcome
 from daily_forecast_flows.tasks import ingest, last_day, result_of
 from forecasting.buckets import address_of
 from forecasting.calendars import count_sessions, newest_due_session, target_sessions
@@ -26,14 +27,12 @@ from forecasting.ingest.latest import shared_day
 from forecasting.ingest.prices import Ingested
 from forecasting.store.store import Store
 
-__all__ = ["Due", "Idle", "find_session", "notice_missing", "sessions_due", "settle"]
+__all__ = ["Due", "find_session", "notice_missing", "sessions_due", "settle"]
 
 log = logging.getLogger(__name__)
 
 LOOK_EVERY = 60.0
 """Seconds between two looks at the files, at most; a short deadline has twenty."""
-
-Seen = tuple[tuple[Path, int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,54 +47,25 @@ class Due:
         The newest that has closed by now; later than ``own`` when the run is late.
     fell_due
         Whether one of them closed in the day before the scheduled time; False on a holiday's tick.
-    scheduled
-        The scheduled time.
     """
 
     own: date
     newest: date
     fell_due: bool
-    scheduled: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Idle:
-    """Why a scheduled run has nothing to do; `overdue` when that leaves a session that was due unpublished."""
-
-    message: str
-    overdue: bool = False
 
 
 def sessions_due(calendar: str, scheduled: datetime, now: datetime) -> Due:
-    """Find the sessions due at the scheduled time and by now, both with their time zones.
-
-    Raises
-    ------
-    InputError
-        When there is no such calendar.
-    """
+    """Find the sessions due at the scheduled time and by now, both with their time zones."""
     own = newest_due_session(calendar, scheduled)
     before = newest_due_session(calendar, scheduled - timedelta(days=1))
-    return Due(own, newest_due_session(calendar, max(scheduled, now)), own > before, scheduled)
+    return Due(own, newest_due_session(calendar, max(scheduled, now)), own > before)
 
 
 def settle(due: Due, last: date | None, calendar: str, stale_after: int) -> date:
-    """Choose the date to forecast as of, from what the data hold.
+    """Choose the date to forecast as of, from the last date that the tickers share, up to ``due.newest``.
 
-    Parameters
-    ----------
-    due
-        The sessions that the run may be for.
-    last
-        The last date that the tickers share, up to ``due.newest``; None when there is none.
-    stale_after
-        Sessions that data may lag.
-
-    Returns
-    -------
-    date
-        A late run takes the newest session that the data hold. When they do not even hold its own, it is the newest
-        date due for which they are not too stale.
+    A late run takes the newest session that the data hold. When they do not even hold its own, it is the newest date
+    due for which they are not more than ``stale_after`` sessions too old.
     """
     if last is not None and last >= due.own:
         return last
@@ -104,12 +74,12 @@ def settle(due: Due, last: date | None, calendar: str, stale_after: int) -> date
     return due.own
 
 
-def find_session(options: Options, store: Store, scheduled: datetime, now: datetime) -> tuple[Ingested, date] | Idle:
+def find_session(options: Options, store: Store, scheduled: datetime, now: datetime) -> tuple[Ingested, date] | Outcome:
     """Find the session that a scheduled run is for, and read its rows once they are there.
 
     Returns
     -------
-    tuple or Idle
+    tuple or Outcome
         What was read and the date to forecast as of, or why there is nothing to do.
 
     Raises
@@ -117,30 +87,32 @@ def find_session(options: Options, store: Store, scheduled: datetime, now: datet
     InputError
         When there is no such calendar, or nothing is usable at the deadline.
     """
+
+    def idle(why: str, *, overdue: bool = False) -> Outcome:
+        return Outcome("idle", f"Nothing to do: {why}", store, overdue=overdue)
+
     due = sessions_due(options.calendar, scheduled, now)
+    newest = due.newest
     if not due.fell_due:
         closed = f"no {options.calendar} session closed in the day before {scheduled:%Y-%m-%d %H:%M %Z}"
-        if store.published(due.newest):
-            return Idle(f"Nothing to do: {closed}, and the newest, {due.newest}, is published")
-        why = f"the newest, {due.newest}, is not published: run with as_of {due.newest} to do so"
-        return Idle(f"Nothing to do: {closed}; {why}", overdue=True)
-    if _is_whole(store, due.newest):
-        return Idle(f"Nothing to do: {due.newest}, the newest {options.calendar} session due, is published already")
+        if store.published(newest):
+            return idle(f"{closed}, and the newest, {newest}, is published")
+        return idle(f"{closed}; the newest, {newest}, is not published: run with as_of {newest} to do so", overdue=True)
+    if _is_whole(store, newest):
+        return idle(f"{newest}, the newest {options.calendar} session due, is published already")
     ingested, as_of = _wait_for_rows(options, due, store)
-    if store.published(as_of) and not _have_come(store, as_of, _last_dates(ingested.prices)):
-        return Idle(f"Nothing to do: {as_of} is published already, and no more of its rows have come")
+    if store.published(as_of) and not _has_come(store, as_of, _last_dates(ingested.prices)):
+        return idle(f"{as_of} is published already, and no more of its rows have come")
     return ingested, as_of
 
 
 def notice_missing(ingested: Ingested, store: Store, options: Options, as_of: date) -> Ingested:
     """Add a finding for each ticker that was published last time and is not in the input any more."""
-    last = _last_published(store, as_of)
-    if last is None:
-        return ingested
+    last, cutoffs = _last_published(store, as_of)
     there = {*_last_dates(ingested.prices), *(one.ticker for one in ingested.refused)}
     chosen = options.config().tickers
-    gone = [who for who in last[1] if who not in there and (chosen is None or who in chosen)]
-    message = f"was published as of {last[0]}, and is not in the input any more"
+    gone = [who for who in cutoffs if who not in there and (chosen is None or who in chosen)]
+    message = f"was published as of {last}, and is not in the input any more"
     findings = tuple(Finding(who, "missing", message) for who in gone)
     return replace(ingested, findings=(*ingested.findings, *findings)) if findings else ingested
 
@@ -155,29 +127,27 @@ def _is_whole(store: Store, session: date) -> bool:
     return not missing and not manifest.withheld and min(cutoffs, default=date.min) >= session
 
 
-def _have_come(store: Store, session: date, prices: Mapping[str, date]) -> list[str]:
-    """Name the tickers whose rows of a published session came after it was published, given each one's last date."""
+def _has_come(store: Store, session: date, lasts: Mapping[str, date]) -> bool:
+    """Whether any ticker's rows of a published session came after it was published, given each one's last date."""
     then = store.manifest(session).rows
     known = {ticker: rows.last_date or date.min for ticker, rows in then.items()}
-    return [who for who, last in prices.items() if last >= session > known.get(who, date.min)]
+    return any(last >= session > known.get(who, date.min) for who, last in lasts.items())
 
 
-def _awaited(store: Store, options: Options, session: date, prices: Mapping[str, date]) -> set[str]:
+def _awaited(store: Store, options: Options, session: date, lasts: Mapping[str, date]) -> set[str]:
     """Name the tickers whose rows of a session are worth waiting for.
 
     They are those that were published from rows of their own last time; on a store's first day those of the data that
     are not too old to be published.
     """
     chosen = options.config().tickers
-    last = _last_published(store, session)
-    if last is None:
-        late = {
-            who for who, day in prices.items() if count_sessions(options.calendar, day, session) <= options.stale_after
-        }
+    before, cutoffs = _last_published(store, session)
+    if before is None:
+        age = {who: count_sessions(options.calendar, day, session) for who, day in lasts.items()}
+        awaited = {who for who, sessions in age.items() if sessions <= options.stale_after}
     else:
-        as_of, cutoffs = last
-        late = {who for who, cutoff in cutoffs.items() if cutoff >= as_of}
-    return late if chosen is None else late & chosen
+        awaited = {who for who, cutoff in cutoffs.items() if cutoff >= before}
+    return awaited if chosen is None else awaited & chosen
 
 
 def _wait_for_rows(options: Options, due: Due, store: Store) -> tuple[Ingested, date]:
@@ -198,19 +168,22 @@ def _wait_for_rows(options: Options, due: Due, store: Store) -> tuple[Ingested, 
             lacking = str(error)
         else:
             lasts = _last_dates(ingested.prices)
-            waiting = _awaited(store, options, due.own, lasts)
-            come = {who for who in waiting if lasts.get(who, date.min) >= due.own}
-            enough = len(come) >= max(1, options.data_share * len(waiting))
-            if enough or time.monotonic() >= over:
+            awaited = _awaited(store, options, due.own, lasts)
+            come = {who for who in awaited if lasts.get(who, date.min) >= due.own}
+            if len(come) >= max(1, options.data_share * len(awaited)) or time.monotonic() >= over:
                 as_of = settle(due, shared_day(ingested.prices), options.calendar, options.stale_after)
                 if as_of < last_day(ingested):
                     ingested = result_of(ingest(options, as_of))  # a few tickers are ahead of the others
                 return ingested, as_of
-            lacking = f"{len(come)} of {pluralize(len(waiting), 'ticker')} have rows of {due.own}"
+            lacking = f"{len(come)} of {pluralize(len(awaited), 'ticker')} have rows of {due.own}"
         if lacking != reported:
             log.warning("%s: %s; waiting up to %.3g min", options.prices, lacking, (over - time.monotonic()) / 60)
             reported = lacking
-        _wait_for_change(options.prices, seen, over, min(LOOK_EVERY, patience / 20))
+        while True:
+            time.sleep(max(0.1, min(LOOK_EVERY, patience / 20, over - time.monotonic())))
+            # What is in a bucket is read again each time.
+            if address_of(options.prices) or _look(options.prices) != seen or time.monotonic() >= over:
+                break
 
 
 def _last_dates(prices: pd.DataFrame) -> dict[str, date]:
@@ -219,25 +192,18 @@ def _last_dates(prices: pd.DataFrame) -> dict[str, date]:
     return {str(who): last.date() for who, last in lasts.items()}
 
 
-def _last_published(store: Store, before: date) -> tuple[date, dict[str, date]] | None:
-    """Return the newest date published before one, and each ticker's cutoff then."""
+def _last_published(store: Store, before: date) -> tuple[date | None, dict[str, date]]:
+    """Return the newest date published before one, None without one, and each ticker's cutoff then."""
     as_of = max((day for day in store.dates() if day < before), default=None)
     if as_of is None:
-        return None
+        return None, {}
     table = store.forecasts(as_of)
     return as_of, dict(zip(table["ticker"].to_pylist(), table["cutoff"].to_pylist(), strict=True))
 
 
-def _wait_for_change(prices: str, seen: Seen, over: float, every: float) -> None:
-    while True:
-        time.sleep(max(0.1, min(every, over - time.monotonic())))
-        # What is in a bucket is read again each time.
-        if address_of(prices) is not None or _look(prices) != seen or time.monotonic() >= over:
-            return
-
-
-def _look(prices: str) -> Seen:
+def _look(prices: str) -> list[tuple[Path, int, int]]:
+    """Return what shows that the files have changed."""
     try:
-        return tuple((path, path.stat().st_mtime_ns, path.stat().st_size) for path in find_files(prices))
+        return [(path, path.stat().st_mtime_ns, path.stat().st_size) for path in find_files(prices)]
     except (InputError, OSError):
-        return ()
+        return []

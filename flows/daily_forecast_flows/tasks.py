@@ -1,4 +1,4 @@
-"""The tasks of the walk. Each names one call of the library; ``task.fn(...)`` is that call, without Prefect.
+"""The tasks of the walk, and what its flows share. Each task names one call of the library; ``task.fn(...)`` is that.
 
 Nothing is cached or persisted: prices and weights stay in memory, where hashing or pickling them would cost more than
 the work. Only what touches a disk is tried again; bad data and a full disk stay what they are however often one looks.
@@ -7,17 +7,21 @@ the work. Only what touches a disk is tried again; bad data and a full disk stay
 from __future__ import annotations
 
 import errno
-import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date
+from contextvars import ContextVar
+from datetime import UTC, date, datetime
 from functools import wraps
-from typing import Any, Literal, ParamSpec, TypeVar
+from typing import Any, Literal, ParamSpec, Protocol, TypeVar
 
-from prefect import Task, task
+from prefect import Flow, Task, flow, task
 from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import State, TaskRun
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import FlowRun, State, TaskRun
 from prefect.exceptions import CancelledRun, TerminationSignal
-from prefect.states import Cancelled, Failed
+from prefect.logging import get_run_logger
+from prefect.runtime import flow_run
+from prefect.states import Cancelled, Completed, Failed
+from prefect.utilities.annotations import quote
 
 import forecasting.features.series
 import forecasting.ingest.prices
@@ -27,44 +31,73 @@ import forecasting.publish
 import forecasting.reports.store_index
 import forecasting.reports.track_record
 import forecasting.store.retention
-from daily_forecast_flows.artifacts import leave_artifacts
-from daily_forecast_flows.options import RunOptions
-from daily_forecast_flows.outcome import Outcome
-from daily_forecast_flows.progress import Board, Reporter
+from daily_forecast_flows.options import Options, RunOptions, parameters_of
+from daily_forecast_flows.shards import Board
 from forecasting.config import ForecastConfig
 from forecasting.errors import InputError
 from forecasting.features.series import Engineered, TickerSeries
 from forecasting.formatting import pluralize
 from forecasting.ingest.prices import Ingested
-from forecasting.model.training_loop import TrainingStoppedError, Watch
+from forecasting.model.training_loop import TrainingStoppedError
 from forecasting.monitoring.ledger import Scoring
 from forecasting.publish import Run, ShardForecast
 from forecasting.reports.track_record import TrackRecord
 from forecasting.store.store import Store, StoreLockedError
-from forecasting.store.transaction import Drafts, Published
-
-__all__ = [
-    "LASTING",
-    "RETRIES",
-    "cancellable",
-    "describe",
-    "engineer",
-    "failing_plainly",
-    "forecast_shard",
-    "ingest",
-    "last_day",
-    "prune",
-    "publish",
-    "result_of",
-    "score",
-    "step",
-]
+from forecasting.store.transaction import Published
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
+OptionsT = TypeVar("OptionsT", bound=RunOptions)
 
 LASTING = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT)
 """Errors of a disk that are there at the next try, too."""
+
+
+class Ended(Protocol):
+    """What came of a run that did not fail."""
+
+    @property
+    def message(self) -> str:
+        """One plain sentence."""
+
+    @property
+    def partial(self) -> bool:
+        """Whether some of what was asked for could not be done."""
+
+
+listener: ContextVar[Callable[[Any], object]] = ContextVar("listener", default=lambda _: None)
+"""Hears what came of a run as soon as it is published, whatever becomes of the Prefect server after that."""
+
+
+def job(model: type[OptionsT]) -> Callable[[Callable[[OptionsT], State[Any]]], Flow[..., Any]]:
+    """Make a flow of a function that takes checked options: the flow's parameters are the fields of ``model``.
+
+    It ends Failed with the message of what is wrong as its own, where the UI shows it first (input, store, disk), and
+    Cancelled when it is stopped from outside.
+    """
+
+    def decorate(function: Callable[[OptionsT], State[Any]]) -> Flow[..., Any]:
+        @parameters_of(model)
+        @cancellable
+        @wraps(function)
+        def run(**given: Any) -> State[Any]:
+            try:
+                return function(model.of(given))
+            except (InputError, StoreLockedError, OSError) as error:
+                return Failed(message=str(error), data=error)
+
+        description = (function.__doc__ or "").partition("\n")[0]
+        return flow(description=description, persist_result=False, on_crashed=[_refuse_unknown])(run)
+
+    return decorate
+
+
+def _refuse_unknown(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001 - a hook of Prefect's
+    """Say what a run died of that was given a parameter which there is not: Prefect gives up before it begins."""
+    if unknown := sorted(flow_run.parameters.keys() - flow.parameters.properties.keys()):
+        message = f'there is no parameter "{unknown[0]}"; there are {", ".join(flow.parameters.properties)}'
+        with get_client(sync_client=True) as client:
+            client.set_flow_run_state(flow_run.id, Failed(message=message), force=True)
 
 
 def cancellable(function: Callable[Given, Result]) -> Callable[Given, Result | State[Any]]:
@@ -82,30 +115,36 @@ def cancellable(function: Callable[Given, Result]) -> Callable[Given, Result | S
     return run
 
 
-def failing_plainly(function: Callable[Given, Result]) -> Callable[Given, Result | State[Any]]:
-    """Let a flow fail with the message of what is wrong as its own, where the UI shows it first: input, store, disk."""
-
-    @wraps(function)
-    def run(*args: Given.args, **kwargs: Given.kwargs) -> Result | State[Any]:
-        try:
-            return function(*args, **kwargs)
-        except (InputError, StoreLockedError, OSError) as error:
-            return Failed(message=str(error), data=error)
-
-    return run
-
-
 def result_of(value: Result | State[Any]) -> Result:
-    """Return what a task gave, or end the flow as cancelled when the task was.
-
-    Raises
-    ------
-    CancelledRun
-        When it was.
-    """
+    """Return what a task gave, or end the flow as cancelled (`CancelledRun`) when the task was."""
     if isinstance(value, State):
         raise CancelledRun(value.message)
     return value
+
+
+def name_run(name: str) -> None:
+    """Name the run after what it is about."""
+    with get_client(sync_client=True) as client:
+        client.set_flow_run_name(flow_run.id, name)
+
+
+def timings_since(started: datetime) -> dict[str, Any]:
+    """Return when a run began and how long it has taken, as its manifest records it."""
+    seconds = (datetime.now(UTC) - started).total_seconds()
+    return {"started": started.isoformat(timespec="seconds"), "seconds": round(seconds, 1)}
+
+
+def conclude(ended: Ended, describe: Task[..., Any] | None = None, after: Any = None) -> State[Any]:
+    """End a run: say what came of it, then leave that on its page by a task, unless it is part of another run."""
+    logger = get_run_logger()
+    logger.info("%s", ended.message)
+    if flow_run.parent_flow_run_id is None:
+        listener.get()(ended)
+        # Published is published: that the page could not be written must not turn the run into a failure.
+        described = describe(quote(ended), return_state=True, wait_for=[after]) if describe else None
+        if described is not None and not described.is_completed():
+            logger.warning("The run's page has no report: %s", described.message)
+    return Completed(message=ended.message, data=ended)
 
 
 def step(name: str, **settings: Any) -> Callable[[Callable[..., Result]], Task[..., Result | State[Any]]]:
@@ -115,13 +154,14 @@ def step(name: str, **settings: Any) -> Callable[[Callable[..., Result]], Task[.
     """
 
     def run_name(parameters: dict[str, Any]) -> str:
-        if "shard" not in parameters:
-            return name
-        return f"{name} shard {parameters['number']}, {pluralize(len(parameters['shard']), 'ticker')}"
+        shard, number = parameters.get("shard"), parameters.get("number")
+        of = f", {pluralize(len(shard), 'ticker')}" if isinstance(shard, Sequence) else ""
+        return name if shard is None else f"{name} shard {number}{of}"
 
     def decorate(function: Callable[..., Result]) -> Task[..., Result | State[Any]]:
-        settings.setdefault("task_run_name", run_name)
-        return task(name=name, cache_policy=NO_CACHE, persist_result=False, **settings)(cancellable(function))
+        given = {"name": name, "task_run_name": run_name, "cache_policy": NO_CACHE, "persist_result": False, **settings}
+        made: Task[..., Result | State[Any]] = task(**given)(cancellable(function))
+        return made
 
     return decorate
 
@@ -143,12 +183,9 @@ RETRIES: Mapping[str, Any] = {
 @step("ingest", **RETRIES)
 def ingest(options: RunOptions, as_of: date | None) -> Ingested:
     """Read and check the prices, up to a date or, where none is named, to the last one that the tickers share."""
+    tickers = options.config().tickers
     return forecasting.ingest.prices.read_prices(
-        options.prices,
-        as_of=as_of,
-        shared=as_of is None,
-        tickers=options.config().tickers,
-        **options.reading(),
+        options.prices, as_of=as_of, shared=as_of is None, tickers=tickers, **options.reading()
     )
 
 
@@ -170,26 +207,17 @@ def forecast_shard(
     number: int,
     *,
     config: ForecastConfig,
-    drafts: Drafts,
     heldout: Literal["all", "published", "none"],
-    board: Board | None,
-    deadline: float | None,
+    board: Board,
 ) -> ShardForecast:
-    """Lay out a shard's windows, train its LSTMs and score them beside the baselines, reporting how far it is.
-
-    On another machine (``board`` is None) it reports when it is done; it stops there, too, when the run has ended.
-    """
+    """Lay out a shard's windows, train its LSTMs and score them beside the baselines, reporting how far it is."""
     return forecasting.pipeline.forecast_shard(
         number,
         shard,
         config,
-        drafts=drafts,
+        drafts=board.drafts,
         heldout=heldout,
-        watch=Watch(
-            progress=Reporter.of(board, number, len(shard), config) if board else lambda _: None,
-            stop=board.stopped if board else drafts.closed,
-            out_of_time=lambda: deadline is not None and time.time() > deadline,
-        ),
+        watch=board.watch(number, len(shard), config),
     )
 
 
@@ -202,7 +230,7 @@ def score(store: Store, ingested: Ingested, config: ForecastConfig, as_of: date)
 
 @step("publish", **RETRIES)
 def publish(
-    store: Store, run: Run, options: RunOptions, timings: Mapping[str, Any], record: TrackRecord | None
+    store: Store, run: Run, options: Options, timings: Mapping[str, Any], record: TrackRecord | None
 ) -> Published:
     """Write report, scores, models and manifest into the store, the forecasts last, then the page on all dates."""
     published = forecasting.publish.publish(
@@ -221,9 +249,3 @@ def publish(
 def prune(store: Store, keep_runs: int | None, keep_heldout: int | None) -> int:
     """Remove old held-out rows, models and reports; forecasts, scores, metrics and manifests stay."""
     return len(forecasting.store.retention.prune(store, keep_runs=keep_runs, keep_heldout=keep_heldout, wait=60.0))
-
-
-@step("describe")
-def describe(outcome: Outcome) -> None:
-    """Leave the report, the tables and the link on the run's page."""
-    leave_artifacts(outcome)

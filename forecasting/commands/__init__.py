@@ -5,15 +5,29 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Parameter
 from pydantic import ValidationError
 
 from forecasting.config import first_problem
 from forecasting.errors import InputError
 from forecasting.formatting import printable
 
-__all__ = ["COMMANDS", "DONE", "FAILED", "PARTIAL", "STOPPED", "WRONG_INPUT", "complain", "run_command"]
+__all__ = [
+    "COMMANDS",
+    "DONE",
+    "FAILED",
+    "PARTIAL",
+    "STOPPED",
+    "WRONG_INPUT",
+    "Json",
+    "Reading",
+    "complain",
+    "run_command",
+]
 
 DONE, FAILED, WRONG_INPUT, PARTIAL, STOPPED = 0, 1, 2, 3, 130
 """Exit statuses; what was stopped, by Ctrl-C or SIGTERM, ends as shells have it for Ctrl-C."""
@@ -27,6 +41,37 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "prune": ("forecasting.commands.prune:run_prune", "Remove old held-out rows, models and reports."),
 }
 """Each command's place and purpose."""
+
+
+Json = Annotated[bool, Parameter(negative=())]
+"""An option without its negation."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Reading:
+    """How price files are to be read.
+
+    Parameters
+    ----------
+    date_order
+        The order of day, month and year where they are numbers.
+    decimal
+        The decimal mark.
+    format
+        A TOML file that declares how the vendor writes its files.
+    """
+
+    date_order: Literal["auto", "dmy", "mdy", "ymd"] = "auto"
+    decimal: Literal["auto", "point", "comma"] = "auto"
+    format: Path | None = None
+
+    def given(self) -> dict[str, Any]:
+        """Return it as `read_prices` takes it."""
+        from forecasting.ingest.format import load_format  # noqa: PLC0415 - help is spared what reading imports
+
+        declared = None if self.format is None else load_format(self.format)
+        return {"date_order": self.date_order, "decimal": self.decimal, "format": declared}
 
 
 def run_command(app: App, arguments: Sequence[str] | None = None) -> int:

@@ -9,13 +9,13 @@ import json as json_format
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import pandas as pd
-from cyclopts import Parameter
 from rich.console import Console
 from rich.text import Text
 
+from forecasting.commands import DONE, Json
 from forecasting.commands.terminal import open_console, plain_json, print_table
 from forecasting.errors import InputError
 from forecasting.formatting import decimals_for, format_number, percent, pluralize, printable, signed_percent
@@ -32,7 +32,7 @@ LISTED = 10
 _LEFT = ("Ticker", "Model", "Open on")
 
 
-def run_scores(store: Path, *, sessions: int = SESSIONS, json: Annotated[bool, Parameter(negative=())] = False) -> int:
+def run_scores(store: Path, *, sessions: int = SESSIONS, json: Json = False) -> int:
     """Show how published forecasts turned out, by step, by model and by ticker.
 
     Parameters
@@ -63,7 +63,7 @@ def run_scores(store: Path, *, sessions: int = SESSIONS, json: Annotated[bool, P
         sys.stdout.write(json_format.dumps(scores_as_json(record), allow_nan=False) + "\n")
     else:
         print_scores(record, open_console())
-    return 0
+    return DONE
 
 
 def print_scores(record: TrackRecord, console: Console) -> None:

@@ -13,23 +13,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from cyclopts import Parameter
 from rich.console import Console
 from rich.text import Text
 
-from forecasting.commands.terminal import open_console, plain_json, print_table
+from forecasting.commands import DONE, Json
+from forecasting.commands.terminal import forecast_line, open_console, plain_json, print_forecasts, print_table
 from forecasting.errors import InputError
 from forecasting.evaluation.metrics import REFERENCE
-from forecasting.formatting import (
-    decimals_for,
-    format_date,
-    format_number,
-    pluralize,
-    printable,
-)
-from forecasting.reports.cells import forecast_cells, score_cells
+from forecasting.formatting import decimals_for, format_date, format_number, pluralize, printable
+from forecasting.reports.cells import score_cells
 from forecasting.reports.summary import WITH_LSTM
 from forecasting.reproduce import FileDifference, verify_files
 from forecasting.schemas import METRICS
@@ -42,9 +36,6 @@ __all__ = ["Look", "look_as_json", "look_at", "quantile_bar", "run_show", "show"
 Rows = list[dict[str, Any]]
 
 _BAR_WIDTH = 40
-_LEFT = ("Ticker", "Model", "Reason", "Bands")
-_PRICES = {"5 %": "q05", "25 %": "q25", "Median": "q50", "75 %": "q75", "95 %": "q95"}
-_REASON_WIDTH = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +77,7 @@ def run_show(
     ticker: str | None = None,
     *,
     as_of: date | Literal["latest"] = "latest",
-    json: Annotated[bool, Parameter(negative=())] = False,
+    json: Json = False,
 ) -> int:
     """Show what was published: every ticker's next forecast, or all about one ticker.
 
@@ -116,7 +107,7 @@ def run_show(
         sys.stdout.write(json_format.dumps(look_as_json(found), allow_nan=False) + "\n")
     else:
         show(found, open_console())
-    return 0
+    return DONE
 
 
 def look_at(store: Store, ticker: str | None = None, *, as_of: date | None = None) -> Look:
@@ -234,8 +225,7 @@ def _print_all(console: Console, found: Look) -> None:
     nearest: dict[str, dict[str, Any]] = {}
     for row in found.forecasts:
         nearest.setdefault(row["ticker"], row)
-    lines = [{"Ticker": printable(name, 24), "Cutoff": row["cutoff"]} | _cells(row) for name, row in nearest.items()]
-    _print_forecasts(console, lines, optional=("25 %", "75 %", "Step", "Cutoff", "Reason"))
+    print_forecasts(console, [forecast_line(row) for row in nearest.values()])
     if len(found.forecasts) > len(nearest):
         console.print(Text("All steps, scores and findings of one ticker: show STORE TICKER", style="dim"))
     for entry in found.manifest.withheld if found.manifest else ():
@@ -252,8 +242,8 @@ def _print_ticker(console: Console, found: Look) -> None:
     console.print(Text(f"\n{printable(found.ticker, 300)}: {after}", style="bold"))
     low = min(anchor, *(row["q05"] for row in found.forecasts))
     high = max(anchor, *(row["q95"] for row in found.forecasts))
-    lines = [_cells(row) | {"Bands": quantile_bar(row, low, high)} for row in found.forecasts]
-    _print_forecasts(console, lines, optional=("25 %", "75 %", "Reason", "Step", "Bands"))
+    lines = [forecast_line(row, of_many=False) | {"Bands": quantile_bar(row, low, high)} for row in found.forecasts]
+    print_forecasts(console, lines)
     ends = f"{format_number(low, decimals)} to {format_number(high, decimals)}"
     console.print(Text(f"Bands from {ends}: · 90 %, ─ 80 %, ▒ 50 %, ┃ median", style="dim"))
 
@@ -275,7 +265,9 @@ def _print_scores(console: Console, scores: Rows) -> None:
         line |= {f"{share} %": cells[f"coverage_{share}"] for share in (50, 80, 90)}
         lines.append(line | {"DM p": cells["dm_p_value"], "Published": "yes" if row["chosen"] else ""})
     optional = ("RMSE", "50 %", "90 %", "MASE", "n", "DM p")
-    print_table(console, lines, left=_LEFT, optional=optional, title="\nOn held-out sessions, beside the baselines")
+    print_table(
+        console, lines, left=("Model",), optional=optional, title="\nOn held-out sessions, beside the baselines"
+    )
 
 
 def _print_findings(console: Console, found: Look) -> None:
@@ -284,10 +276,6 @@ def _print_findings(console: Console, found: Look) -> None:
     for finding in found.findings:
         kind = finding.kind.replace("_", " ") + (f", {pluralize(finding.rows, 'row')}" if finding.rows else "")
         console.print(Text(f"  {printable(kind)}: {printable(finding.message, 1000)}"))
-
-
-def _print_forecasts(console: Console, lines: Rows, *, optional: tuple[str, ...]) -> None:
-    print_table(console, lines, left=_LEFT, optional=optional, folded={"Reason": _REASON_WIDTH})
 
 
 def _known_ticker(wanted: str, known: Iterable[str]) -> str:
@@ -300,10 +288,3 @@ def _known_ticker(wanted: str, known: Iterable[str]) -> str:
     near = alike or difflib.get_close_matches(wanted.upper(), names, n=3, cutoff=0.5)
     hint = f"; did you mean {' or '.join(printable(name) for name in near)}" if near else ""
     raise InputError(f'no forecast of "{printable(wanted)}" is published as of this date{hint}')
-
-
-def _cells(row: Mapping[str, Any]) -> dict[str, Any]:
-    cells = forecast_cells(row)
-    prices = {head: cells[name] for head, name in _PRICES.items()}
-    words = {"Model": printable(cells["model"]), "Reason": printable(cells["reason"], 200)}
-    return {"Open on": cells["target_date"], "Step": cells["step"], **prices, "Change": cells["change"], **words}

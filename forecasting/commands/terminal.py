@@ -10,15 +10,37 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["open_console", "plain_json", "print_table"]
+from forecasting.formatting import printable
+from forecasting.reports.cells import forecast_cells
+
+__all__ = ["forecast_line", "open_console", "plain_json", "print_forecasts", "print_table"]
 
 _PIPED_WIDTH = 200
+_BANDS = {"5 %": "q05", "25 %": "q25", "Median": "q50", "75 %": "q75", "95 %": "q95"}
+_WORDS = ("Ticker", "Model", "Reason", "Bands")
+_REASON_WIDTH = 30
 
 
 def open_console() -> Console:
     """Return a console on standard output; a pipe has no width of its own, and eighty columns would cut tables."""
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=_PIPED_WIDTH)
+
+
+def forecast_line(row: Mapping[Any, Any], *, of_many: bool = True) -> dict[str, object]:
+    """Write a row of forecasts.parquet for `print_forecasts`, head to cell; ``of_many`` tickers names its own."""
+    cells = forecast_cells(row)
+    line = {"Ticker": printable(cells["ticker"], 24), "Cutoff": cells["cutoff"]} if of_many else {}
+    line |= {"Open on": cells["target_date"], "Step": cells["step"]}
+    line |= {"Last price": cells["anchor_price"]} if of_many else {}
+    line |= {head: cells[name] for head, name in _BANDS.items()} | {"Change": cells["change"]}
+    return {**line, "Model": printable(cells["model"]), "Reason": printable(cells["reason"], 200)}
+
+
+def print_forecasts(console: Console, lines: Sequence[Mapping[str, object]], *, title: str = "") -> None:
+    """Print lines of forecasts; a narrow terminal goes without the lesser columns."""
+    optional = ("25 %", "75 %", "Cutoff", "Reason", "Step", "Bands", "Last price")
+    print_table(console, lines, left=_WORDS, optional=optional, folded={"Reason": _REASON_WIDTH}, title=title)
 
 
 def print_table(

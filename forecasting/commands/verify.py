@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from forecasting.commands import DONE, FAILED
 from forecasting.config import parse_as_of
 from forecasting.errors import InputError
 from forecasting.ingest.prices import read_prices
@@ -46,4 +47,4 @@ def run_verify(store: Path, *, as_of: str = "latest", prices: str | None = None)
     lines += [f"  {difference}" for difference in result.differences]
     lines += [f"  note: {note}" for note in result.notes]
     sys.stdout.write("\n".join(lines) + "\n")
-    return 0 if result.identical else 1
+    return DONE if result.identical else FAILED

@@ -99,7 +99,7 @@ def test_all_tickers_are_listed_with_their_next_forecast(tmp_path):
     lines = [line.split() for line in text.splitlines() if line.startswith(("AAPL", "IBM"))]
     assert [line[0] for line in lines] == ["AAPL", "IBM"]
     assert lines[0][1:4] == ["2013-03-01", "2013-03-04", "1"]
-    assert lines[0][4:9] == ["92.00", "96.00", "101.00", "106.00", "110.00"]
+    assert lines[0][4:10] == ["100.00", "92.00", "96.00", "101.00", "106.00", "110.00"]
     assert "As of 1 Mar 2013" in text
     assert "2 tickers, 4 forecasts, 2 of them with the LSTM" in text
     assert "withheld: GONE: its last row is a year old" in text

@@ -84,10 +84,9 @@ def deployed(prefect_server):
 @pytest.fixture
 def worker(prefect_server, deployed):
     """A worker, for as long as the test runs."""
-    from daily_forecast_flows.lifeline import Child
-    from daily_forecast_flows.ui import SETTINGS
+    from daily_forecast_flows.operate import SETTINGS
+    from daily_forecast_flows.server import Child
 
-    command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "forecasts"]
     environment = {**SETTINGS, "PREFECT_API_URL": prefect_server, "PREFECT_WORKER_QUERY_SECONDS": "1"}
-    with Child(["daily_forecast_flows.lifeline", *command], environment) as child:
+    with Child(["prefect", "worker", "start", "--pool", "forecasts"], environment) as child:
         yield child

@@ -11,7 +11,7 @@ import pytest
 from prefect import task, unmapped
 
 from daily_forecast import daily_forecast
-from daily_forecast_flows.runners import make_runner
+from daily_forecast_flows.shards import make_runner
 from forecasting.errors import InputError
 from forecasting.store import paths
 from forecasting.store.store import Store

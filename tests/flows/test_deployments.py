@@ -65,7 +65,7 @@ def test_runs_are_scheduled_after_the_close_in_new_york_across_a_clock_change(de
 
 
 def test_serving_without_a_worker_makes_the_same_deployments():
-    from daily_forecast_flows.serve import DEPLOYMENTS, deployments
+    from daily_forecast_flows.operate import DEPLOYMENTS, deployments
 
     served = {one.name: one for one in deployments()}
     given = {one["name"]: one for one in yaml.safe_load(DEPLOYMENTS.read_text())["deployments"]}
@@ -214,7 +214,7 @@ def test_automations_are_applied_once_however_often_and_reach_the_block(deployed
     from prefect.blocks.notifications import CustomWebhookNotificationBlock
 
     from daily_forecast import daily_forecast
-    from daily_forecast_flows.automations import AUTOMATIONS, apply
+    from daily_forecast_flows.operate import AUTOMATIONS, apply_automations
 
     block = CustomWebhookNotificationBlock(
         name="alerts",
@@ -223,7 +223,7 @@ def test_automations_are_applied_once_however_often_and_reach_the_block(deployed
     )
     block.save("alerts", overwrite=True)
     for _ in range(2):
-        apply(notify="custom-webhook/alerts")
+        apply_automations(notify="custom-webhook/alerts")
     names = [one["name"] for one in yaml.safe_load(AUTOMATIONS.read_text())["automations"]]
     found = deployed.api.post("/automations/filter")
     assert sorted(one["name"] for one in found) == sorted(names)
@@ -251,11 +251,11 @@ def test_automations_are_applied_once_however_often_and_reach_the_block(deployed
 @pytest.mark.slow
 @pytest.mark.usefixtures("prefect_api")
 def test_a_run_that_died_becomes_crashed(deployed, price_file, tmp_path):
-    from daily_forecast_flows.automations import AUTOMATIONS, apply
+    from daily_forecast_flows.operate import AUTOMATIONS, apply_automations
 
     quicker = tmp_path / "automations.yaml"
     quicker.write_text(AUTOMATIONS.read_text().replace("within: 540", "within: 60"))
-    apply(quicker)
+    apply_automations(quicker)
     time.sleep(3)
     prices = price_file(tmp_path / "prices.csv", "AAA")
     command = [sys.executable, "flows/daily_forecast.py", "--prices", str(prices), "--output", str(tmp_path / "store")]
@@ -272,4 +272,4 @@ def test_a_run_that_died_becomes_crashed(deployed, price_file, tmp_path):
     process.wait()
     ended = deployed.api.wait(found[0]["id"], patience=200)
     assert (ended["state_type"], ended["state"]["message"][:12]) == ("CRASHED", "Not heard of")
-    apply()
+    apply_automations()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import threading
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -11,9 +12,9 @@ from prefect.context import refresh_global_settings_context
 
 from daily_forecast_flows.command import main
 from daily_forecast_flows.launch import run_flow
-from daily_forecast_flows.lifeline import NoServerError
 from daily_forecast_flows.options import Options
-from daily_forecast_flows.server import local_server, require_server
+from daily_forecast_flows.server import NoServerError, local_server, require_server
+from daily_forecast_flows.tasks import listener
 from forecasting.store.store import Store
 
 
@@ -88,3 +89,17 @@ def test_a_server_that_is_lost_is_said_and_what_is_published(tmp_path, capsys, m
     said = capsys.readouterr().err
     assert "the Prefect server was lost: ConnectError: connection refused; the newest date published in" in said
     assert said.count("\n") == 1
+
+
+@pytest.mark.usefixtures("configured")
+@pytest.mark.parametrize(("partial", "status"), [(False, 0), (True, 3)])
+def test_what_was_published_before_the_server_was_lost_counts(tmp_path, capsys, monkeypatch, partial, status):
+    def lost(**_):
+        listener.get()(SimpleNamespace(message="The forecasts are published", partial=partial))
+        raise httpx.ConnectError("connection refused")
+
+    monkeypatch.setattr("daily_forecast.daily_forecast", lost)
+    assert run_flow("daily_forecast:daily_forecast", Options(output=str(tmp_path / "store"))) == status
+    said = capsys.readouterr()
+    assert said.out == "The forecasts are published\n"
+    assert said.err == "the Prefect server was lost: ConnectError: connection refused\n"

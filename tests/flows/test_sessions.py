@@ -14,7 +14,8 @@ import pytest
 
 from daily_forecast_flows import sessions
 from daily_forecast_flows.options import Options
-from daily_forecast_flows.sessions import Idle, find_session, notice_missing, sessions_due, settle
+from daily_forecast_flows.outcome import Outcome
+from daily_forecast_flows.sessions import find_session, notice_missing, sessions_due, settle
 from daily_forecast_flows.tasks import ingest
 from forecasting.config import ForecastConfig
 from forecasting.ingest.prices import read_prices
@@ -166,7 +167,7 @@ def test_a_date_published_with_stale_tickers_is_completed_when_their_rows_come(m
     market.deliver("AAA", FRIDAY)
     market.publish(FRIDAY)
     found = market.find(data_deadline=10)
-    assert isinstance(found, Idle), "nothing has come, and what is published is not waited for"
+    assert isinstance(found, Outcome), "nothing has come, and what is published is not waited for"
     assert "no more of its rows have come" in found.message
     market.deliver("BBB", FRIDAY)
     read, as_of = market.find(data_deadline=10)

@@ -1,0 +1,295 @@
+"""``daily-forecast ui``, ``serve`` and ``automations``: operating the deployments of deployments/prefect.yaml.
+
+``ui`` brings up, on loopback, a Prefect server with its own database, the work pool, the deployments, the automations
+and a worker. Whatever ends it, all of it goes down; the database stays, so that the next time shows what was. No run is
+left at work when its worker goes, and none that died is left Running: a Prefect worker kills the processes of its runs
+at once when it ends, and their runs would stay Running, and hold their deployment's place.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import yaml
+from filelock import FileLock, Timeout
+from prefect import serve
+from prefect.automations import Automation
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterId,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+    TaskRunFilter,
+    TaskRunFilterState,
+    TaskRunFilterStateType,
+)
+from prefect.client.schemas.objects import ConcurrencyLimitConfig, FlowRun, State, StateType
+from prefect.deployments.runner import RunnerDeployment
+from prefect.exceptions import ObjectNotFound
+from prefect.schedules import Cron
+from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.states import Cancelling, Crashed
+
+from daily_forecast_flows.options import PROJECT
+from daily_forecast_flows.server import Child, local_server, require_server
+from forecasting.buckets import address_of
+from forecasting.commands import DONE, FAILED, complain
+from forecasting.errors import InputError
+from forecasting.formatting import pluralize
+
+__all__ = [
+    "AUTOMATIONS",
+    "DEPLOYMENTS",
+    "SETTINGS",
+    "apply_automations",
+    "bring_up",
+    "deployments",
+    "serve_deployments",
+]
+
+_INSTALLED = Path(__file__).with_name("deployments")
+DEPLOYMENTS = (_INSTALLED if _INSTALLED.is_dir() else Path(__file__).parents[2] / "deployments") / "prefect.yaml"
+"""A wheel brings the folder along inside the package."""
+AUTOMATIONS = DEPLOYMENTS.with_name("automations.yaml")
+
+POOL = "forecasts"
+SAMPLE = "data"
+"""The prices of deployments/prefect.yaml as it comes."""
+CANCEL_WITHIN = 15.0
+"""Seconds that runs at work have to end when all is taken down."""
+AT_WORK = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
+
+SETTINGS = {
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_LOGGING_EXTRA_LOGGERS": "forecasting,daily_forecast_flows",
+    # What Prefect logs itself is on the runs' pages; the terminal keeps the address in sight.
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+    # In memory, as is the default, a place that a killed run held would be held forever once the server restarts.
+    "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+    # The defaults record one task run at a time.
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
+}
+
+
+def bring_up(home: Path, port: int, notify: str | None) -> int:
+    """Bring everything up, wait until interrupted or the worker ends, and take everything down.
+
+    Parameters
+    ----------
+    home
+        The folder of the server's database.
+    port
+        Where the server listens.
+    notify
+        Notification block for the automations, as ``TYPE/NAME``.
+
+    Returns
+    -------
+    int
+        The exit status.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+    home.mkdir(parents=True, exist_ok=True)
+    try:
+        # Released by the kernel when its holder ends, however it ends.
+        with FileLock(home / "ui.lock", timeout=0):
+            return _bring_up({**SETTINGS, "PREFECT_HOME": str(home)}, port, notify)
+    except KeyboardInterrupt:
+        return DONE
+    except Timeout:
+        return complain(f"It is up already: another process holds {home}", FAILED)
+
+
+def _bring_up(environment: dict[str, str], port: int, notify: str | None) -> int:
+    _say("Starting the server ...")
+    with local_server(environment, port=port, ui=True) as api, temporary_settings({PREFECT_API_URL: api}):
+        environment |= {"PREFECT_API_URL": api}
+        _say("Deploying ...")
+        for command in (
+            ["work-pool", "create", POOL, "--type", "process", "--overwrite"],
+            ["deploy", "--prefect-file", str(DEPLOYMENTS), "--all"],
+        ):
+            if problem := _run_prefect(command, environment):
+                return complain(problem, FAILED)
+        apply_automations(notify=notify)
+        with SyncPrefectClient(api) as client:
+            left, paused = _crash_leftovers(client), _pause_on_sample(client)
+        with Child(["prefect", "worker", "start", "--pool", POOL, "--name", "local"], environment) as worker:
+            _say(f"The UI is at {api.removesuffix('/api')}")
+            _say("Run the demo: Deployments, demo, Run. Ctrl-C takes everything down.")
+            if left:
+                _say(f"{pluralize(left, 'run')} of an earlier time had lost their process, and are marked Crashed.")
+            if paused:
+                what = "they read the sample, which ends in 2013. Set prices in deployments/prefect.yaml to your own."
+                _say(f"The schedules of {' and '.join(paused)} are paused: {what}")
+            if notify is None:
+                _say("Nobody is notified of late, failed or degraded runs: --notify names the block that is.")
+            try:
+                while worker.ended() is None:
+                    time.sleep(1.0)
+            finally:
+                with SyncPrefectClient(api) as client:
+                    _cancel_runs(client)
+    return complain("The worker has ended", FAILED)
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def _run_prefect(command: Sequence[str], environment: dict[str, str]) -> str:
+    """Run a command of Prefect's in the project's folder, and return what it said when it failed."""
+    done = subprocess.run(  # noqa: S603 - this interpreter and Prefect
+        [sys.executable, "-m", "prefect", "--no-prompt", *command],
+        cwd=PROJECT,
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return f"{done.stdout}{done.stderr}" if done.returncode else ""
+
+
+def _pause_on_sample(client: SyncPrefectClient) -> list[str]:
+    """Pause the schedules of deployments that read the sample, which ends in 2013; returns the deployments' names."""
+    paused = [one for one in client.read_deployments() if one.schedules and one.parameters.get("prices") == SAMPLE]
+    for one in paused:
+        for schedule in one.schedules:
+            client.update_deployment_schedule(one.id, schedule.id, active=False)
+    return sorted(one.name for one in paused)
+
+
+def _crash_leftovers(client: SyncPrefectClient) -> int:
+    """Make the runs that the server has at work Crashed, their tasks too; returns how many there were.
+
+    Only where nothing can be at work: before a server's one worker starts.
+    """
+    gone: State[Any] = Crashed(message="The process that ran it is gone; what was published before is unchanged")
+    runs = _at_work(client)
+    for run in runs:
+        of_run = FlowRunFilter(id=FlowRunFilterId(any_=[run.id]))
+        open_tasks = TaskRunFilter(state=TaskRunFilterState(type=TaskRunFilterStateType(any_=AT_WORK)))
+        for task in client.read_task_runs(flow_run_filter=of_run, task_run_filter=open_tasks):
+            client.set_task_run_state(task.id, gone, force=True)
+        client.set_flow_run_state(run.id, gone, force=True)
+    return len(runs)
+
+
+def _cancel_runs(client: SyncPrefectClient) -> None:
+    """Ask the runs at work to end, as a cancel in the UI does, and wait until they have."""
+    for run in _at_work(client):
+        client.set_flow_run_state(run.id, Cancelling(message="The worker is going down"))
+    give_up = time.monotonic() + CANCEL_WITHIN
+    while _at_work(client) and time.monotonic() < give_up:
+        time.sleep(0.5)
+
+
+def _at_work(client: SyncPrefectClient) -> Sequence[FlowRun]:
+    states = FlowRunFilterState(type=FlowRunFilterStateType(any_=AT_WORK))
+    return client.read_flow_runs(flow_run_filter=FlowRunFilter(state=states))
+
+
+def deployments() -> Iterator[RunnerDeployment]:
+    """Make the deployments of deployments/prefect.yaml, as they are there but for the work pool."""
+    for one in yaml.safe_load(DEPLOYMENTS.read_text(encoding="utf-8"))["deployments"]:
+        # From the project's folder, where a worker would run.
+        places = {name: one["parameters"][name] for name in ("prices", "output")}
+        absolute = {name: str(PROJECT.absolute() / path) for name, path in places.items() if address_of(path) is None}
+        given = {key: value for key, value in one.items() if key != "work_pool"} | {
+            "parameters": one["parameters"] | absolute,
+            "concurrency_limit": ConcurrencyLimitConfig.model_validate(one["concurrency_limit"]),
+            "schedules": [Cron(each.pop("cron"), **each) for each in one["schedules"]],
+        }
+        yield RunnerDeployment.from_entrypoint(**given)
+
+
+def serve_deployments() -> int:
+    """Poll for the deployments' runs without a work pool and a worker, until interrupted; returns the exit status.
+
+    When it stops, their schedules are paused, so that no run is promised that nobody would make.
+
+    Raises
+    ------
+    InputError
+        When no server is configured, or the same deployments are there for a worker, which serving would break.
+    """
+    if not PREFECT_API_URL.value():
+        raise InputError("no server is configured", setting="start one (make ui does) and set PREFECT_API_URL")
+    require_server()
+    made = list(deployments())
+    with get_client(sync_client=True) as client:
+        pools = {one.name: one.work_pool_name for one in client.read_deployments() if one.work_pool_name}
+    if taken := [one.name for one in made if one.name in pools]:
+        what = f"the server has {taken[0]} deployed to the work pool {pools[taken[0]]}, which serving would break"
+        raise InputError(what, setting="start a worker for the pool, or `prefect deployment delete` them first")
+    serve(*made, pause_on_shutdown=True, limit=2)
+    return DONE
+
+
+def apply_automations(path: Path = AUTOMATIONS, notify: str | None = None) -> list[str]:
+    """Create the automations of a file on the server that is configured, or update those of the same name.
+
+    Parameters
+    ----------
+    path
+        The file.
+    notify
+        The notification block that they use, as ``TYPE/NAME``: ``slack-webhook/alerts``. Without one, automations that
+        notify are left as they are on the server.
+
+    Returns
+    -------
+    list
+        What was done, a sentence per automation.
+
+    Raises
+    ------
+    InputError
+        When there is no such block.
+    """
+    require_server()
+    given = yaml.safe_load(path.read_text(encoding="utf-8"))["automations"]
+    with get_client(sync_client=True) as client:
+        block = None if notify is None else _block(client, notify)
+        return [_apply(client, one, block) for one in given]
+
+
+def _apply(client: SyncPrefectClient, given: dict[str, Any], block: UUID | None) -> str:
+    name = given["name"]
+    sends = [action for action in given["actions"] if action["type"] == "send-notification"]
+    if sends and block is None:
+        return f"{name}: left out, since no notification block is named (--notify)"
+    for action in sends:
+        action["block_document_id"] = str(block)
+    wanted = Automation.model_validate(given)
+    there = client.read_automations_by_name(name)
+    for double in there[1:]:
+        client.delete_automation(double.id)
+    if not there:
+        wanted.create()
+        return f"{name}: created"
+    wanted.id = there[0].id
+    wanted.update()
+    return f"{name}: updated"
+
+
+def _block(client: SyncPrefectClient, notify: str) -> UUID:
+    kind, _, name = notify.partition("/")
+    try:
+        return client.read_block_document_by_name(name, kind).id
+    except ObjectNotFound:
+        setting = "make it in the UI under Blocks, or with `prefect block create`, and name it --notify TYPE/NAME"
+        raise InputError(f'there is no notification block "{notify}"', setting=setting) from None

@@ -1,0 +1,293 @@
+"""Working a task on every shard at once: where the tasks run, how far they are, and how they are asked to stop.
+
+On this machine each shard writes how far it is into a file of one folder, for threads and processes alike; the flow's
+own thread reads them all now and then, so that the server hears of progress from one place and rarely. When the folder
+is gone, its owner has ended, and the shards stop at their next epoch.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from multiprocessing import connection, parent_process
+from pathlib import Path
+from typing import Any, Literal, cast
+from uuid import UUID
+
+import httpx
+from prefect import Task, unmapped
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.exceptions import PrefectException
+from prefect.futures import PrefectConcurrentFuture, PrefectFuture, wait
+from prefect.logging import get_run_logger
+from prefect.task_runners import ProcessPoolTaskRunner, TaskRunner, ThreadPoolTaskRunner
+from prefect.utilities.annotations import quote
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+
+from daily_forecast_flows.options import RunOptions
+from forecasting.config import ForecastConfig
+from forecasting.errors import InputError
+from forecasting.formatting import pluralize
+from forecasting.model.training import SEGMENTS
+from forecasting.model.training_loop import Progress as Epoch
+from forecasting.model.training_loop import Watch
+from forecasting.store.transaction import Drafts
+
+__all__ = ["Board", "ProgressArtifact", "board", "follow", "make_runner", "work_shards"]
+
+LOOK_EVERY, UPDATE_EVERY, LOG_EVERY = 1.0, 3.0, 20.0
+"""Seconds; an update of the artifact costs the server some 10 ms, and a page of a thousand log lines helps nobody."""
+
+
+def work_shards(
+    task: Task[..., Any],
+    shards: Sequence[Any],
+    options: RunOptions,
+    drafts: Drafts,
+    *,
+    sizes: Sequence[int],
+    noun: str,
+    key: str,
+    after: PrefectFuture[Any],
+    **shared: Any,
+) -> tuple[list[Any], list[PrefectFuture[Any]]]:
+    """Work a task on every shard, where the options say, and report on the way how far they are.
+
+    Parameters
+    ----------
+    task
+        Takes ``shard``, ``number`` and ``board``, and what else is in ``shared``.
+    shards
+        What each call gets of its own.
+    options
+        Name the task runner, the cluster and the time budget.
+    drafts
+        Of the run; on a cluster, their end is what the shards stop at.
+    sizes, noun, key
+        How much work each shard is, in what, and what the progress is called.
+    after
+        A future that has ended, shown as the shards' parent in the graph of the run.
+    shared
+        The same for all.
+
+    Returns
+    -------
+    tuple
+        The results in the order of the shards, and the futures that a later task can name as its parents: those of a
+        cluster cannot be asked once it is gone.
+    """
+    local = options.task_runner in ("threads", "processes")
+    deadline = options.training_deadline(time.time())
+    with make_runner(options.task_runner, options.cluster) as runner, board(drafts, deadline, local=local) as progress:
+        shared |= {"board": progress}
+        # A cluster takes quotes for tuples, and cannot be sent futures that have ended.
+        own = {"shard": quote(shards) if local else list(shards), "number": list(range(len(shards)))}
+        given: dict[str, Any] = own | {name: unmapped(value) for name, value in shared.items()}
+        futures = runner.map(task, given, wait_for=[after] if local else None)
+        follow(progress, futures, sizes, noun=noun, key=key)
+        return futures.result(), [one for one in futures if isinstance(one, PrefectConcurrentFuture)]
+
+
+def make_runner(
+    kind: Literal["threads", "processes", "dask", "ray"], cluster: str | None = None, workers: int | None = None
+) -> TaskRunner[Any]:
+    """Make a task runner.
+
+    Parameters
+    ----------
+    kind
+        ``threads`` start at once and share memory; torch lets go of the interpreter's lock while it computes.
+        ``processes`` each import everything again, and are worth it when training takes minutes. ``dask`` and ``ray``
+        are clusters; a shard whose worker dies is done again by another.
+    cluster
+        The address of the cluster; None makes one on this machine for the length of the run.
+    workers
+        How many on this machine; the cores that this process may use when None. The numbers that come out are the same.
+
+    Raises
+    ------
+    InputError
+        When a cluster's package is not installed, or an address is given to what has none.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    workers = workers or cores
+    if cluster is not None and kind not in ("dask", "ray"):
+        raise InputError(f"--cluster names a cluster, and --task-runner is {kind}", setting="set it to dask or ray")
+    if kind == "threads":
+        return ThreadPoolTaskRunner(max_workers=workers)
+    if kind == "processes":
+        return ProcessPoolTaskRunner(max_workers=workers, initializer=_leave_signals_to_parent)
+    runner: TaskRunner[Any]
+    try:
+        if kind == "dask":
+            from prefect_dask.task_runners import DaskTaskRunner  # noqa: PLC0415 - an extra
+
+            # One thread each: torch uses one, and shards are what runs in parallel.
+            own = {"n_workers": workers, "threads_per_worker": 1, "host": "127.0.0.1", "dashboard_address": None}
+            runner = DaskTaskRunner(address=cluster, cluster_kwargs=None if cluster else own)
+        else:
+            from prefect_ray import RayTaskRunner  # noqa: PLC0415 - an extra
+
+            os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing of this machine is sent anywhere
+            own = {"num_cpus": workers, "include_dashboard": False, "log_to_driver": False}
+            runner = RayTaskRunner(
+                address=cluster, init_kwargs=None if cluster else {**own, "_node_ip_address": "127.0.0.1"}
+            )
+    except ModuleNotFoundError as error:
+        what = f"--task-runner {kind} needs a package that is not installed ({error.name})"
+        raise InputError(what, setting=f"pip install 'daily-forecast[{kind}]'") from error
+    return runner
+
+
+def _leave_signals_to_parent() -> None:
+    # Ctrl-C and a worker's SIGTERM reach the whole group of processes; the pool would break before its tasks can end
+    # by themselves. And a process whose parent was killed would wait for work forever.
+    def end_with_parent() -> None:
+        if parent := parent_process():
+            connection.wait([parent.sentinel])
+            os._exit(1)
+
+    for ignored in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ignored, signal.SIG_IGN)
+    threading.Thread(target=end_with_parent, name="lifeline", daemon=True).start()
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """What the shards and their flow share; it can be sent to another process.
+
+    Attributes
+    ----------
+    folder
+        Where each shard writes how far it is; None on a cluster, where nothing is known of a shard until it has ended.
+    drafts
+        Of the run.
+    deadline
+        When the time budget is spent, as `time.time` has it; None when there is no limit.
+    """
+
+    folder: Path | None
+    drafts: Drafts
+    deadline: float | None = None
+
+    def stopped(self) -> bool:
+        """Whether the run has ended, and nobody waits for its shards."""
+        return self.drafts.closed() if self.folder is None else not self.folder.is_dir()
+
+    def report(self, shard: int, share: float, losses: str) -> None:
+        """Write which share of its work a shard has done; a reader sees the old state or the new."""
+        if self.folder is None:
+            return
+        with suppress(OSError):  # a full disk must not end a training; the numbers are for looking at only
+            draft = self.folder / f".{shard}.json"
+            draft.write_text(json.dumps([share, losses]))
+            draft.replace(self.folder / f"{shard}.json")
+
+    def begun(self) -> dict[int, tuple[float, str]]:
+        """Read how far each shard is that has reported: its share from 0 to 1, and its losses as text."""
+        files = self.folder.glob("[0-9]*.json") if self.folder else ()
+        return {int(path.stem): tuple(json.loads(path.read_text())) for path in files}
+
+    def watch(self, shard: int, tickers: int, config: ForecastConfig, times: int = 1) -> Watch:
+        """Make what training reports to and asks, for a shard that trains so many tickers, so many times.
+
+        Its models are fitted in programs, one after the other, each several times (the tutorial's once): those fits
+        are counted, as if they all took the same time.
+        """
+        programs = -(-tickers * config.members // config.models_per_batch)
+        fits = times * (tickers if config.preset == "tutorial" else programs * len(SEGMENTS))
+        over = 0
+
+        def report(now: Epoch) -> None:
+            nonlocal over
+            ends = now.models == 0 or now.epoch >= now.epochs
+            share = over + (1.0 if ends else now.epoch / now.epochs)
+            over += ends
+            validation = "" if math.isnan(now.validation_loss) else f", validation {now.validation_loss:.4g}"
+            self.report(shard, min(share / fits, 1.0), f"loss {now.train_loss:.4g}{validation}")
+
+        return Watch(report, self.stopped, lambda: self.deadline is not None and time.time() > self.deadline)
+
+
+@contextmanager
+def board(drafts: Drafts, deadline: float | None = None, *, local: bool = True) -> Iterator[Board]:
+    """Make a board for the length of a ``with`` block; whatever ends the block, the shards of this machine stop."""
+    if not local:
+        yield Board(None, drafts, deadline)
+        return
+    folder = Path(tempfile.mkdtemp(prefix="daily-forecast-"))
+    try:
+        yield Board(folder, drafts, deadline)
+    finally:
+        # Renamed first: emptied under its name while a shard writes into it, the folder could stay.
+        shutil.rmtree(folder.rename(folder.with_name(f"{folder.name}-closed")), ignore_errors=True)
+
+
+def follow(board: Board, futures: Sequence[PrefectFuture[Any]], sizes: Sequence[int], *, noun: str, key: str) -> None:
+    """Return when all futures have ended; report on the way how far they are: on the run's page, log and terminal."""
+    total, pending = sum(sizes), list(futures)
+    began = updated = logged = time.monotonic()
+    artifact = ProgressArtifact(key, f"0 of {pluralize(total, noun)}")
+    columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn()
+    share = 0.0
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as shown:
+        line = shown.add_task(key, total=1.0)
+        while (state := wait(pending, timeout=LOOK_EVERY)).not_done:
+            now, begun = time.monotonic(), board.begun()
+            ended = [size if one in state.done else 0 for one, size in zip(pending, sizes, strict=True)]
+            parts = [
+                done or size * begun.get(n, (0.0,))[0] for n, (done, size) in enumerate(zip(ended, sizes, strict=True))
+            ]
+            share = sum(parts) / total
+            text = f"{sum(ended):,} of {pluralize(total, noun)}"
+            if running := {n: begun[n] for n in begun if not ended[n]}:
+                text += f", {min(running.values())[1]}"
+            shown.update(line, completed=share, description=text)
+            if now - updated >= UPDATE_EVERY:
+                artifact.update(share, text)
+                updated = now
+            if now - logged >= LOG_EVERY:
+                get_run_logger().info("%s: %.0f %%, %s", key, 100 * share, text)
+                logged = now
+    # Until then a future asks the server, which may still have its task as running, and so as the parent of the next.
+    wait(pending)
+    text = f"{pluralize(total, noun)} in {time.monotonic() - began:.0f} s"
+    artifact.update(1.0 if all(one.state.is_completed() for one in pending) else share, text)
+    get_run_logger().info("%s: %s", key, text)
+
+
+class ProgressArtifact:
+    """A bar on the run's page; a server that is away ends no run, and is not asked again.
+
+    Parameters
+    ----------
+    key
+        The artifact's key.
+    description
+        What it says to begin with.
+    """
+
+    def __init__(self, key: str, description: str) -> None:
+        self._id: UUID | None = None
+        with suppress(httpx.HTTPError, PrefectException):
+            self._id = cast("UUID", create_progress_artifact(0.0, key=key, description=description))
+
+    def update(self, share: float, description: str) -> None:
+        """Move the bar to a share of 0 to 1."""
+        if self._id is None:
+            return
+        try:
+            update_progress_artifact(self._id, round(100 * share, 1), description=description)
+        except (httpx.HTTPError, PrefectException):
+            self._id = None  # each further try would keep the run waiting for a minute
