@@ -1,11 +1,13 @@
 """How good the forecasts are on held-out sessions: every model of this project, and outside ones, beside persistence.
 
     python tests/benchmarks/bench_accuracy.py [--panel FILE] [--anchor auto open range] [--outside garch lightgbm ...]
+    python tests/benchmarks/bench_accuracy.py --resampled 100 --anchor auto --steps 1 --outside neuralforecast darts
 
-FILE is a long CSV of any tickers (default: the sample). The last 30 % of each ticker are held out. What is fitted on
-the sample and shipped (the LSTM's prior, HAR's coefficients) is cut before each ticker's first judged session, so that
-no number is of rows that it has seen. Outside models live in environments of their own under .cache/bench, made by the
-first run; they are fitted on all rows before the held-out ones, once.
+FILE is a long CSV of any tickers (default: the sample); resampled tickers are made of the sample's days. The last 30 %
+of each ticker are held out. What is fitted on the sample and shipped (the LSTM's prior, HAR's coefficients) is cut
+before each ticker's first judged session, so that no number is of rows that it has seen. Outside models live in
+environments of their own under .cache/bench, made by the first run; they are fitted on all rows before the held-out
+ones, once.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ import pandas as pd
 import pyarrow as pa
 from accuracy import BASELINES, CENTRAL, TERCILES, score_panel, with_losses, worse_than_baseline
 from environments import CACHE, ROOT, make_environment
+from panels import resampled
 
 from forecasting.config import LEVELS, ForecastConfig
 from forecasting.evaluation.candidates import Candidate
@@ -40,6 +43,7 @@ OUTSIDE = {
     "lightgbm": ("LightGBM quantiles", ("lightgbm==4.6.0", "scikit-learn==1.9.1")),
     "statsforecast": ("AutoARIMA, statsforecast", ("statsforecast==2.0.3",)),
     "neuralforecast": ("pooled LSTM, neuralforecast", ("neuralforecast==3.3.0", "torch")),
+    "darts": ("pooled LSTM, darts", ("darts==0.48.0", "pytorch-lightning", "torch")),
 }
 """Outside models: their titles and packages."""
 
@@ -172,8 +176,12 @@ def main() -> None:
     parser.add_argument("--steps", type=int, nargs="*", default=[1, 2, 3, 4, 5], help="default: 1 to 5")
     parser.add_argument("--prior", default="sample", help="sample (default) or none")
     parser.add_argument("--outside", nargs="*", default=[], choices=list(OUTSIDE), help="default: none")
+    parser.add_argument("--resampled", type=int, help="so many tickers made of the sample's days, in place of a panel")
     given = parser.parse_args()
     CACHE.mkdir(parents=True, exist_ok=True)
+    if given.resampled:
+        given.panel = CACHE / f"resampled-{given.resampled}.csv"
+        resampled(given.resampled).to_csv(given.panel, index=False)
     for anchor in given.anchor:
         config = ForecastConfig(anchor=anchor, prior=given.prior, stale_after=10**6)
         result = run_panel(given.panel, config, given.outside)
