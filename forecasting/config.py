@@ -17,6 +17,7 @@ __all__ = [
     "LEVELS",
     "MEDIAN",
     "QUANTILE_COLUMNS",
+    "Anchor",
     "ForecastConfig",
     "ForecastOptions",
     "Reason",
@@ -83,6 +84,9 @@ _FROM_SCRATCH: dict[str, Any] = {
 PRIOR_HIDDEN = 6
 """Hidden size of the prior."""
 
+
+Anchor = Literal["open", "close", "range"]
+"""Where forecasts start from: the last Open, the last Close, or an estimate of the Close from Open, High and Low."""
 
 Prior = Literal["sample", "none"]
 Members = Annotated[int, Field(ge=1, le=64)]

@@ -13,13 +13,13 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from forecasting.arrays import Array
-from forecasting.config import LEVELS, ForecastConfig, Reason
+from forecasting.config import LEVELS, Anchor, ForecastConfig, Reason
 from forecasting.errors import InputError
 from forecasting.evaluation.calibration import spread, widen
 from forecasting.evaluation.candidates import Candidate, Choice, within_bounds
 from forecasting.evaluation.frames import forecasts_frame
 from forecasting.features.scaling import Scaler
-from forecasting.features.series import Anchor, Engineered, TickerSeries, engineer
+from forecasting.features.series import Engineered, TickerSeries, engineer
 from forecasting.features.windows import RANGE_SPANS, Windows, window
 from forecasting.formatting import name_few, pluralize
 from forecasting.model.inference import predict

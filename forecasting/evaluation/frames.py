@@ -11,9 +11,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from forecasting.calendars import target_sessions
-from forecasting.config import LEVELS, MEDIAN, QUANTILE_COLUMNS, ForecastConfig
+from forecasting.config import LEVELS, MEDIAN, QUANTILE_COLUMNS, Anchor, ForecastConfig
 from forecasting.evaluation.candidates import Candidate, Choice
-from forecasting.features.series import Anchor
 from forecasting.features.windows import Windows
 from forecasting.model.training_loop import Curve
 from forecasting.schemas import HELDOUT

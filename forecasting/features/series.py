@@ -11,15 +11,12 @@ import pandas as pd
 
 from forecasting.arrays import Array
 from forecasting.calendars import count_sessions
-from forecasting.config import ForecastConfig
+from forecasting.config import Anchor, ForecastConfig
 from forecasting.features.history import Dates, History, histories, usable_close
 from forecasting.features.splits import Split, adjustment
 from forecasting.findings import Finding
 
-__all__ = ["Anchor", "Engineered", "TickerSeries", "Withheld", "engineer"]
-
-Anchor = Literal["open", "close", "range"]
-"""Where forecasts start from: the last Open, the last Close, or an estimate of the Close from Open, High and Low."""
+__all__ = ["Engineered", "TickerSeries", "Withheld", "engineer"]
 
 RANGE_WEIGHTS = (0.80, 0.75)
 """Where a session ends, as weights of ln(High/Open) and ln(Open/Low); by least squares on real tickers' Closes."""

@@ -11,9 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from forecasting.config import ForecastConfig
+from forecasting.config import Anchor, ForecastConfig
 from forecasting.features.scaling import Scaler, fit_scaler
-from forecasting.features.series import Anchor
 from forecasting.features.windows import Segment, Windows
 from forecasting.model.network import RowLayout
 from forecasting.model.prior import starting_rows

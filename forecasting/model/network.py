@@ -26,8 +26,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 from torch import Tensor
 
-from forecasting.config import LEVELS, MEDIAN
-from forecasting.features.series import Anchor
+from forecasting.config import LEVELS, MEDIAN, Anchor
 from forecasting.model.lstm import Recurrence
 
 __all__ = [

@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 from sklearn.linear_model import GammaRegressor
 
-from forecasting.config import ForecastConfig
-from forecasting.features.series import Anchor, TickerSeries, engineer
+from forecasting.config import Anchor, ForecastConfig
+from forecasting.features.series import TickerSeries, engineer
 from forecasting.features.windows import Windows, window
 from forecasting.ingest.prices import read_prices
 from forecasting.model.dataset import ShardTensors

@@ -20,8 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load
 
-from forecasting.config import LEVELS, ForecastConfig
-from forecasting.features.series import Anchor
+from forecasting.config import LEVELS, Anchor, ForecastConfig
 from forecasting.features.windows import Windows
 from forecasting.findings import Finding
 from forecasting.model.network import RowLayout

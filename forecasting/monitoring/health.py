@@ -15,7 +15,6 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from forecasting.arrays import Array
 from forecasting.formatting import percent
 from forecasting.monitoring.realised import REFERENCES
 
@@ -259,7 +258,7 @@ def _ratio(above: pd.Series, below: pd.Series, lags: int) -> tuple[float, float]
     if not total:
         return float("nan"), float("nan")
     ratio = float(above.sum()) / total
-    influence: Array = (above - ratio * below).to_numpy(dtype=np.float64) / total
+    influence = (above - ratio * below).to_numpy(dtype=np.float64) / total
     variance = float(influence @ influence)
     for lag in range(1, min(lags, len(influence) - 1) + 1):
         variance += 2 * (1 - lag / (lags + 1)) * float(influence[lag:] @ influence[:-lag])
