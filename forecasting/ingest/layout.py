@@ -1,38 +1,41 @@
-"""How a file is laid out: its delimiter, where its header is, and which column holds what."""
+"""How a file is laid out: its encoding and delimiter, where its header is, and which column holds what."""
 
 from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, NoReturn
 
 from forecasting.errors import InputError
 from forecasting.findings import Finding
 from forecasting.ingest.format import PriceFormat
-from forecasting.ingest.header import DELIMITERS, Block, Header, is_units_row, ticker_row
-from forecasting.ingest.names import REQUIRED, Role, normalise, rank
-from forecasting.ingest.stamps import read_stamp
+from forecasting.ingest.names import PRICES, REQUIRED, Role, is_unit, normalise, rank, split_affix, unmangled
+from forecasting.ingest.numbers import MISSING
 from forecasting.ingest.table import where
-from forecasting.ingest.text import Text
+from forecasting.ingest.text import Text, decode
 
-__all__ = ["MERGE_MARKERS", "Block", "Layout", "find_layout", "split_line"]
+__all__ = ["MERGE_MARKERS", "Block", "Layout", "split_line", "understand"]
 
 MERGE_MARKERS = ("<<<<<<<", "=======", ">>>>>>>", "|||||||")
 """What a line begins with where two versions of a file were never brought together."""
-
+_DELIMITERS = (",", ";", "\t", "|")
+_NEEDED: frozenset[Role] = frozenset({"open", "high", "low"})
 _PREAMBLE = 30
 """A header is looked for in so many first lines; titles and notes before it are left out and reported."""
 _EASTERN = re.compile("[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7a3]")
 """Japanese, Chinese and Korean."""
-_OTHER_DATES = frozenset(
-    "expiry expiration settlement ex listing ipo update updated delivery maturity payment report previous prev".split()  # noqa: SIM905
-)
-"""What the date of something else than the session is called."""
-_PLAIN = frozenset({"ymd", "numeric", "named", "compact"})
 _UNNAMED = frozenset({"", "index", "unnamed 0"})
 """What the first column is called when it is a data frame's index."""
+_TICKERS = frozenset({"ticker", "tickers", "symbol", "symbols"})
+
+
+class Block(NamedTuple):
+    """The price columns of one ticker, or of all when a ticker column or the file's name says whose they are."""
+
+    ticker: str | None
+    columns: Mapping[Role, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +75,8 @@ class Layout:
     loose_date: bool
     blocks: tuple[Block, ...]
     width: int
-    findings: tuple[Finding, ...]
     rivals: Mapping[Role, Sequence[int]]
-
-    @property
-    def plain_points(self) -> bool:
-        """Whether a file of plain commas is written with decimal points: in a language whose countries do."""
-        columns = self.blocks[0].columns
-        english = all(role in self.header[columns[role]].casefold() for role in ("open", "high", "low"))
-        return english or any(_EASTERN.search(name) for name in self.header)
+    findings: tuple[Finding, ...]
 
     @property
     def usual_marks(self) -> str:
@@ -89,9 +85,9 @@ class Layout:
         A point is the decimal mark in English; so it is in Japan, China and Korea, and a comma is between thousands
         there. A semicolon is the list separator of those who write decimal commas.
         """
-        if self.delimiter == ";" or not self.plain_points:
-            return ""
-        return ".," if any(_EASTERN.search(name) for name in self.header) else "."
+        eastern = any(map(_EASTERN.search, self.header))
+        english = all(role in self.header[self.blocks[0].columns[role]].casefold() for role in _NEEDED)
+        return "" if self.delimiter == ";" else ".," if eastern else "." if english else ""
 
     def name(self, column: int) -> str:
         """Write a column's name in a message."""
@@ -122,24 +118,39 @@ def split_line(line: str, delimiter: str) -> list[str] | None:
     return [field.strip() for field in fields]
 
 
-def find_layout(text: Text, format_: PriceFormat) -> Layout:
-    """Find the header and what its columns are.
+def understand(data: bytes, file: str, format_: PriceFormat) -> tuple[Text, Layout]:
+    """Find a file's text and its layout, in the first encoding under which the header can be read.
 
     Raises
     ------
     InputError
         When no line can be the header, a needed column is missing, or two columns could be the same thing.
     """
-    lines = [line for line in _head(text, format_.skip_lines) if line.number > format_.skip_lines]
+    first: InputError | None = None
+    for text in decode(data, file, format_.encoding, format_.skip_footer):
+        try:
+            return text, _find_layout(text, format_)
+        except InputError as error:
+            first = first or error
+    raise first or InputError("the file holds no text", file=file)
+
+
+def _find_layout(text: Text, format_: PriceFormat) -> Layout:
+    lines = list(_head(text, format_.skip_lines))
+    delimiters: Sequence[str] = _DELIMITERS if format_.delimiter is None else (format_.delimiter,)
+    if lines and re.fullmatch("sep=.", first := lines[0].text.strip().casefold()):
+        delimiters, lines = (first[-1],), lines[1:]
     if not lines:
         raise InputError("no rows of data", file=text.file)
-    delimiters: Sequence[str] = DELIMITERS if format_.delimiter is None else (format_.delimiter,)
-    first = lines[0].text.strip().casefold()
-    if first.startswith("sep=") and len(first) == len("sep=") + 1:
-        delimiters = (first[-1],)
-        lines = lines[1:]
     if format_.header is not None:
-        return _declared_header(text, lines, format_, delimiters)
+        # A line of names that there may be is a row.
+        lines = [_Line(lines[0].number - 1, "", lines[0].start, lines[0].start), *lines]
+        delimiter = max(delimiters, key=lines[1].text.count)
+        layout = _read_header(text, lines, 0, format_.header, delimiter, format_)
+        if layout is None:
+            what = f"the declared header {', '.join(format_.header)} has no Open, High and Low"
+            raise InputError(what, file=text.file)
+        return layout
     for place, line in enumerate(lines):
         for delimiter in delimiters:
             cells = split_line(line.text, delimiter)
@@ -150,79 +161,57 @@ def find_layout(text: Text, format_: PriceFormat) -> Layout:
     raise _no_header(text, lines, delimiters)
 
 
-def _declared_header(text: Text, lines: Sequence[_Line], format_: PriceFormat, delimiters: Sequence[str]) -> Layout:
-    """Give the layout of a file whose columns' names the format declares; a line of names there may be is a row."""
-    names = list(format_.header or ())
-    delimiter = max(delimiters, key=lines[0].text.count)
-    above = _Line(lines[0].number - 1, "", lines[0].start, lines[0].start)
-    layout = _read_header(text, [above, *lines], 0, names, delimiter, format_)
-    if layout is None:
-        raise InputError(f"the declared header {', '.join(names)} has no Open, High and Low", file=text.file)
-    return layout
-
-
 def _head(text: Text, skip: int) -> Iterator[_Line]:
+    """Give the first lines that are not empty, those aside that are to be skipped."""
     start = number = found = 0
-    while start < len(text.data) and found < _PREAMBLE + skip:
-        end = text.data.find(b"\n", start)
-        end = len(text.data) if end < 0 else end + 1
+    while start < len(text.data) and found < _PREAMBLE:
+        end = text.data.find(b"\n", start) + 1 or len(text.data)
         number += 1
         line = text.data[start:end].decode().rstrip("\n")
         if line.startswith(MERGE_MARKERS):
             raise InputError("a merge conflict's marker", file=text.file, line=number)
-        if line.strip():
+        if line.strip() and number > skip:
             found += 1
             yield _Line(number, line, start, end)
         start = end
 
 
 def _read_header(  # noqa: PLR0917 - a line, and what is around it
-    text: Text, lines: Sequence[_Line], place: int, cells: list[str], delimiter: str, format_: PriceFormat
+    text: Text, lines: Sequence[_Line], place: int, cells: Sequence[str], delimiter: str, format_: PriceFormat
 ) -> Layout | None:
     """Give the layout, if this line is a header and its columns suffice; None when it is not a header."""
     line = lines[place]
-    under = [split_line(one.text, delimiter) or [] for one in lines[place + 1 : place + 3]]
+    under = [split_line(one.text, delimiter) or [] for one in lines[place + 1 : place + 4]]
     above = (split_line(lines[place - 1].text, delimiter) or []) if place else []
-    tickers, below = ticker_row(cells, above, under[0] if under else []) or (None, False)
-    header = Header(cells, text.file, line.number, format_)
+    tickers, below = _ticker_row(cells, above, under[0] if under else []) or (None, False)
+    header = _Header(cells, text.file, line.number, format_)
     blocks = header.blocks(tickers)
     if not blocks:
         return None
     header.refuse_split_again(delimiter)
     # Under the header there may be a row of tickers, one that only names the index, and one of units.
     names = int(below)
-    index_name = under[names] if len(under) > names else []
-    if index_name and rank("date", index_name[0]) is not None and not any(index_name[1:]):
-        names += 1
-    units = len(under) > names and is_units_row(under[names], cells)
+    first, *others = [*under, [], [], []][names] or [""]
+    named_index = rank("date", first) is not None and not any(others)
+    names += int(named_index)
+    units = names < len(under) and _is_units_row(under[names], cells)
     taken = {column for block in blocks for column in block.columns.values()}
     date = header.pick("date", taken)
     ticker = header.pick("ticker", taken if date is None else taken | {date})
-    by_place = names > int(below) or normalise(cells[0]) in _UNNAMED
-    loose = date is None and by_place and ticker != 0 and 0 not in taken and "date" not in format_.columns
-    if loose:
-        date = 0
-    if date is None and "date" not in format_.columns:
-        date = _only_dates(cells, under[names + units :], taken)
-        loose = date is not None
-        if date is not None:
-            what = f"column {cells[date]} is the only one of dates, and was taken for the Date"
-            header.findings.append(Finding("", "warning", what))
-    found = ", ".join(cell for cell in cells if cell)
+    loose = date is None and ticker != 0 and 0 not in taken and "date" not in format_.columns
+    loose = loose and (named_index or normalise(cells[0]) in _UNNAMED)
+    date = 0 if loose else date
     for role, name in format_.columns.items():
         if (ticker if role == "ticker" else date if role == "date" else blocks[0].columns.get(role)) is None:
-            what = f"there is no column {name}, which the format declares as {role.capitalize()} (found {found})"
-            raise InputError(what, file=text.file, line=line.number)
+            header.refuse(f"there is no column {name}, which the format declares as {role.capitalize()}{header.found}")
     if date is None and under and len(under[0]) == len(cells) + 1:
-        what = (
-            f"the rows have {len(under[0])} fields and the header {len(cells)}: is the first an index without a name?"
-        )
-        raise InputError(what, file=text.file, line=line.number, setting="set header and skip_lines in a format file")
+        what = f"the rows have {len(under[0])} fields and the header {len(cells)}"
+        header.refuse(f"{what}: is the first an index without a name?", "header and skip_lines")
     if date is None:
-        setting = "set columns.date in a format file"
-        raise InputError(f"Date is missing (found {found})", file=text.file, line=line.number, setting=setting)
-    left_out = [*(lines[: place - 1] if tickers and not below else lines[:place])]
-    left_out += [lines[place + names + 1]] if units else []
+        header.refuse(f"column missing: Date{header.found}", "columns.date")
+    left_out = [one.number for one in lines[: place - 1 if tickers and not below else place]]
+    left_out += [lines[place + names + 1].number] if units else []
+    said = f"{where(left_out)}: text above the rows was left out" if left_out else ""
     return Layout(
         delimiter=delimiter,
         header=tuple(cells),
@@ -233,45 +222,143 @@ def _read_header(  # noqa: PLR0917 - a line, and what is around it
         loose_date=loose,
         blocks=tuple(blocks),
         width=max(index for index, cell in enumerate(cells) if cell or index == date) + 1,
-        findings=(*_text_above(left_out), *header.findings),
         rivals=header.rivals,
+        findings=(*([Finding("", "set_aside", said)] if said else []), *header.findings),
     )
-
-
-def _only_dates(cells: Sequence[str], rows: Sequence[Sequence[str]], taken: Container[int]) -> int | None:
-    """Find the one column whose first cells are plainly dates, and whose name does not say that they are others."""
-    if not rows or any(len(row) != len(cells) for row in rows):
-        return None
-    stamps = {at: [read_stamp(row[at]) for row in rows] for at in range(len(cells)) if at not in taken}
-    stamps = {at: own for at, own in stamps.items() if _OTHER_DATES.isdisjoint(normalise(cells[at]).split())}
-    found = [at for at, own in stamps.items() if all(one and one.shape.kind in _PLAIN for one in own)]
-    return found[0] if len(found) == 1 else None
-
-
-def _text_above(lines: Sequence[_Line]) -> tuple[Finding, ...]:
-    if not lines:
-        return ()
-    what = f"{where([line.number for line in lines])}: text above the rows was left out"
-    return (Finding("", "set_aside", what),)
 
 
 def _no_header(text: Text, lines: Sequence[_Line], delimiters: Sequence[str]) -> InputError:
     """Say what is missing on the line that looks most like a header, or that there is no header at all."""
-    best, hits = (lines[0], list[str]()) if lines else (_Line(1, "", 0, 0), list[str]()), 0
-    for line in lines:
-        for delimiter in delimiters:
-            cells = split_line(line.text, delimiter) or []
-            named = sum(any(rank(role, cell) is not None for cell in cells) for role in REQUIRED)
-            if named > hits and len(cells) > 1:
-                best, hits = (line, cells), named
-    line, cells = best
-    if not hits:
-        shown = line.text if len(line.text) <= 60 else line.text[:57] + "..."
+    split = [
+        (line, cells) for line in lines for sign in delimiters if len(cells := split_line(line.text, sign) or []) > 1
+    ]
+    counts = [sum(any(rank(role, cell) is not None for cell in cells) for role in REQUIRED) for _, cells in split]
+    if not any(counts):
+        shown = lines[0].text if len(lines[0].text) <= 60 else lines[0].text[:57] + "..."
         what = f"no header: expected names such as Date, Open, High, Low, found {shown!r}"
-        return InputError(what, file=text.file, line=line.number, setting="set header in a format file")
+        return InputError(what, file=text.file, line=lines[0].number, setting="set header in a format file")
+    line, cells = split[counts.index(max(counts))]
     missing = [role.capitalize() for role in REQUIRED if not any(rank(role, cell) is not None for cell in cells)]
+    what = f"columns missing: {', '.join(missing)}" if missing else "not every ticker has all columns"
     found = ", ".join(cell for cell in cells if cell)
-    columns = " and ".join([", ".join(missing[:-1]), missing[-1]]) if len(missing) > 1 else "".join(missing)
-    what = f"{columns} {'are' if len(missing) > 1 else 'is'} missing" if missing else "not every ticker has all columns"
-    setting = "set columns in a format file" if len(missing) < len(REQUIRED) else None
-    return InputError(f"{what} (found {found})", file=text.file, line=line.number, setting=setting)
+    return InputError(
+        f"{what} (found {found})", file=text.file, line=line.number, setting="set columns in a format file"
+    )
+
+
+@dataclass(slots=True)
+class _Header:
+    """The cells of a line that may be a header, and what the format declares of them.
+
+    ``findings`` fills with what is left out for being unclear, ``rivals`` with the columns that could be a role's, too.
+    """
+
+    cells: Sequence[str]
+    file: str
+    line: int
+    format: PriceFormat
+    findings: list[Finding] = field(default_factory=list)
+    rivals: dict[Role, list[int]] = field(default_factory=dict)
+
+    @property
+    def found(self) -> str:
+        """The names, for a message about what is not among them."""
+        return f" (found {', '.join(cell for cell in self.cells if cell)})"
+
+    def refuse(self, what: str, key: str | None = None) -> NoReturn:
+        """Refuse the file, with the key that settles it."""
+        setting = None if key is None else f"set {key} in a format file"
+        raise InputError(what, file=self.file, line=self.line, setting=setting)
+
+    def rank(self, role: Role, index: int) -> int | None:
+        """How sure a column bears a role's name; what is declared is surest, and every other column is none then."""
+        cell, declared = self.cells[index], self.format.columns
+        if role in declared:
+            exact = cell.strip() == declared[role].strip()
+            return 0 if exact else 1 if normalise(cell) == normalise(declared[role]) else None
+        others = {normalise(name) for name in (*declared.values(), *self.format.ignore)}
+        return None if cell.strip() and normalise(cell) in others else rank(role, cell)
+
+    def blocks(self, tickers: Sequence[str] | None) -> list[Block]:
+        """Group the price columns by ticker (each column's, where a row names them); nothing when any are missing."""
+        if tickers is not None:
+            grouped: dict[str, list[int]] = {}
+            for index, ticker in enumerate(tickers):
+                grouped.setdefault(ticker, []).append(index)
+            found = [self._block(ticker, columns) for ticker, columns in grouped.items() if ticker]
+            return [block for block in found if block] if all(found) else []
+        plain = self._block(None, range(len(self.cells)))
+        return [plain] if plain else self._affixed()
+
+    def pick(self, role: Role, taken: Iterable[int] = ()) -> int | None:
+        """Find the column that surest bears a role's name, among those not taken.
+
+        Of equally sure ones, the one spelled exactly as the role counts. Otherwise two of them are an error, or for
+        Close and Volume, which can be done without, a finding.
+        """
+        out = set(taken)
+        ranks = {i: place for i in range(len(self.cells)) if i not in out and (place := self.rank(role, i)) is not None}
+        surest = [index for index, place in ranks.items() if place == min(ranks.values())]
+        exact = [index for index in surest if unmangled(self.cells[index]).casefold() == role]
+        if len(surest) < 2 or len(exact) == 1:
+            picked = next(iter(exact or surest), None)
+            self.rivals[role] = [index for index in ranks if index != picked]
+            return picked
+        named = " and ".join(f"{index + 1} ({self.cells[index]!r})" for index in surest)
+        if role not in {"close", "volume"}:
+            self.refuse(f"columns {named} could both be {role.capitalize()}", f"columns.{role}")
+        what = f"line {self.line}: columns {named} could both be {role.capitalize()}; neither is used"
+        self.findings.append(Finding("", "warning", what))
+        return None
+
+    def refuse_split_again(self, delimiter: str) -> None:
+        """Refuse a whole header inside one cell: the file was split a second time, by another delimiter."""
+        for index, cell in enumerate(self.cells):
+            for other in set(_DELIMITERS) - {delimiter}:
+                if sum(any(rank(role, part) is not None for role in REQUIRED) for part in cell.split(other)) >= 3:
+                    self.refuse(f"column {index + 1} {cell!r} holds a whole header: the file was split twice")
+
+    def _block(self, ticker: str | None, among: Iterable[int]) -> Block | None:
+        taken = set(range(len(self.cells))) - set(among)
+        if not all(any(self.rank(role, i) is not None for i in among) for role in _NEEDED):
+            return None
+        columns: dict[Role, int] = {}
+        for role in PRICES:
+            column = self.pick(role, taken | set(columns.values()))
+            if column is not None:
+                columns[role] = column
+        return Block(ticker, columns) if columns.keys() >= _NEEDED else None
+
+    def _affixed(self) -> list[Block]:
+        """Group columns whose names hold the ticker (``AAPL.Open``); nothing when any group is not whole."""
+        grouped: dict[str, dict[Role, int]] = {}
+        for index, cell in enumerate(self.cells):
+            ticker, role = split_affix(cell) or (None, None)
+            if ticker and role and grouped.setdefault(ticker, {}).setdefault(role, index) != index:
+                self.refuse(f"column {index + 1} ({cell!r}) is there twice")
+        whole = [Block(ticker, columns) for ticker, columns in grouped.items() if columns.keys() >= _NEEDED]
+        return whole if len(whole) == len(grouped) else []
+
+
+def _ticker_row(cells: Sequence[str], above: Sequence[str], below: Sequence[str]) -> tuple[list[str], bool] | None:
+    """Find the row that names a ticker for each price column (yfinance), and whether it is under the header."""
+    columns = {i for i, cell in enumerate(cells) if i and any(rank(role, cell) is not None for role in PRICES)}
+    for row, under in ((below, True), (above, False)):
+        if len(row) != len(cells) or len(columns) < len(_NEEDED):
+            continue
+        # Where nothing says that these are tickers, they may be units; where it is said, M is Macy's and no million.
+        named = normalise(row[0]) in _TICKERS or (not row[0] and not is_unit(row[min(columns)]))
+        # 0700.HK is a word, 139.6 and null are not.
+        words = all(any(c.isalpha() for c in row[i]) and row[i].casefold() not in MISSING for i in columns)
+        if named and words:
+            return [cell if index in columns else "" for index, cell in enumerate(row)], under
+    return None
+
+
+def _is_units_row(row: Sequence[str], header: Sequence[str]) -> bool:
+    """Whether a row under the header says what the columns are, their units or types: words in place of all numbers."""
+    said = [cell for cell in row if cell]
+    again = [cell.casefold() for cell in row] == [cell.casefold() for cell in header]
+    if again or not said or len(row) > len(header) or any(c.isdigit() for cell in said for c in cell):
+        return False
+    return sum(map(is_unit, said)) * 2 > len(said) or (bool(row[0]) and len(said) > len(header) / 2)

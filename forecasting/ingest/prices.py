@@ -25,12 +25,11 @@ from forecasting.ingest.files import find_files, ticker_of
 from forecasting.ingest.format import DateOrder, DecimalMark, PriceFormat
 from forecasting.ingest.ingested import Ingested, InputFile, Refusal, Rows, frame_of, rows_by_ticker
 from forecasting.ingest.latest import FAR, ending, far_ahead, last_shared
-from forecasting.ingest.layout import Layout, find_layout
+from forecasting.ingest.layout import understand
 from forecasting.ingest.raw import file_sha256, read_raw
 from forecasting.ingest.reader import read_table
 from forecasting.ingest.remote import local_copies
 from forecasting.ingest.table import Decided, Options, Problem, ReadFile, Table
-from forecasting.ingest.text import Text, decode
 
 __all__ = ["Ingested", "InputFile", "Refusal", "find_files", "read_prices"]
 
@@ -134,7 +133,7 @@ class _Reading:
         try:
             raw = read_raw(path)
             self._inputs.append(InputFile(file, raw.sha256, raw.size))
-            text, layout = _understand(raw.data, file, self._options.format)
+            text, layout = understand(raw.data, file, self._options.format)
             found = read_table(text, layout, ticker_of(path), self._options)
         except InputError as error:
             if not self._inputs or self._inputs[-1].path != file:
@@ -256,20 +255,6 @@ class _Reading:
         until = "" if last is None else f" up to {date.fromordinal(last + _EPOCH.toordinal())}"
         files = self._inputs
         return InputError(f"there are no rows{until}", file=files[0].path if len(files) == 1 else None)
-
-
-def _understand(data: bytes, file: str, format_: PriceFormat) -> tuple[Text, Layout]:
-    """Find the text and its layout, in the first encoding under which the header can be read."""
-    first: InputError | None = None
-    for text in decode(data, file, format_.encoding):
-        try:
-            text = text.without_footer(format_.skip_footer)  # noqa: PLW2901 - the same text, without its footer
-            return text, find_layout(text, format_)
-        except InputError as error:
-            first = first or error
-    if first is None:
-        raise InputError("the file holds no text", file=file)
-    raise first
 
 
 def _without_text(table: Table) -> Table:

@@ -124,6 +124,7 @@ REFUSED: dict[str, tuple[str, str]] = {
     ),
     "dates_beyond_its_time": (dated(lambda day: day.replace(year=1412)), "1700"),
     "date_of_something_else": (file(header=HEADER.replace("Date", "Expiry Date")), "columns.date"),
+    "date_by_a_name_nobody_knows": (file(header=HEADER.replace("Date", "Dag der notering")), "columns.date"),
     "one_field_more_than_the_header": (
         file([f"{day},{line.split(',', 1)[1]}" for day, line in zip(DAYS, ROWS, strict=True)], HEADER[5:]),
         "header",
@@ -218,7 +219,10 @@ READ: dict[str, tuple[str, dict[str, object]]] = {
     "units_in_brackets": (file(["(yyyy-mm-dd),($),($),($),($),(shares)", *ROWS]), {}),
     "types_under_the_header": (file(["date,float,float,float,float,int", *ROWS]), {}),
     "description_under_the_header": (file(["day,first price,highest,lowest,last price,pieces", *ROWS]), {}),
-    "date_by_a_name_nobody_knows": (file(header=HEADER.replace("Date", "Dag der notering")), {}),
+    "date_by_a_name_that_is_declared": (
+        file(header=HEADER.replace("Date", "Dag der notering")),
+        {"columns": {"date": "Dag der notering"}},
+    ),
     "zone_in_brackets": (dated(lambda day: f"{day}T00:00:00-05:00[America/New_York]"), {}),
     "date_of_data": (file(header=HEADER.replace("Date", "Date of Data")), {}),
     "buddhist_declared": (
