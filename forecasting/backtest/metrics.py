@@ -82,7 +82,8 @@ def score_backtest(rows: pd.DataFrame, scales: Mapping[str, float]) -> pd.DataFr
     shared = shared_rows(rows)
     chosen = shared[shared["chosen"]].assign(model=PUBLISHED)
     both = pd.concat([shared.assign(model=shared["model"].astype("str")), chosen], ignore_index=True)
-    scores = score_heldout(both, scales, ()).drop(columns=["chosen", "dm_p_value"])
+    tables = {str(ticker): pa.Table.from_pandas(own) for ticker, own in both.groupby("ticker", observed=True)}
+    scores = score_heldout(tables, scales, ()).drop(columns=["chosen", "dm_p_value"])
     share = both.groupby([*_KEYS, "model"], observed=True)["chosen"].mean().rename("chosen_share").reset_index()
     share = share.assign(ticker=share["ticker"].astype("str"))  # as the scores have it
     tested = pd.DataFrame.from_records(

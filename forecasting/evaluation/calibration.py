@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from forecasting.arrays import Array
 from forecasting.config import LEVELS, MEDIAN
 
-__all__ = ["calibrate", "spread", "widen"]
+__all__ = ["calibrating_widths", "spread", "widen"]
 
 KEEP = 0.99
 """What is left of the log width after each target."""
@@ -47,17 +47,20 @@ def spread(quantiles: Array) -> Array:
     return distance / QUARTILE_DISTANCE
 
 
-def widen(quantiles: Array, width: Array) -> Array:
-    """Multiply the distances of quantiles ``(..., 19)`` from their median by a width ``(...)``; their order stays."""
-    median = quantiles[..., MEDIAN, None]
-    out: Array = quantiles - median
+def widen(quantiles: Array, width: Array, out: Array | None = None) -> Array:
+    """Multiply the distances of quantiles ``(..., 19)`` from their median by a width ``(...)``; their order stays.
+
+    The result is written to ``out``, which may be the quantiles themselves, or to a new array.
+    """
+    median = quantiles[..., MEDIAN, None].copy()
+    out = np.subtract(quantiles, median, out=out)
     out *= width[..., None]
     out += median
     return out
 
 
-def calibrate(quantiles: Array, actual: Array) -> tuple[Array, Array]:
-    """Calibrate forecasts in the order of their cutoffs, each by earlier targets alone.
+def calibrating_widths(quantiles: Array, actual: Array) -> Array:
+    """Return what calibrates forecasts, in the order of their cutoffs, each by earlier targets alone.
 
     Parameters
     ----------
@@ -68,9 +71,8 @@ def calibrate(quantiles: Array, actual: Array) -> tuple[Array, Array]:
 
     Returns
     -------
-    calibrated, width
-        As ``quantiles``, each cutoff's with the width that was known then; and the width at the last one
-        ``(tickers, horizon)``.
+    Array
+        ``(tickers, cutoffs, horizon)``: each forecast's width, as it was known at its cutoff.
     """
     tickers, cutoffs, horizon, levels = quantiles.shape
     median, unit = quantiles[..., MEDIAN], spread(quantiles)
@@ -97,8 +99,7 @@ def calibrate(quantiles: Array, actual: Array) -> tuple[Array, Array]:
         gradient = (reached * away).sum(axis=2) - (away * probability).sum(axis=2)
         theta = keep[now] * log_width[now - 1] - rate[now] * gradient
         np.clip(theta, -LOG_BOUND, LOG_BOUND, out=log_width[now])
-    width = np.exp(log_width).swapaxes(0, 1)
-    return widen(quantiles, width), width[:, -1]
+    return np.exp(log_width).swapaxes(0, 1)
 
 
 def _when_known(values: NDArray[Any]) -> NDArray[Any]:

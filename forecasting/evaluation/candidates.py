@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from forecasting.arrays import Array
 from forecasting.config import LEVELS, ForecastConfig, Reason
 from forecasting.evaluation.baselines import BASELINES, baseline_quantiles, origin
-from forecasting.evaluation.calibration import calibrate
+from forecasting.evaluation.calibration import calibrating_widths, widen
 from forecasting.features.series import TickerSeries
 from forecasting.features.windows import Windows
 
@@ -26,7 +26,7 @@ __all__ = ["CALIBRATED", "MODELS", "Candidate", "Choice", "choose", "first_judge
 MODELS = ("lstm", "combination", "har", "ewma_range", "last_close", "persistence")
 """Every model, in the order in which one is preferred to the next when they are equally good."""
 
-CALIBRATED = ("lstm", "combination", "har", "ewma_range")
+CALIBRATED = MODELS[:4]
 """Models whose quantiles are calibrated. ``persistence`` and ``last_close`` are empirical quantiles of all past errors
 already, and stay as they are defined, so that scores beside them mean the same everywhere."""
 
@@ -70,9 +70,9 @@ def first_judged(windows: Windows) -> int:
     return min(int(windows.first_judged.min()), windows.time - 1)
 
 
-def within_bounds(change: Array) -> Array:
-    """Hold quantiles of the change of log price within `CHANGE_BOUND`."""
-    return np.clip(change, -CHANGE_BOUND, CHANGE_BOUND)
+def within_bounds(change: Array, out: Array | None = None) -> Array:
+    """Hold quantiles of the change of log price within `CHANGE_BOUND`; in ``out``, or in a new array."""
+    return np.clip(change, -CHANGE_BOUND, CHANGE_BOUND, out=out)
 
 
 def make_candidates(windows: Windows, lstm: Array, start: int) -> tuple[Candidate, ...]:
@@ -88,20 +88,24 @@ def make_candidates(windows: Windows, lstm: Array, start: int) -> tuple[Candidat
     start
         Position of the first cutoff.
     """
-    raw = {"lstm": within_bounds(lstm)}
-    raw |= {baseline: baseline_quantiles(windows, baseline, start) for baseline in BASELINES}
-    raw["combination"] = (raw["lstm"] + raw["har"]) / 2
+    change = {"lstm": within_bounds(lstm)}
+    change |= {baseline: baseline_quantiles(windows, baseline, start) for baseline in BASELINES}
+    change["combination"] = (change["lstm"] + change["har"]) / 2
     # A ticker's calibration starts with its own first judged cutoff, whatever the shard's others need.
     own = (np.arange(start, windows.time) >= windows.first_judged[:, None])[:, :, None]
     known = np.where(own, windows.targets[:, start:], np.nan)
-    # All calibrated models start from the anchor, as the targets do: one pass over time serves them all.
-    models = len(CALIBRATED)
-    together, width = calibrate(np.concatenate([raw[model] for model in CALIBRATED]), np.tile(known, (models, 1, 1)))
-    raw |= dict(zip(CALIBRATED, np.split(together, models), strict=True))
-    widths = dict(zip(CALIBRATED, np.split(width, models), strict=True))
-    plain = np.ones((len(windows.series), windows.horizon))
+    newest = dict.fromkeys(MODELS, np.ones((len(windows.series), windows.horizon)))
+    for model in CALIBRATED:  # they all start from the anchor, as the targets do
+        widths = calibrating_widths(change[model], known)
+        widen(change[model], widths, out=change[model])
+        newest[model] = widths[:, -1]
     return tuple(
-        Candidate(model, origin(windows, model)[:, start:], within_bounds(raw[model]), widths.get(model, plain))
+        Candidate(
+            model,
+            origin(windows, model)[:, start:],
+            within_bounds(change[model], out=change[model]),
+            newest[model],
+        )
         for model in MODELS
     )
 
@@ -140,10 +144,6 @@ def choose(
             row.append(_chosen(next(usable, "persistence"), series, reason, config))
         rows.append(tuple(row))
     return tuple(rows)
-
-
-def _is_usable(models: Mapping[str, Candidate], name: str, k: int, step: int) -> bool:
-    return name in models and bool(np.isfinite(models[name].change[k, -1, step]).all())
 
 
 def _ranked(scores: Mapping[str, float], last_price: str) -> list[str]:

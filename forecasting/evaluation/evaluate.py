@@ -82,20 +82,13 @@ def evaluate(windows: Windows, trained: Trained, config: ForecastConfig) -> Eval
     ]
     return Evaluated(
         heldout=heldout,
-        metrics=_score(heldout, scales, chosen),
+        metrics=score_heldout(heldout, scales, chosen),
         forecasts=forecasts_frame(windows, models, choices, config),
         curves=curves_frame(trained.curves),
         scales=scales,
         constants=_constants(windows, models),
         findings=(*_split_findings(windows), *_prior_findings(windows, config)),
     )
-
-
-def _score(
-    heldout: Mapping[str, pa.Table], scales: Mapping[str, float], chosen: Sequence[tuple[str, int, str]]
-) -> pd.DataFrame:
-    rows = pa.concat_tables(heldout.values()).to_pandas(date_as_object=False, strings_to_categorical=True)
-    return score_heldout(rows, scales, chosen)
 
 
 def _constants(windows: Windows, models: Sequence[Candidate]) -> dict[str, Array]:
@@ -176,7 +169,7 @@ def _evaluate_tutorial(windows: Windows, fits: Mapping[str, TutorialFit], config
     choices = [[*[None] * (STEP - 1), Choice("lstm", None)]] * len(tests)
     return Evaluated(
         heldout=heldout,
-        metrics=_score(heldout, scales, [(one.ticker, STEP, "lstm") for one in windows.series]),
+        metrics=score_heldout(heldout, scales, [(one.ticker, STEP, "lstm") for one in windows.series]),
         forecasts=forecasts_frame(windows, models, choices, config),
         curves=curves_frame(()),
         scales=scales,

@@ -5,11 +5,11 @@ The formulas are those of `forecasting.evaluation.scoring_rules`; here they meet
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from forecasting.arrays import Array
@@ -26,15 +26,15 @@ _NAN = float("nan")
 
 
 def score_heldout(
-    heldout: pd.DataFrame, scales: Mapping[str, float], chosen: Collection[tuple[str, int, str]]
+    heldout: Mapping[str, pa.Table], scales: Mapping[str, float], chosen: Collection[tuple[str, int, str]]
 ) -> pd.DataFrame:
     """Score every ticker, model and step from held-out rows as written.
 
     Parameters
     ----------
     heldout
-        Columns of ``heldout.parquet``: ticker, cutoff, target_date, step, model, actual, forecast, q05 ... q95. Rows
-        in any order, though a ticker's own standing together is fastest; one row a (ticker, model, step, cutoff).
+        Each ticker's rows, in any order: cutoff, target_date, step, model, actual, forecast, q05 ... q95; one row a
+        (model, step, cutoff).
     scales
         Mean absolute one-step change of Open over each ticker's training rows; MASE is NaN for a ticker not in it.
     chosen
@@ -47,35 +47,28 @@ def score_heldout(
         Diebold-Mariano test is on the mean pinball loss of the 19 quantiles, over targets shared with ``persistence``.
     """
     published = set(chosen)
-    codes, names = pd.factorize(heldout["model"])
-    models = sorted(names, key=lambda name: (name != "lstm", name))
-    columns = {name: heldout[name].to_numpy() for name in ("step", "actual", "forecast", *QUANTILE_COLUMNS)}
-    columns["model"] = np.array([models.index(name) for name in names], dtype=np.int64)[codes]
-    columns["when"] = _days(heldout["cutoff"]) * 1_000_000 + _days(heldout["target_date"])
-    by_ticker = sorted(heldout.groupby("ticker", observed=True).indices.items(), key=lambda item: str(item[0]))
     records = [
-        (str(ticker), model, step, *scores, (str(ticker), step, model) in published)
-        for ticker, where in by_ticker
-        for model, step, scores in _score_ticker(columns, np.asarray(where), models, scales.get(str(ticker), _NAN))
+        (ticker, model, step, *scores, (ticker, step, model) in published)
+        for ticker, rows in sorted(heldout.items())
+        for model, step, scores in _score_ticker(rows, scales.get(ticker, _NAN))
     ]
     frame = pd.DataFrame.from_records(records, columns=METRICS.names)
     types = {"ticker": "str", "model": "str", "step": "int32", "n": "int32", "chosen": "bool"}
     return frame.astype({column: types.get(column, "float64") for column in METRICS.names})
 
 
-def _score_ticker(
-    columns: Mapping[str, NDArray[Any]], where: NDArray[np.int64], models: Sequence[str], scale: float
-) -> Iterator[tuple[str, int, tuple[float, ...]]]:
-    """Scores of the rows of one ticker: (model, step, (n, mae, rmse, mape, mase, crps, coverages, dm_p_value)).
-
-    Of the columns only these rows are copied, never the whole frame; ``model`` is a place in ``models``.
-    """
-    at = where[np.lexsort([columns[name][where] for name in ("when", "model", "step")])]
-    step, model, when = (columns[name][at] for name in ("step", "model", "when"))
-    actual, forecast = (columns[name][at].astype(np.float64) for name in ("actual", "forecast"))
+def _score_ticker(rows: pa.Table, scale: float) -> Iterator[tuple[str, int, tuple[float, ...]]]:
+    """Scores of one ticker: (model, step, (n, mae, rmse, mape, mase, crps, coverages, dm_p_value))."""
+    codes, names = pd.factorize(rows["model"].to_numpy())
+    models = sorted(names, key=lambda name: (name != "lstm", name))
+    model = np.array([models.index(name) for name in names], dtype=np.int64)[codes]
+    step, when = rows["step"].to_numpy(), _days(rows["cutoff"]) * 1_000_000 + _days(rows["target_date"])
+    at = np.lexsort([when, model, step])
+    step, model, when = step[at], model[at], when[at]
+    actual, forecast = (rows[name].to_numpy()[at].astype(np.float64) for name in ("actual", "forecast"))
     quantiles = np.empty((len(at), len(QUANTILE_COLUMNS)))
     for place, name in enumerate(QUANTILE_COLUMNS):
-        quantiles[:, place] = columns[name][at]
+        quantiles[:, place] = rows[name].to_numpy()[at]
     loss = crps(actual, quantiles)
 
     starts = np.flatnonzero(np.diff(step, prepend=-1) | np.diff(model, prepend=-1))
@@ -113,6 +106,6 @@ def _paired_test(loss: Array, when: NDArray[np.int64], span: slice, base: slice,
     return diebold_mariano(loss[span][own], loss[base][other], horizon)
 
 
-def _days(dates: pd.Series[Any]) -> NDArray[np.int64]:
-    """Days since 1970, whether Parquet was read into timestamps or into ``datetime.date``."""
+def _days(dates: pa.ChunkedArray) -> NDArray[np.int64]:
+    """Days since 1970 of dates or timestamps."""
     return np.asarray(dates.to_numpy(), dtype="datetime64[D]").astype(np.int64)

@@ -40,7 +40,8 @@ def expanding_quantiles(values: Array, start: int) -> Array:
     out = np.empty((series, time - start, len(LEVELS)))
     for first in range(0, series, BLOCK):
         block = slice(first, first + BLOCK)
-        out[block] = _quantiles(values[block], start).swapaxes(0, 1)
+        with np.errstate(invalid="ignore"):  # infinity minus itself, where there are not two values
+            out[block] = _quantiles(values[block], start).swapaxes(0, 1)
     return out
 
 
@@ -48,7 +49,7 @@ def _quantiles(values: Array, start: int) -> Array:
     """As `expanding_quantiles`, ``(time - start, series, 19)``."""
     ordered, place = _sort(values)
     series, size = ordered.shape
-    flat, ends = ordered.ravel(), np.arange(series)[:, None] * size
+    ends = np.arange(series)[:, None] * size
     # Each series' list of its own, end to end in one array. A missing value points to the last node, after all others.
     following, before = (np.arange(series * size) + step for step in (1, -1))
     gone, real = (place + ends).T[start:], (place < size - 1).T[start:]
@@ -60,7 +61,12 @@ def _quantiles(values: Array, start: int) -> Array:
     for now in range(len(counts) - 1, -1, -1):
         # The places are those of the list: mode="clip" saves the check.
         upper = following.take(pointer, mode="clip")
-        _interpolate(flat.take(pointer, mode="clip"), flat.take(upper, mode="clip"), rank - low, out[now])
+        below, above = ordered.take(pointer, mode="clip"), ordered.take(upper, mode="clip")
+        between = np.subtract(above, below, out=out[now])
+        between *= rank - low
+        between += below
+        # Never above its upper neighbour, by whatever rounding: quantiles must not cross.
+        np.minimum(between, above, out=between)
         if not now:
             break
         leaving = gone[now, real[now]]
@@ -68,19 +74,12 @@ def _quantiles(values: Array, start: int) -> Array:
         following[left], before[right] = right, left
         # A value that leaves from below, or from where it is pointed at, hands its rank to the next one; and with one
         # value less, a rank falls by one or stays.
-        same_rank = np.where(gone[now, :, None] <= pointer, upper, pointer)
+        np.copyto(pointer, upper, where=gone[now, :, None] <= pointer)
         last, rank = low, _LEVELS * np.maximum(counts[now - 1] - 1, 0)
         low = rank.astype(np.int64)
-        pointer = np.where(low < last, before.take(same_rank, mode="clip"), same_rank)
+        np.copyto(pointer, before.take(pointer, mode="clip"), where=low < last)
     out[counts[:, :, 0] < 2] = np.nan
     return out
-
-
-def _interpolate(below: Array, above: Array, weight: Array, out: Array) -> None:
-    with np.errstate(invalid="ignore"):
-        between = below + weight * (above - below)
-        # Never above its upper neighbour, by whatever rounding: quantiles must not cross.
-        np.copyto(out, np.where(weight > 0, np.minimum(between, above), below))
 
 
 def _sort(values: Array) -> tuple[Array, NDArray[np.int64]]:

@@ -7,7 +7,12 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 
 from forecasting.config import LEVELS
-from forecasting.evaluation.calibration import LOG_BOUND, calibrate, spread, widen
+from forecasting.evaluation.calibration import LOG_BOUND, calibrating_widths, spread, widen
+
+
+def calibrate(quantiles, actual):
+    widths = calibrating_widths(quantiles, actual)
+    return widen(quantiles, widths), widths[:, -1]
 
 
 def gaussian(cutoffs, horizon=1, *, claimed=1.0, seed=0, tickers=1):
@@ -59,6 +64,9 @@ def test_one_forecast_after_another_as_the_formula_says() -> None:
 def test_a_width_by_hand() -> None:
     quantiles = np.broadcast_to(10 + 2 * norm.ppf(LEVELS), (1, 1, 19))
     np.testing.assert_array_equal(widen(quantiles, np.ones((1, 1))), quantiles)
+    in_place = quantiles.copy()
+    widen(in_place, np.full((1, 1), 3.0), out=in_place)
+    np.testing.assert_array_equal(in_place, widen(quantiles, np.full((1, 1), 3.0)))
     np.testing.assert_allclose(widen(quantiles, np.full((1, 1), 3.0)), 10 + 3 * 2 * norm.ppf(LEVELS)[None, None])
     np.testing.assert_allclose(spread(quantiles), 2, rtol=1e-3)
 

@@ -6,14 +6,20 @@ from datetime import date, timedelta
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from forecasting.config import LEVELS, QUANTILE_COLUMNS
-from forecasting.evaluation.metrics import score_heldout
+from forecasting.evaluation.metrics import score_heldout as score_tables
 from forecasting.evaluation.scoring_rules import diebold_mariano
 from forecasting.schemas import METRICS
 
 START = date(2020, 1, 1)
+
+
+def score_heldout(rows: pd.DataFrame, scales, chosen) -> pd.DataFrame:
+    tables = {ticker: pa.Table.from_pandas(own) for ticker, own in rows.groupby("ticker")}
+    return score_tables(tables, scales, chosen)
 
 
 def heldout_rows(
