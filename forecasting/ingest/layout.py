@@ -13,6 +13,7 @@ from forecasting.findings import Finding
 from forecasting.ingest.format import PriceFormat
 from forecasting.ingest.names import PRICES, REQUIRED, Role, is_unit, normalise, rank, split_affix, unmangled
 from forecasting.ingest.numbers import MISSING
+from forecasting.ingest.stamps import read_stamp
 from forecasting.ingest.table import where
 from forecasting.ingest.text import Text, decode
 
@@ -28,6 +29,11 @@ _EASTERN = re.compile("[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7a3]")
 """Japanese, Chinese and Korean."""
 _UNNAMED = frozenset({"", "index", "unnamed 0"})
 """What the first column is called when it is a data frame's index."""
+_OTHER_DATES = frozenset(
+    "expiry expiration settlement ex listing ipo update updated delivery maturity payment report previous prev".split()  # noqa: SIM905
+)
+"""What the date of something else than the session is called."""
+_PLAIN_DATES = frozenset({"ymd", "numeric", "named", "compact"})
 _TICKERS = frozenset({"ticker", "tickers", "symbol", "symbols"})
 
 
@@ -201,6 +207,11 @@ def _read_header(  # noqa: PLR0917 - a line, and what is around it
     loose = date is None and ticker != 0 and 0 not in taken and "date" not in format_.columns
     loose = loose and (named_index or normalise(cells[0]) in _UNNAMED)
     date = 0 if loose else date
+    if date is None and "date" not in format_.columns:
+        date = _only_dates(cells, under[names + units :], taken)
+        if loose := date is not None:
+            what = f"column {cells[date]} is the only one of dates, and was taken for the Date"
+            header.findings.append(Finding("", "warning", what))
     for role, name in format_.columns.items():
         if (ticker if role == "ticker" else date if role == "date" else blocks[0].columns.get(role)) is None:
             header.refuse(f"there is no column {name}, which the format declares as {role.capitalize()}{header.found}")
@@ -225,6 +236,16 @@ def _read_header(  # noqa: PLR0917 - a line, and what is around it
         rivals=header.rivals,
         findings=(*([Finding("", "set_aside", said)] if said else []), *header.findings),
     )
+
+
+def _only_dates(cells: Sequence[str], rows: Sequence[Sequence[str]], taken: set[int]) -> int | None:
+    """Find the one column whose first cells are plainly dates, and whose name does not say that they are others."""
+    if not rows or any(len(row) != len(cells) for row in rows):
+        return None
+    unread = [at for at in range(len(cells)) if at not in taken and not _OTHER_DATES & {*normalise(cells[at]).split()}]
+    stamps = {at: [read_stamp(row[at]) for row in rows] for at in unread}
+    found = [at for at, own in stamps.items() if all(one and one.shape.kind in _PLAIN_DATES for one in own)]
+    return found[0] if len(found) == 1 else None
 
 
 def _no_header(text: Text, lines: Sequence[_Line], delimiters: Sequence[str]) -> InputError:
