@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from forecasting.arrays import Array
 
@@ -37,7 +38,7 @@ class Scaler:
 
 
 def fit_scaler(values: Array, seen: NDArray[np.bool_], kind: Literal["standard", "minmax"] = "standard") -> Scaler:
-    """Fit one scaler a ticker and feature, for all of them at once.
+    """Fit one scaler a ticker and feature, in one call for all of them.
 
     Parameters
     ----------
@@ -55,29 +56,16 @@ def fit_scaler(values: Array, seen: NDArray[np.bool_], kind: Literal["standard",
         gets the offset 0, too.
     """
     tickers, time, features = values.shape
-    # Every ticker's every feature becomes a column.
+    # scikit-learn scales columns: every ticker's every feature becomes one, and leaves out NaN by itself.
     columns = np.where(seen[:, :, None], values, np.nan).transpose(1, 0, 2).reshape(time, tickers * features)
     # A ticker without one row to learn from is left as it is.
     columns = np.where(np.isnan(columns).all(axis=0), 0.0, columns)
     if kind == "minmax":
-        offset = np.nanmin(columns, axis=0)
-        spread = np.nanmax(columns, axis=0) - offset
+        minmax = MinMaxScaler().fit(columns)
+        offset, spread = minmax.data_min_, minmax.data_range_
     else:
-        offset, spread = _standard(columns)
+        standard = StandardScaler().fit(columns)
+        offset, spread = standard.mean_, standard.scale_
     spread = np.where((spread > 0) & np.isfinite(spread), spread, 1.0)
     shape = (tickers, 1, features)
     return Scaler(offset.reshape(shape), spread.reshape(shape))
-
-
-def _standard(columns: Array) -> tuple[Array, Array]:
-    """Mean and standard deviation of each column, bit for bit as scikit-learn's StandardScaler has them.
-
-    The variance is that of the corrected two-pass algorithm, and zero where its error bound does not tell it from zero
-    (Chan, Golub and LeVeque 1983, The American Statistician 37, 242-247).
-    """
-    count = np.isfinite(columns).sum(axis=0)
-    mean = np.nansum(columns, axis=0) / count
-    away = columns - mean
-    variance = (np.nansum(away**2, axis=0) - np.nansum(away, axis=0) ** 2 / count) / count
-    error = np.finfo(np.float64).eps * count
-    return mean, np.where(variance <= error * variance + (error * mean) ** 2, 0.0, np.sqrt(np.maximum(variance, 0.0)))
