@@ -44,7 +44,7 @@ def printable(text: object, limit: int = 60) -> str:
 
 
 def decimals_for(level: float) -> int:
-    """Decimals that a price of this size is written with, so that about four digits tell something.
+    """Decimals that a price of this size is written with, so that about four digits carry information.
 
     >>> decimals_for(430.0), decimals_for(4.3), decimals_for(0.00043)
     (2, 3, 7)

@@ -169,7 +169,7 @@ def publish(
     StoreLockedError
         When another run holds the store after the wait.
     OSError
-        When the disk is full, broken or read-only; what was published before stands.
+        When the disk is full, broken or read-only; what was published before is unchanged.
     """
     manifest = Manifest.of(
         run.ingested,

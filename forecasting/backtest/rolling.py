@@ -1,7 +1,7 @@
 """Forecast from a run of origins with the weights of one fit, each origin by what was known on its day.
 
-A block of origins shares the fit made at its first. Weights, scalers and the choice of model stand until the next fit;
-calibration goes on with every target that comes in. Several origins share a computation only where the same is known of
+A block of origins shares the fit made at its first. Weights, scalers and the choice of model stay until the next fit;
+calibration follows every target that comes in. Several origins share a computation only where the same is known of
 every ticker at each of them, but for the rows that came: whether its Close is usable, and where splits lie.
 """
 

@@ -46,7 +46,7 @@ class TickerSeries:
     dates
         Sessions, ``datetime64[D]``, strictly increasing, shape ``(rows,)`` as all that follow.
     open, high, low
-        Prices as they stand in the file.
+        Prices as they are in the file.
     close
         The same, NaN on the few rows where it is not usable; None where it is not used at all.
     factor

@@ -1,6 +1,6 @@
 """Stock splits in unadjusted histories, found from the prices themselves.
 
-A split shows as one overnight step by a whole ratio after which trading goes on as before; a crash of the same size
+A split shows as one overnight step by a whole ratio after which trading continues as before; a crash of the same size
 misses the ratio by a little, and comes with a wild bar and a multiple of the usual volume. ``find_splits`` weighs the
 two explanations of each large step against each other.
 
@@ -59,7 +59,7 @@ _RECENT = 20
 _MOST_SAID = (-3.0, 2.0)
 """Log odds that either of range and volume can give at most, against a split and for one."""
 _CONFIRMED_FROM = Fraction(100)
-"""From this ratio on a step may as well be a row in another unit (cents): later rows must bear it out."""
+"""From this ratio on a step may as well be a row in another unit (cents): later rows must confirm it."""
 
 
 @dataclass(frozen=True, slots=True)

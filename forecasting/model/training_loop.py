@@ -164,7 +164,7 @@ def validation_loss(
 ) -> NDArray[np.float32]:
     """Loss of each model on its ticker's validation windows, weighted as in training.
 
-    In batches of one width, so that a model's sums do not hang on how many windows the others have.
+    In batches of one width, so that a model's sums do not depend on how many windows the others have.
     """
     ticker = torch.tensor([model.ticker for model in running], device=rows.device)
     lines = pad([data.judged[model.ticker] for model in running], config.batch, data.context)
@@ -221,7 +221,7 @@ class TrainingState:
             for line, one, count in zip(keep, self.running, batches, strict=True):
                 drawn = self._streams[one].random((count, hidden, batch), dtype=np.float32)
                 line[:count] = (drawn >= dropout) / np.float32(1 - dropout)
-        # In float64 and only then rounded, so that a model's rates do not hang on its place among the others.
+        # In float64 and only then rounded, so that a model's rates do not depend on its place among the others.
         progress = (self._epoch + np.arange(batches[0]) / batches[:, None]) / self._config.epochs
         rates = one_cycle(torch.from_numpy(progress), self._config.learning_rate).float()
         return _Plan(

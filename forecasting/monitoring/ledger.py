@@ -48,7 +48,7 @@ _FEW_TICKERS = 3
 _MOST_LOGGED = 20
 
 _KNOWN_OPENS = 10
-"""So many Opens before a cutoff are enough to tell a rebased history from a corrected price."""
+"""So many Opens before a cutoff are enough to distinguish a rebased history from a corrected price."""
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ __all__ = ["REFERENCES", "SCORES", "reference_quantiles", "score"]
 Rows = NDArray[np.int64]
 
 REFERENCES = ("persistence", "last_close")
-"""Whose scores stand beside each forecast's."""
+"""Whose scores are given beside each forecast's."""
 
 SCORES = versioned(
     "scores",

@@ -1,6 +1,6 @@
 """In which unit a published forecast is to be held to the file: splits since, rebased histories, corrected prices.
 
-Prices of one ticker stand in different units when a split lies between them. In a history that is not adjusted the
+Prices of one ticker are in different units when a split lies between them. In a history that is not adjusted the
 split shows as a step, between cutoff and target; in one that was adjusted since the forecast was made, the whole
 history up to the split is on another basis, so that the price at the cutoff is no longer the one forecast from.
 """
@@ -93,7 +93,7 @@ def split_between(history: History, cutoff: Rows, target: Rows) -> tuple[Array, 
 
 
 def rebased(history: History, published: PublishedRows, cutoff: Rows, known: KnownOpens) -> tuple[Array, list[Finding]]:
-    """Find what the file's prices are to be multiplied by to stand in the unit that the forecasts were made in.
+    """Find what the file's prices are to be multiplied by to be in the unit that the forecasts were made in.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ def rebased(history: History, published: PublishedRows, cutoff: Rows, known: Kno
     changed = ~(np.abs(factor - 1) <= _SAME)
     factor[~changed] = 1.0
     findings: dict[float, Finding] = {}
-    # All forecasts of one date share their cutoff and thereby their unit; Open and Close show it alike.
+    # All forecasts of one date share their cutoff, and so their unit; Open and Close show it alike.
     for as_of in np.unique(published.as_of[changed]):
         chosen = changed & (published.as_of == as_of)
         first = int(np.flatnonzero(chosen)[0])

@@ -118,7 +118,7 @@ def price_axis(axes: Axes, ticks: int = 5) -> None:
 
 
 def date_ticks(axes: Axes, dates: Sequence[Any] | pd.Index | pd.Series, *, at_most: int = 9) -> None:
-    """Label sessions 0, 1, 2 ... with their dates: months where they tell enough, else days.
+    """Label sessions 0, 1, 2 ... with their dates: months where they are enough, else days.
 
     Sessions are drawn at even distances, so that weekends and holidays leave no gaps.
     """

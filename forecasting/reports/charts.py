@@ -190,7 +190,7 @@ def trend_chart(curves: Curves, *, wide: bool = True) -> bytes:
     curves
         What to draw; its labels are dates.
     wide
-        Whether it stands alone in its line; else it is as large as the other pictures of half the width.
+        Whether it is alone in its line; else it is as large as the other pictures of half the width.
     """
     figure = new_figure(8.6, 2.6) if wide else new_figure(4.2, 3.7)
     axes = figure.subplots()

@@ -1,7 +1,7 @@
 """A store in a bucket: S3, Google Cloud Storage, Azure, and whatever speaks like them.
 
 An object appears whole by nature. Drafts are objects under ``.staging``, and are published by a copy inside the
-service. Between two runs stands a lease (`forecasting.store.lease`), which is looked at before each file appears.
+service. Two runs are kept apart by a lease (`forecasting.store.lease`), which is looked at before each file appears.
 """
 
 from __future__ import annotations
