@@ -41,7 +41,7 @@ from daily_forecast_flows.tasks import (
 )
 from forecasting.features.windows import group
 from forecasting.formatting import pluralize
-from forecasting.publish import collect
+from forecasting.run import collect
 from forecasting.store.store import Store
 
 __all__ = ["daily_forecast"]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from forecasting.ingest.frame import prices_from_frame
     from forecasting.ingest.prices import Ingested, read_prices
     from forecasting.pipeline import forecast
-    from forecasting.publish import Run
+    from forecasting.run import Run
     from forecasting.saved_model import forecast_from, read_model
     from forecasting.store.store import Store
 
@@ -37,7 +37,7 @@ _MODULES = {
     "ForecastConfig": "config",
     "Ingested": "ingest.prices",
     "InputError": "errors",
-    "Run": "publish",
+    "Run": "run",
     "Store": "store.store",
     "forecast": "pipeline",
     "forecast_from": "saved_model",

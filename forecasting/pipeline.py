@@ -12,14 +12,14 @@ import pyarrow as pa
 
 from forecasting.config import ForecastConfig
 from forecasting.evaluation.evaluate import Evaluated, evaluate
+from forecasting.evaluation.heldout_summary import published_heldout, summarize_heldout
 from forecasting.features.series import TickerSeries, engineer
 from forecasting.features.windows import group, window
 from forecasting.ingest.latest import shared_day
 from forecasting.ingest.prices import Ingested
 from forecasting.model.training import train
 from forecasting.model.training_loop import UNWATCHED, Watch
-from forecasting.publish import Run, ShardForecast, collect
-from forecasting.reports.heldout_summary import published_heldout, summarize_heldout
+from forecasting.run import Run, ShardForecast, collect
 from forecasting.schemas import FORECASTS, as_table, parquet_bytes
 from forecasting.store.model_card import model_file
 from forecasting.store.transaction import Drafts

@@ -8,7 +8,6 @@ import os
 import re
 import subprocess
 import sys
-import sysconfig
 import tomllib
 from importlib.metadata import PackageNotFoundError, distributions, packages_distributions, requires
 from pathlib import Path
@@ -174,47 +173,3 @@ def _imported(file: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
             names.add(node.module.split(".")[0])
     return names
-
-
-@pytest.fixture(scope="session")
-def elsewhere(tmp_path_factory):
-    """An environment with the wheel and what it depends on, and without this checkout; gives its folder of commands."""
-    folder = tmp_path_factory.mktemp("elsewhere")
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
-    subprocess.run([*pip, "wheel", "--no-deps", "-w", folder, ROOT], check=True)
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / "env"], check=True)
-    (wheel,) = folder.glob("*.whl")
-    python = folder / "env" / "bin" / "python"
-    subprocess.run([*pip, "--python", python, "install", "--no-deps", wheel], check=True)
-    site = next((folder / "env" / "lib").glob("python*/site-packages"))
-    # The dependencies of the environment that runs the tests; its link to the checkout is not followed from here.
-    (site / "dependencies.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
-    return folder / "env" / "bin"
-
-
-@pytest.mark.slow
-def test_the_wheel_runs_elsewhere(elsewhere, price_file, tmp_path):
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "PYTHON"))}
-    clean["PREFECT_HOME"] = str(tmp_path / "home")
-
-    def run(*arguments):
-        command = [elsewhere / "daily-forecast", *map(str, arguments)]
-        return subprocess.run(command, cwd=tmp_path, env=clean, capture_output=True, text=True, check=False)
-
-    where = "import daily_forecast_flows as here; print(here.__file__)"
-    answer = subprocess.run(
-        [elsewhere / "python", "-c", where], cwd=tmp_path, env=clean, capture_output=True, text=True, check=True
-    )
-    assert str(elsewhere.parent) in answer.stdout
-
-    done = run("run")
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert done.stderr.startswith("data: there is no such file or folder")
-
-    prices = price_file(tmp_path / "prices.csv", "AAA")
-    done = run("run", "--prices", prices, "--output", "store", "--epochs", 1, "--members", 1)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert (tmp_path / "store" / "forecasts").is_dir()
-    for command in ("ui", "serve", "automations", "backtest", "backfill", "check", "show"):
-        assert run(command, "--help").returncode == 0
-    assert (elsewhere.parent.rglob("daily_forecast_flows/deployments/prefect.yaml")).__next__()

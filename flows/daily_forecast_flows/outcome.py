@@ -24,12 +24,12 @@ from forecasting.commands.terminal import plain_json
 from forecasting.config import Reason
 from forecasting.evaluation.metrics import REFERENCE
 from forecasting.formatting import MISSING, name_few, pluralize, printable
-from forecasting.publish import Run, report_input
 from forecasting.reports.cells import forecast_cells, score_cells
 from forecasting.reports.html import as_code, plain
 from forecasting.reports.run_markdown import report_markdown
 from forecasting.reports.summary import Headline, headline, overview, pooled_scores
 from forecasting.reports.track_record import TrackRecord, score_markdown
+from forecasting.run import Run
 from forecasting.store import paths
 from forecasting.store.store import Store
 from forecasting.store.transaction import Published
@@ -164,7 +164,7 @@ def describe(outcome: Outcome) -> None:
     run, day = outcome.run, outcome.as_of
     if run is None:
         return
-    create_markdown_artifact(report_markdown(report_input(run)), key="report", description=plain(outcome.message, 2000))
+    create_markdown_artifact(report_markdown(run), key="report", description=plain(outcome.message, 2000))
     if outcome.record is not None:
         said = f"How published forecasts turned out, to {outcome.record.last}: {outcome.record.health.status}"
         create_markdown_artifact(score_markdown(outcome.record), key="track-record", description=said)

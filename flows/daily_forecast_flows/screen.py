@@ -12,9 +12,9 @@ from daily_forecast_flows.tasks import Ended
 from forecasting.commands.terminal import forecast_line, open_console, print_forecasts, print_table
 from forecasting.findings import worst
 from forecasting.formatting import pluralize, printable
-from forecasting.publish import Run
 from forecasting.reports.cells import score_cells
 from forecasting.reports.summary import overview, pooled_scores
+from forecasting.run import Run
 from forecasting.store import paths
 
 __all__ = ["show"]

@@ -40,8 +40,8 @@ from forecasting.formatting import pluralize
 from forecasting.ingest.prices import Ingested
 from forecasting.model.training_loop import TrainingStoppedError
 from forecasting.monitoring.ledger import Scoring
-from forecasting.publish import Run, ShardForecast
 from forecasting.reports.track_record import TrackRecord
+from forecasting.run import Run, ShardForecast
 from forecasting.store.store import Store, StoreLockedError
 from forecasting.store.transaction import Published
 

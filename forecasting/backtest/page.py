@@ -15,12 +15,13 @@ from forecasting.backtest.metrics import PUBLISHED, count_claims, shared_rows
 from forecasting.backtest.study import Judged, Study
 from forecasting.config import QUANTILE_COLUMNS, ForecastConfig
 from forecasting.evaluation.baselines import BASELINES
+from forecasting.evaluation.heldout_summary import Calibration
 from forecasting.evaluation.metrics import REFERENCE
 from forecasting.evaluation.scoring_rules import crps
 from forecasting.formatting import format_date, percent, pluralize
 from forecasting.reports.cells import score_cells
 from forecasting.reports.charts import calibration_chart, data_uri, trend_chart
-from forecasting.reports.figures import Calibration, Curves
+from forecasting.reports.figures import Curves, calibration_spec
 from forecasting.reports.html import markdown_table, render_page
 from forecasting.reports.summary import pooled_scores
 
@@ -95,6 +96,12 @@ class Backtest:
         usual = scored[scored["model"] == REFERENCE].groupby("ticker")["loss"].mean()
         return scored.assign(loss=scored["loss"] / scored["ticker"].map(usual))
 
+    @cached_property
+    def calibration(self) -> Calibration:
+        """Of what would have been published."""
+        rows = self.judged.rows[self.judged.rows["chosen"]]
+        return Calibration.of({name: rows[name].to_numpy() for name in ("step", "actual", *QUANTILE_COLUMNS)})
+
 
 def verdict(backtest: Backtest) -> str:
     """Say in two sentences what the backtest amounts to, flattering nobody."""
@@ -132,10 +139,8 @@ def _standing(claims: pd.Series) -> str:
 
 def build_backtest_page(backtest: Backtest) -> str:
     """Build the page; the same backtest gives the same bytes."""
-    chosen = backtest.judged.rows[backtest.judged.rows["chosen"]]
-    calibration = Calibration.of({name: chosen[name].to_numpy() for name in ("step", "actual", *QUANTILE_COLUMNS)})
     over_time = curves(backtest)
-    charts = [*(one.chart() for one in over_time), calibration.chart()]
+    charts = [*(one.chart() for one in over_time), calibration_spec(backtest.calibration)]
     return render_page(
         "backtest.html.jinja",
         data={"charts": charts},
@@ -172,7 +177,7 @@ def _pictures(backtest: Backtest) -> Iterable[tuple[str, bytes]]:
     skill, coverage = curves(backtest)
     yield skill.says, trend_chart(skill)
     yield coverage.says, trend_chart(coverage, wide=False)
-    yield _CALIBRATION, calibration_chart(backtest.judged.rows[backtest.judged.rows["chosen"]])
+    yield _CALIBRATION, calibration_chart(backtest.calibration)
 
 
 def curves(backtest: Backtest) -> tuple[Curves, Curves]:

@@ -20,7 +20,6 @@ __all__ = [
     "mase",
     "mase_scale",
     "pinball",
-    "reliability",
     "rmse",
     "skill",
 ]
@@ -168,30 +167,6 @@ def coverage(actual: ArrayLike, quantiles: ArrayLike, central: float) -> float:
     low, high = CENTRAL[central]
     observed, predicted = np.asarray(actual, dtype=np.float64), np.asarray(quantiles, dtype=np.float64)
     return float(np.mean((predicted[:, low] <= observed) & (observed <= predicted[:, high])))
-
-
-def reliability(actual: ArrayLike, quantiles: ArrayLike) -> Array:
-    """Share of actuals at or below each quantile; a calibrated forecaster's equals the quantile's level.
-
-    Parameters
-    ----------
-    actual
-        Shape (n,).
-    quantiles
-        Shape (n, levels).
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape (levels,).
-
-    Examples
-    --------
-    >>> reliability([1.0, 3.0], [[2.0, 4.0], [2.0, 4.0]]).tolist()
-    [0.5, 1.0]
-    """
-    observed, predicted = np.asarray(actual, dtype=np.float64), np.asarray(quantiles, dtype=np.float64)
-    return np.asarray(np.mean(observed[:, None] <= predicted, axis=0))
 
 
 def skill(score: float, reference: float) -> float:

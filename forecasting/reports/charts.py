@@ -14,8 +14,8 @@ import pandas as pd
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from forecasting.config import LEVELS, QUANTILE_COLUMNS
-from forecasting.evaluation.scoring_rules import reliability
+from forecasting.config import LEVELS
+from forecasting.evaluation.heldout_summary import Calibration
 from forecasting.formatting import MINUS
 from forecasting.reports.chart_style import (
     BLUE,
@@ -38,7 +38,6 @@ from forecasting.reports.figures import TONES, Curves
 
 __all__ = [
     "calibration_chart",
-    "calibration_shares",
     "data_uri",
     "fan_chart",
     "heldout_chart",
@@ -135,44 +134,22 @@ def heldout_chart(heldout: pd.DataFrame, *, last: int = 120) -> bytes:
     return png(figure)
 
 
-def calibration_shares(heldout: pd.DataFrame) -> pd.DataFrame:
-    """How often the actual stood at or below each quantile.
-
-    Parameters
-    ----------
-    heldout
-        Rows of heldout.parquet of one model: ``step``, ``actual`` and the quantiles.
-
-    Returns
-    -------
-    DataFrame
-        One row a step (the index), one column a nominal level; the values are shares, ideally the level itself.
-    """
-    known = heldout.dropna(subset=["actual", *QUANTILE_COLUMNS])
-    shares = {
-        step: reliability(rows["actual"], rows[list(QUANTILE_COLUMNS)])
-        for step, rows in known.groupby("step", sort=True)
-    }
-    return pd.DataFrame.from_dict(shares, orient="index", columns=pd.Index(LEVELS, name="level")).rename_axis("step")
-
-
-def calibration_chart(heldout: pd.DataFrame) -> bytes:
+def calibration_chart(calibration: Calibration) -> bytes:
     """Draw, for each step, how often the actual was at or below each of the 19 quantiles; the diagonal is perfect.
 
     The grey zone is where nine in ten points of a perfect forecast would fall by chance (normal approximation of the
     binomial, with independent targets: steps beyond the first overlap, so theirs would scatter more).
     """
-    shares = calibration_shares(heldout)
-    targets = max(1, int((heldout["step"] == shares.index.min()).sum())) if len(shares) else 1
     levels = np.asarray(LEVELS)
-    chance = 1.645 * np.sqrt(levels * (1 - levels) / targets)
+    chance = 1.645 * np.sqrt(levels * (1 - levels) / max(1, calibration.sessions))
     figure = new_figure(4.2, 3.7)
     axes = figure.subplots()
     axes.fill_between(100 * levels, 100 * (levels - chance), 100 * (levels + chance), color="#e9ecef", linewidth=0)
     axes.plot([0, 100], [0, 100], color=MUTED, linewidth=0.9, linestyle=(0, (3, 3)))
-    drawn = spread(shares.index.to_numpy(), 5)
+    shares = calibration.shares
+    drawn = spread(np.array(list(shares), dtype=np.int64), 5)
     for colour, step in zip(step_colours(len(drawn)), drawn, strict=True):
-        axes.plot(100 * levels, 100 * shares.loc[step].to_numpy(), color=colour, linewidth=1.5, label=f"step {step}")
+        axes.plot(100 * levels, 100 * shares[step], color=colour, linewidth=1.5, label=f"step {step}")
     axes.set(xlim=(0, 100), ylim=(0, 100))
     label(axes, x="quantile, %", y="actuals at or below it, %")
     for axis in (axes.xaxis, axes.yaxis):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from forecasting.config import LEVELS, QUANTILE_COLUMNS
+from forecasting.evaluation.heldout_summary import Calibration
 
-__all__ = ["TONES", "Calibration", "Curves"]
+__all__ = ["TONES", "Curves", "calibration_spec"]
 
 TONES = ("blue", "orange", "green", "muted", "ink")
 
@@ -69,48 +69,13 @@ class Curves:
         }
 
 
-@dataclass(slots=True)
-class Calibration:
-    """How often the actual was at or below each of the 19 quantiles, by step.
-
-    Attributes
-    ----------
-    rows, below
-        Step to its forecasts, and to how many of their actuals were at or below each quantile, shape (19,).
-    sessions
-        Forecasts of the nearest step, of the ticker that has most. Tickers of one session move together, so that it is
-        sessions, not rows, that say how far chance reaches.
-    """
-
-    sessions: int = 0
-    rows: dict[int, int] = field(default_factory=dict)
-    below: dict[int, NDArray[np.int64]] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, heldout: Mapping[str, NDArray[Any]]) -> Calibration:
-        """Count over columns of held-out forecasts: ``step``, ``actual`` and the quantiles."""
-        actual = heldout["actual"]
-        held = np.stack([actual <= heldout[name] for name in QUANTILE_COLUMNS], axis=-1)
-        known = np.isfinite(actual) & np.isfinite(heldout[QUANTILE_COLUMNS[0]])
-        by_step = {int(step): known & (heldout["step"] == step) for step in np.unique(heldout["step"][known])}
-        rows = {step: int(own.sum()) for step, own in by_step.items()}
-        return cls(max(rows.values(), default=0), rows, {step: held[own].sum(axis=0) for step, own in by_step.items()})
-
-    def add(self, other: Calibration) -> None:
-        """Count another's rows too."""
-        self.sessions = max(self.sessions, other.sessions)
-        for step, rows in other.rows.items():
-            self.rows[step] = self.rows.get(step, 0) + rows
-            self.below[step] = self.below.get(step, np.zeros(len(LEVELS), dtype=np.int64)) + other.below[step]
-
-    def chart(self) -> dict[str, Any]:
-        """Describe the chart: for each step the shares in thousandths."""
-        steps = sorted(self.rows)
-        return {
-            "n": self.sessions,
-            "steps": steps,
-            "shares": [np.rint(1000 * self.below[step] / self.rows[step]).astype(int).tolist() for step in steps],
-        }
+def calibration_spec(calibration: Calibration) -> dict[str, Any]:
+    """Describe the chart of a calibration to the page's script: for each step the shares in thousandths."""
+    return {
+        "n": calibration.sessions,
+        "steps": list(calibration.shares),
+        "shares": [np.rint(1000 * shares).astype(int).tolist() for shares in calibration.shares.values()],
+    }
 
 
 def _rounded(values: NDArray[np.float64], decimals: int) -> list[float | None]:

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
+from forecasting.evaluation.heldout_summary import DRAWN
 from forecasting.formatting import format_date, format_number, percent, pluralize
 from forecasting.reports.cells import forecast_cells
 from forecasting.reports.charts import data_uri, fan_chart, heldout_chart
-from forecasting.reports.heldout_summary import DRAWN
 from forecasting.reports.html import markdown_table, plain
-from forecasting.reports.run_page import ReportInput, verdict
+from forecasting.reports.run_page import verdict
 from forecasting.reports.summary import Headline, headline, most_telling, overview
+from forecasting.run import Run
 
 __all__ = ["report_markdown"]
 
@@ -21,7 +22,7 @@ LISTED = 100
 """Tickers in the table; the table artifact beside the report has the rest."""
 
 
-def report_markdown(run: ReportInput) -> str:
+def report_markdown(run: Run) -> str:
     """Write the verdict, all tickers' next forecast, and the pictures of the ticker whose forecast says most."""
     table = overview(run.forecasts, run.metrics)
     summary = headline(table, len(run.withheld))
@@ -61,17 +62,17 @@ def _next(table: pd.DataFrame) -> str:
     return f"{written}\n\nAnd {pluralize(more, 'ticker')} more, in the table of forecasts." if more > 0 else written
 
 
-def _pictures(run: ReportInput, ticker: str) -> Iterator[str]:
+def _pictures(run: Run, ticker: str) -> Iterator[str]:
     forecasts = run.forecasts[run.forecasts["ticker"] == ticker].sort_values("step")
     first = forecasts.iloc[0]
     cells = forecast_cells(first.to_dict())
     band = f"{cells['q50']}, with four chances in five between {cells['q10']} and {cells['q90']}"
-    prices = run.prices[run.prices["ticker"] == ticker]
+    prices = run.ingested.prices[run.ingested.prices["ticker"] == ticker]
     # The text beside each picture is this project's own; of names, only the title has one.
     yield f"## {plain(ticker)}, whose forecast departs most from its last price for the width of its band"
     yield f"Open on {format_date(first['target_date'])}: {band}."
     yield f"![Recent Open and the fan of the next sessions]({data_uri(fan_chart(prices, forecasts))})"
-    heldout = pd.DataFrame(dict(run.heldout_of(ticker).newest))
+    heldout = pd.DataFrame(dict(run.summaries[ticker].newest))
     if len(heldout):
         inside = float(np.mean((heldout["actual"] >= heldout["q10"]) & (heldout["actual"] <= heldout["q90"])))
         yield f"The last {len(heldout)} held-out forecasts: {percent(inside, 0)} were inside the 80 % band."

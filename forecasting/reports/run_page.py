@@ -8,9 +8,7 @@ pass for something else.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,60 +16,21 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from forecasting.config import ForecastConfig
-from forecasting.findings import Finding
+from forecasting.evaluation.heldout_summary import Calibration
 from forecasting.formatting import decimals_for, percent, pluralize
 from forecasting.model.tutorial_report import TutorialReport
-from forecasting.reports.figures import Calibration, Curves
-from forecasting.reports.heldout_summary import HeldoutSummary
+from forecasting.reports.figures import Curves, calibration_spec
 from forecasting.reports.html import render_page
 from forecasting.reports.summary import MODELS, Headline, headline, ladder, most_telling, overview, pooled_scores
 from forecasting.reports.ticker_records import SESSIONS, TickerRows, ticker_records
+from forecasting.run import Run
 
-__all__ = ["ReportInput", "build_report", "verdict"]
+__all__ = ["build_report", "verdict"]
 
 _FINDINGS_SHOWN = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class ReportInput:
-    """Everything that the report is made from.
-
-    Attributes
-    ----------
-    as_of
-        The run's date.
-    config
-        What it was made with.
-    forecasts, metrics
-        As forecasts.parquet and metrics.parquet have them.
-    heldout_of
-        Ticker to what its held-out rows come to; asked once for each, one after the other.
-    prices
-        Long frame of what was read: ``ticker``, ``date``, ``open``, ``high``, ``low``.
-    curves
-        ``ticker``, ``member``, ``phase`` (``fit`` or ``refit``), ``epoch``, ``train_loss``, ``validation_loss`` (NaN
-        where there is none), ``best`` (bool: the epoch whose weights were kept).
-    findings
-        What was noticed in the data.
-    withheld
-        (ticker, reason) of those not published.
-    tutorial
-        What the tutorial preset measured; None for the default preset.
-    """
-
-    as_of: date
-    config: ForecastConfig
-    forecasts: pd.DataFrame
-    heldout_of: Callable[[str], HeldoutSummary]
-    metrics: pd.DataFrame
-    prices: pd.DataFrame
-    curves: pd.DataFrame
-    findings: tuple[Finding, ...] = ()
-    withheld: tuple[tuple[str, str], ...] = ()
-    tutorial: TutorialReport | None = None
-
-
-def build_report(run: ReportInput) -> str:
+def build_report(run: Run) -> str:
     """Build the page; the same run gives the same bytes."""
     table = overview(run.forecasts, run.metrics)
     summary = headline(table, len(run.withheld))
@@ -82,7 +41,7 @@ def build_report(run: ReportInput) -> str:
     first = most_telling(table)
     charts = _tutorial_charts(run.tutorial)
     if together.rows:
-        charts["calibration"] = together.chart()
+        charts["calibration"] = calibration_spec(together)
     return render_page(
         "report.html.jinja",
         data={**records, "first": names.index(first) if first else 0, "charts": charts},
@@ -119,16 +78,16 @@ def verdict(summary: Headline) -> str:
     return said
 
 
-def _rows_of_each(run: ReportInput, tickers: Sequence[str], together: Calibration) -> Iterator[TickerRows]:
+def _rows_of_each(run: Run, tickers: Sequence[str], together: Calibration) -> Iterator[TickerRows]:
     """Give each ticker's rows of every table, and count the calibration of all of them ``together``."""
-    prices = _by_ticker(run.prices.groupby("ticker", sort=False).tail(SESSIONS))
+    prices = _by_ticker(run.ingested.prices.groupby("ticker", sort=False).tail(SESSIONS))
     ordered = run.forecasts.sort_values(["ticker", "step"], kind="stable")
     forecasts = _by_ticker(ordered.assign(reason=ordered["reason"].astype(object).fillna("")))
     metrics = _by_ticker(run.metrics.sort_values(["ticker", "step"], kind="stable"))
     curves = _by_ticker(run.curves)
     for ticker in tickers:
         own = forecasts[ticker]
-        heldout = run.heldout_of(ticker)
+        heldout = run.summaries[ticker]
         together.add(heldout.calibration)
         newest, calibration = heldout.newest, heldout.calibration
         yield TickerRows(ticker, prices[ticker], own, metrics[ticker], newest, calibration, curves[ticker])

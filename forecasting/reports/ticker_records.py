@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from forecasting.evaluation.heldout_summary import DRAWN, Calibration
 from forecasting.evaluation.metrics import REFERENCE
 from forecasting.formatting import decimals_for, printable
-from forecasting.reports.figures import Calibration
-from forecasting.reports.heldout_summary import DRAWN
+from forecasting.reports.figures import calibration_spec
 
 __all__ = ["SESSIONS", "TickerRows", "ticker_records"]
 
@@ -148,7 +148,7 @@ def _record(
     }
     record |= _heldout(rows.heldout, int(forecasts["step"][0]), targets, shared, unit)
     if detailed and rows.calibration.rows:
-        record["k"] = rows.calibration.chart()
+        record["k"] = calibration_spec(rows.calibration)
     if detailed and np.isfinite(rows.curves["train_loss"].astype(float)).any():
         record["g"] = _training(rows.curves)
     return record

@@ -17,7 +17,6 @@ from forecasting.evaluation.scoring_rules import (
     mape,
     mase,
     pinball,
-    reliability,
     rmse,
     skill,
 )
@@ -77,11 +76,6 @@ def test_coverage_counts_the_ends_of_the_interval() -> None:
 def test_coverage_refuses_an_interval_that_the_quantiles_do_not_bound() -> None:
     with pytest.raises(ValueError, match="95%"):
         coverage([0.5], [LEVELS], 0.95)
-
-
-def test_reliability_of_a_calibrated_forecaster_is_the_level() -> None:
-    actual = (np.arange(1000) + 0.5) / 1000
-    assert reliability(actual, np.tile(LEVELS, (1000, 1))) == pytest.approx(LEVELS)
 
 
 def test_skill_is_the_share_saved() -> None:

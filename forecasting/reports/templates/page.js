@@ -255,6 +255,19 @@
 
   // ---- Tables
 
+  // Where a table is wider than the screen, its edge fades until its end is reached, and the arrow keys move it.
+  const scrolling = (area) => {
+    const look = () => {
+      const more = area.scrollWidth - area.clientWidth;
+      area.classList.toggle("aside", area.scrollLeft < more - 1);
+      area.tabIndex = more > 1 ? 0 : -1;
+    };
+    area.addEventListener("scroll", look, { passive: true });
+    new ResizeObserver(look).observe(area);
+    return area;
+  };
+  document.querySelectorAll(".scroll").forEach(scrolling);
+
   const keyOf = (row, column) => {
     const cell = row.cells[column];
     const text = cell.dataset.v ?? cell.textContent.trim();

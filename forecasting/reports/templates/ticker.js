@@ -110,25 +110,24 @@
   };
 
   const tableOf = (heads, rows) =>
-    html("div", { class: "scroll" }, html("table", {},
+    scrolling(html("div", { class: "scroll" }, html("table", {},
       html("thead", {}, html("tr", {}, ...heads.map(([text, kind]) => html("th", kind ? { class: kind } : {}, ...text.split("\n").flatMap((line, place) => (place ? [html("br"), line] : [line])))))),
       html("tbody", {}, ...rows.map(({ cells, chosen }) => html("tr", chosen ? { class: "chosen" } : {},
-        ...cells.map((cell, place) => html("td", heads[place][1] ? { class: heads[place][1] } : {}, cell)))))));
+        ...cells.map((cell, place) => html("td", heads[place][1] ? { class: heads[place][1] } : {}, cell))))))));
 
   const stepTable = (one) => {
     const reasons = one.reasons.some(Boolean);
     const heads = [
-      ["Open on", "text"], ["5 %", "more"], ["10 %"], ["25 %", "more"], ["Median"], ["75 %", "more"], ["90 %"], ["95 %", "more"],
-      ["Change", "more"], ["Model", "text more"],
+      ["Open on", "text"], ["5 %"], ["10 %"], ["25 %"], ["Median"], ["75 %"], ["90 %"], ["95 %"], ["Change"], ["Model", "text"],
     ];
     const rows = one.quantiles.map((row, place) => ({
       cells: [
-        `${weekday(one.targets[place])} ${day(one.targets[place])}`,
+        `${weekday(one.targets[place])} ${day(one.targets[place], false)}`,
         ...row.map((price, at) => (at === 3 ? html("b", {}, one.write(price)) : one.write(price))),
         change(one.changes[place]), one.models[place], ...(reasons ? [one.reasons[place]] : []),
       ],
     }));
-    return tableOf(reasons ? [...heads, ["Why not a fresh LSTM", "text note more"]] : heads, rows);
+    return tableOf(reasons ? [...heads, ["Why not a fresh LSTM", "text note"]] : heads, rows);
   };
 
   const scoreTable = (one, [step, n, ...scored]) => {
@@ -159,15 +158,14 @@
         }),
       ],
     }));
-    const first = new Set([columns[0][0], HEADS.coverage_80]);
-    return tableOf([[`Step ${step}, ${n} sessions`, "text"], ...columns.map(([head]) => [head, first.has(head) ? "" : "more"])], rows);
+    return tableOf([[`Step ${step}, ${n} sessions`, "text"], ...columns.map(([head]) => [head])], rows);
   };
 
   const folded = (summary, ...children) => html("details", {}, html("summary", {}, summary), ...children);
 
   const findingsOf = (name) =>
     [...document.querySelectorAll("#findings tbody tr")].filter((row) => row.cells[0].textContent === name)
-      .map((row) => html("li", {}, html("span", { class: "kind" }, `${row.cells[1].textContent}: `), row.cells[2].textContent));
+      .map((row) => html("li", {}, html("span", { class: "kind" }, `${row.cells[2].textContent}: `), row.cells[1].textContent));
 
   const details = (one) => {
     const [first, ...later] = one.scores;
@@ -215,7 +213,7 @@
       const name = row.cells[0].firstElementChild;
       const button = html("button", { type: "button", class: "pick" }, ...name.childNodes);
       name.append(button);
-      row.cells[1].append(sparkline(recordOf.get(row)));
+      row.cells[4].append(sparkline(recordOf.get(row)));
     });
     table.tBodies[0].addEventListener("click", (event) => {
       const row = event.target.closest("tr");

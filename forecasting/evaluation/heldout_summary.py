@@ -1,9 +1,9 @@
-"""What pages show of a ticker's held-out rows: small enough to be kept for thousands, where the rows are not."""
+"""What a ticker's held-out rows come to: small enough to be kept for thousands, where the rows are not."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -14,13 +14,52 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from forecasting.config import QUANTILE_COLUMNS
-from forecasting.reports.figures import Calibration
+from forecasting.config import LEVELS, QUANTILE_COLUMNS
 
-__all__ = ["DRAWN", "HeldoutSummary", "published_heldout", "summarize_heldout"]
+__all__ = ["DRAWN", "Calibration", "HeldoutSummary", "published_heldout", "summarize_heldout"]
 
 DRAWN = 120
 """Held-out forecasts of one ticker in a chart, at most."""
+
+
+@dataclass(slots=True)
+class Calibration:
+    """How often the actual was at or below each of the 19 quantiles, by step.
+
+    Attributes
+    ----------
+    rows, below
+        Step to its forecasts, and to how many of their actuals were at or below each quantile, shape (19,).
+    sessions
+        Forecasts of the nearest step, of the ticker that has most. Tickers of one session move together, so that it is
+        sessions, not rows, that say how far chance reaches.
+    """
+
+    sessions: int = 0
+    rows: dict[int, int] = field(default_factory=dict)
+    below: dict[int, NDArray[np.int64]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, heldout: Mapping[str, NDArray[Any]]) -> Calibration:
+        """Count over columns of held-out forecasts: ``step``, ``actual`` and the quantiles."""
+        actual = heldout["actual"]
+        held = np.stack([actual <= heldout[name] for name in QUANTILE_COLUMNS], axis=-1)
+        known = np.isfinite(actual) & np.isfinite(heldout[QUANTILE_COLUMNS[0]])
+        by_step = {int(step): known & (heldout["step"] == step) for step in np.unique(heldout["step"][known])}
+        rows = {step: int(own.sum()) for step, own in by_step.items()}
+        return cls(max(rows.values(), default=0), rows, {step: held[own].sum(axis=0) for step, own in by_step.items()})
+
+    def add(self, other: Calibration) -> None:
+        """Count another's rows too."""
+        self.sessions = max(self.sessions, other.sessions)
+        for step, rows in other.rows.items():
+            self.rows[step] = self.rows.get(step, 0) + rows
+            self.below[step] = self.below.get(step, np.zeros(len(LEVELS), dtype=np.int64)) + other.below[step]
+
+    @property
+    def shares(self) -> dict[int, NDArray[np.float64]]:
+        """Step to the share of actuals at or below each quantile, ideally the quantile's level; by step."""
+        return {step: self.below[step] / self.rows[step] for step in sorted(self.rows)}
 
 
 @dataclass(frozen=True, slots=True)
