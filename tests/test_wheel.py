@@ -99,7 +99,9 @@ def _forecast(api: httpx.Client, deployment: str) -> dict:
     """Run a deployment to its end."""
     found = api.get(f"/deployments/name/{deployment}").raise_for_status().json()
     given = {"parameters": {"epochs": 1, "members": 1, "horizon": 2}}
-    run = api.post(f"/deployments/{found['id']}/create_flow_run", json=given).raise_for_status().json()["id"]
+    answers = (api.post(f"/deployments/{found['id']}/create_flow_run", json=given) for _ in range(10))
+    # SQLite may be busy for a moment; Prefect's own client asks again, too.
+    run = next(one for one in answers if one.status_code != httpx.codes.SERVICE_UNAVAILABLE).json()["id"]
     final = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
     _wait(lambda: api.get(f"/flow_runs/{run}").json()["state_type"] in final)
     return api.get(f"/flow_runs/{run}").json()

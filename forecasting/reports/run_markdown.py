@@ -51,10 +51,10 @@ def _facts(summary: Headline) -> str:
 
 
 def _next(table: pd.DataFrame) -> str:
-    heads = ("ticker", "Open on", "median", "80 % band", "change", "model")
+    heads = ("ticker", "median", "80 % band", "change", "Open on", "model")
     cells = [forecast_cells(row) for row in table.head(LISTED).to_dict("records")]
     rows = [
-        (one["ticker"], one["target_date"], one["q50"], f"{one['q10']} to {one['q90']}", one["change"], one["model"])
+        (one["ticker"], one["q50"], f"{one['q10']} to {one['q90']}", one["change"], one["target_date"], one["model"])
         for one in cells
     ]
     written = markdown_table(heads, rows, text=("Open on", "model"))
