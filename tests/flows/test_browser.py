@@ -10,11 +10,10 @@ import time
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
-from report_examples import fake_run, many, random_prices, scores
+from report_cases import fake_run, many, random_prices, scores
 
 from daily_forecast import daily_forecast
-from daily_forecast_flows.artifacts import leave_artifacts
-from daily_forecast_flows.outcome import Outcome
+from daily_forecast_flows.outcome import Outcome, describe
 from forecasting.reports.track_record import track_record
 from forecasting.store.store import Store
 
@@ -112,11 +111,11 @@ def artifacts(prefect_server, tmp_path_factory):
         walks = [random_prices(f"T{place:04d}", 200, place) for place in range(5)]
         run = fake_run(walks) if tickers == 5 else many(fake_run(walks[:1]), tickers)
         message = f"The forecasts as of {run.as_of} are published; {tickers} tickers"
-        outcome = Outcome("published", message, run.as_of, store, run, record=track_record(scores(tickers)))
+        outcome = Outcome("published", message, store, run.as_of, run, record=track_record(scores(tickers)))
 
         @flow(name="pages", flow_run_name=f"{run.as_of}, {tickers} tickers")
         def pages() -> None:
-            leave_artifacts(outcome)
+            describe.fn(outcome)
 
         with temporary_settings({PREFECT_API_URL: prefect_server}):
             state = pages(return_state=True)
