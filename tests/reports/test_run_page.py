@@ -52,7 +52,7 @@ def test_it_says_what_each_model_adds(page):
 def test_findings_and_withheld_are_reported(page):
     for words in (
         "2:1 on 28 Feb 2005, adjusted inside the model",
-        "set aside High stands below Low 3",
+        "High stands below Low set aside 3",
         "two sessions are none of XNYS",
         "GONE its last row is a year old",
     ):
