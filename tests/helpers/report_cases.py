@@ -124,7 +124,7 @@ def fake_run(prices: Sequence[pd.DataFrame], **changes: object) -> Run:
         published = published_rows(frame, anchor)
         forecasts.append(published)
         chosen = list(zip(published["ticker"], published["step"], published["model"], strict=True))
-        metrics.append(score_heldout(scored, scales, chosen))
+        metrics.append(score_heldout({ticker: held[ticker]}, scales, chosen))
         curves.append(fake_curves(ticker))
     run = Run(
         as_of=date(2013, 3, 1),
