@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from forecasting.errors import InputError
 
 __all__ = ["FOLDER_SUFFIXES", "find_files", "ticker_of"]
 
-_SUFFIXES = (".csv", ".txt", ".tsv")
 FOLDER_SUFFIXES = (".csv", ".csv.gz")
 
 
@@ -30,54 +30,34 @@ def find_files(source: str | Path | Sequence[str | Path]) -> list[Path]:
         raise InputError("no file was named")
     files: dict[Path, Path] = {}
     for one in sources:
-        for path in _expand(one):
+        for path in _expand(str(one)):
             files.setdefault(path.resolve(), path)
     return list(files.values())
 
 
 def ticker_of(path: Path) -> str:
     """Give the ticker that a file is named for: ``BRK.B`` for ``BRK.B.csv`` or ``BRK.B.csv.gz``."""
-    name = path.name
-    if name.lower().endswith(".gz"):
-        name = name[: -len(".gz")]
-    for suffix in _SUFFIXES:
-        if name.lower().endswith(suffix):
-            return name[: -len(suffix)]
-    return name
+    name = re.sub(r"\.gz$", "", path.name, flags=re.IGNORECASE)
+    return re.sub(r"\.(csv|txt|tsv)$", "", name, flags=re.IGNORECASE)
 
 
-def _expand(source: str | Path) -> Iterator[Path]:
-    text = str(source)
+def _expand(text: str) -> list[Path]:
     if not text or "\0" in text:
         raise InputError("a path is empty or holds a NUL character", setting="name a CSV, a folder or a pattern")
     path = Path(text).expanduser()
     try:
         if path.is_dir():
-            yield from _folder(path)
+            named = [one for one in sorted(path.iterdir()) if one.name.lower().endswith(FOLDER_SUFFIXES)]
+            files = [one for one in named if not one.name.startswith(".") and not one.is_dir()]
+            what = "the folder holds no .csv or .csv.gz file"
         elif path.exists() or path.is_symlink():
-            yield path
-        elif glob.has_magic(text):
-            yield from _pattern(str(path))
+            return [path]
         else:
-            raise InputError("there is no such file or folder", file=text)
+            found = glob.glob(str(path), recursive=True) if glob.has_magic(text) else []  # noqa: PTH207 - Path's is relative
+            files = [one for one in map(Path, sorted(found)) if not one.is_dir()]
+            what = "the pattern matches no file" if glob.has_magic(text) else "there is no such file or folder"
     except OSError as error:
         raise InputError(f"cannot be looked at ({error.strerror})", file=text) from error
-
-
-def _folder(folder: Path) -> list[Path]:
-    files = [
-        path
-        for path in sorted(folder.iterdir())
-        if path.name.lower().endswith(FOLDER_SUFFIXES) and not path.name.startswith(".") and not path.is_dir()
-    ]
     if not files:
-        raise InputError("the folder holds no .csv or .csv.gz file", file=str(folder))
-    return files
-
-
-def _pattern(pattern: str) -> list[Path]:
-    found = sorted(glob.iglob(pattern, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
-    files = [path for path in map(Path, found) if not path.is_dir()]
-    if not files:
-        raise InputError("the pattern matches no file", file=pattern)
+        raise InputError(what, file=text)
     return files

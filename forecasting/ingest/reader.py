@@ -16,7 +16,7 @@ from forecasting.ingest.dates import NO_DATE, DateColumn, UndecidedDatesError, r
 from forecasting.ingest.instruments import misplaced_ticker, report_instruments, separating_column, without_turnover
 from forecasting.ingest.layout import Block, Layout
 from forecasting.ingest.names import PRICES, Role, normalise
-from forecasting.ingest.numbers import Decimal, decide, read_numbers, read_volumes
+from forecasting.ingest.numbers import Decimal, decide, read_numbers
 from forecasting.ingest.rows import Rows, read_rows
 from forecasting.ingest.strays import Owners, add_misfits, add_undated, cut_field, is_event, why_misfit
 from forecasting.ingest.table import WEEK, Decided, Options, Problem, ReadFile, Table, Verdict
@@ -221,8 +221,7 @@ class _Reading:
         prices: dict[Role, Array] = dict.fromkeys(PRICES, np.full(len(kept), np.nan))
         bad: dict[Role, BoolArray] = {}
         for role, at in block.columns.items():
-            read = read_volumes if role == "volume" else read_numbers
-            prices[role], bad[role] = read(rows.cells(at, kept), decimal)
+            prices[role], bad[role] = read_numbers(rows.cells(at, kept), decimal, scaled=role == "volume")
             found = np.flatnonzero(bad[role])
             bad[role][found] = [not is_event(rows.row(row), layout) for row in kept[found].tolist()]
             if role != "volume":

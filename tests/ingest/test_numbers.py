@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import math
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forecasting.ingest.numbers import decide, read_numbers, read_volumes
+from forecasting.ingest.numbers import decide, read_numbers
+
+
+def column(cells: list[str]) -> pa.ChunkedArray:
+    return pa.chunked_array([pa.array(cells, pa.string())])
 
 
 def one(cell: str, decimal: str = "point") -> float | None:
-    values, bad = read_numbers([cell], decimal)
+    values, bad = read_numbers(column([cell]), decimal)
     return None if bad[0] else float(values[0])
 
 
@@ -75,7 +80,7 @@ def test_what_says_that_a_value_is_missing_is_missing(cell: str) -> None:
     ],
 )  # fmt: skip
 def test_volumes(cell: str, decimal: str, value: float | None) -> None:
-    values, bad = read_volumes([cell], decimal)
+    values, bad = read_numbers(column([cell]), decimal, scaled=True)
     assert bad[0] == (value is None)
     if value is not None:
         assert values[0] == pytest.approx(value)
@@ -108,19 +113,19 @@ def test_volumes(cell: str, decimal: str, value: float | None) -> None:
 def test_decimal_mark_is_decided_for_the_file(
     prices: list[str], others: list[str], usual: str, decimal: str | None
 ) -> None:
-    assert decide([prices], [others], usual=usual) == decimal
+    assert decide([column(prices)], [column(others)], usual=usual) == decimal
 
 
 def test_cells_in_another_currency_are_found() -> None:
-    assert read_numbers(["$1", "2", "$3", "€4"], "point")[1].tolist() == [False, False, False, True]
-    assert not read_numbers(["$1", "2"], "point")[1].any()
+    assert read_numbers(column(["$1", "2", "$3", "€4"]), "point")[1].tolist() == [False, False, False, True]
+    assert not read_numbers(column(["$1", "2"]), "point")[1].any()
 
 
 @given(st.lists(st.text("0123456789.eE+-infa ,", max_size=8), max_size=3))
 def test_reading_a_column_at_once_is_reading_it_cell_by_cell(cells: list[str]) -> None:
-    values, bad = read_numbers(cells, "point")
+    values, bad = read_numbers(column(cells), "point")
     for cell, value, wrong in zip(cells, values, bad, strict=True):
-        (alone, _), (alone_wrong, _) = read_numbers([cell, "x"], "point")
+        (alone, _), (alone_wrong, _) = read_numbers(column([cell, "x"]), "point")
         assert wrong == alone_wrong
         assert value == alone or (math.isnan(value) and math.isnan(alone))
 
