@@ -13,12 +13,11 @@ import numpy as np
 
 from forecasting.arrays import Array, BoolArray, IntArray
 from forecasting.ingest import days
-from forecasting.ingest.names import PRICES, Role
+from forecasting.ingest.names import NEEDED, PRICES, Role
 from forecasting.ingest.table import Table, Verdict
 
 __all__ = ["DOUBTS", "check_rows"]
 
-_NEEDED: tuple[Role, ...] = ("open", "high", "low")
 _ROUNDING = 1e-3
 """Open and Close may be outside [Low, High] by this share of the price: adjusting and rounding do that."""
 _GROSS = 0.02
@@ -52,14 +51,14 @@ def check_rows(table: Table) -> Verdict:
 
 def possible(verdict: Verdict) -> None:
     """Open, High and Low are finite, above zero, and not scaled to run from exactly 0 to exactly 1."""
-    for role in _NEEDED:
+    for role in NEEDED:
         verdict.refuse(~np.isfinite(verdict.prices[role]), "{value} is not finite", role)
     table, low = verdict.table, verdict.prices["low"]
     if len(table) and (low == 0).any():
         tops, floors = table.per_ticker(np.maximum, verdict.prices["high"]), table.per_ticker(np.minimum, low)
         what = "all prices are from 0 to 1, which both occur: scaled numbers, no prices"
         verdict.refuse((low == 0) & (tops == 1) & (floors == 0), what, "low")
-    for role in _NEEDED:
+    for role in NEEDED:
         verdict.refuse_unless_rare(verdict.prices[role] <= 0, "{value} is not a price", role)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from forecasting.arrays import Array, BoolArray, IntArray
 from forecasting.ingest.latest import FAR
-from forecasting.ingest.names import Role
+from forecasting.ingest.names import NEEDED
 from forecasting.ingest.table import WEEK, Table, Verdict
 
 __all__ = ["CHECKS", "DOUBTS", "earlier", "equal", "later", "weekdays_of"]
@@ -31,7 +31,6 @@ _ENOUGH = 15
 _SELDOM = 0.25
 """A weekday with less than this share of the usual count is not one of the market's."""
 _MOST = 0.8
-_NEEDED: tuple[Role, ...] = ("open", "high", "low")
 
 
 def later(pairs: BoolArray) -> BoolArray:
@@ -167,7 +166,7 @@ def one_week(verdict: Verdict) -> None:
     table = verdict.table
     weekday = _weekday(table.days)
     if table.weekdays is not None:
-        other = ~np.isin(weekday, sorted(table.weekdays))
+        other = ~np.isin(weekday, [at for at, day in enumerate(WEEK) if day[:3] in table.weekdays])
         verdict.refuse(other, "{day} is not one of the declared weekdays", "date")
         return
     for rows in table.histories(weekday >= _SATURDAY):
@@ -217,7 +216,7 @@ def filled_weekends(verdict: Verdict) -> None:
         return
     marks = np.zeros(len(table), dtype=np.bool_)
     for rows in table.histories(weekend):
-        own = np.stack([table.prices[role][rows] for role in _NEEDED])
+        own = np.stack([table.prices[role][rows] for role in NEEDED])
         marks[rows] = weekend[rows] & _is_filled(own, table.days[rows], weekend[rows])
     what = "weekend rows that repeat the row beside them, or lie on a straight line from Friday to Monday"
     verdict.set_aside(marks, what)

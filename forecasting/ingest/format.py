@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError
 
 from forecasting.errors import InputError
 from forecasting.ingest.names import Role
@@ -20,72 +20,58 @@ DecimalMark = Literal["auto", "point", "comma"]
 Weekday = Literal["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
 
 
+def _known_zone(zone: str) -> str:
+    try:
+        return ZoneInfo(zone).key
+    except (KeyError, ValueError, OSError) as error:
+        raise ValueError(f"there is no time zone {zone!r}") from error
+
+
+def _known_encoding(encoding: str) -> str:
+    try:
+        codecs.lookup(encoding)
+    except LookupError as error:
+        raise ValueError(f"there is no encoding {encoding!r}") from error
+    return encoding
+
+
 class PriceFormat(BaseModel):
     """A vendor's format, as a TOML file declares it; every key may be left out, and is then decided from the file."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    columns: Annotated[
-        dict[Role, str],
-        Field(description='Columns by role: date, open, high, low, close, volume, ticker (`open = "FIRST"`).'),
-    ] = {}
-    header: Annotated[
-        tuple[str, ...] | None,
-        Field(description="The columns' names, where the file has no line of them or a wrong one."),
-    ] = None
-    ignore: Annotated[
-        tuple[str, ...],
-        Field(description="Columns that are nothing: no ticker, no second date, no second price."),
-    ] = ()
-    delimiter: Annotated[Literal[",", ";", "\t", "|"] | None, Field(description="What separates fields.")] = None
-    encoding: Annotated[str | None, Field(description="The text's encoding, such as cp1250 or euc_jp.")] = None
-    skip_lines: Annotated[int, Field(ge=0, description="Lines above the header.")] = 0
-    skip_footer: Annotated[int, Field(ge=0, description="Lines below the last row.")] = 0
-    date_format: Annotated[
-        str | None, Field(description="The dates' format, as strptime has it (`%d/%m/%Y`), or `excel` for day numbers.")
-    ] = None
-    date_order: Annotated[DateOrder, Field(description="Order of day, month and year where they are numbers.")] = "auto"
-    epoch: Annotated[
-        Literal["s", "ms", "us", "ns"] | None, Field(description="The unit of numbers that count from 1970.")
-    ] = None
-    add_years: Annotated[
-        int, Field(description="Added to the years as written: 1900 to 30, 1911 to Minguo's, -543 to Buddhist ones.")
-    ] = 0
-    zone: Annotated[
-        str | None, Field(description="The exchange's time zone (`Asia/Tokyo`), in which an instant's date is taken.")
-    ] = None
-    session_opens: Annotated[
-        str | None,
-        Field(
-            pattern=r"^([01]\d|2[0-3]):[0-5]\d$",
-            description="Local time (`17:00`) from which a row belongs to the next day's session (`23:59`: none does).",
-        ),
-    ] = None
-    weekdays: Annotated[
-        tuple[Weekday, ...] | None, Field(min_length=1, description="The weekdays on which the market trades.")
-    ] = None
-    decimal: Annotated[DecimalMark, Field(description="The decimal mark.")] = "auto"
-    price_factor: Annotated[
-        float, Field(gt=0, allow_inf_nan=False, description="Prices are multiplied by it: 0.01 turns pence to pounds.")
-    ] = 1.0
-
-    @field_validator("zone")
-    @classmethod
-    def _known_zone(cls, zone: str | None) -> str | None:
-        try:
-            return None if zone is None else ZoneInfo(zone).key
-        except (KeyError, ValueError, OSError) as error:
-            raise ValueError(f"there is no time zone {zone!r}") from error
-
-    @field_validator("encoding")
-    @classmethod
-    def _known_encoding(cls, encoding: str | None) -> str | None:
-        try:
-            if encoding is not None:
-                codecs.lookup(encoding)
-        except LookupError as error:
-            raise ValueError(f"there is no encoding {encoding!r}") from error
-        return encoding
+    columns: dict[Role, str] = {}
+    """Columns by role: date, open, high, low, close, volume, ticker (`open = "FIRST"`)."""
+    header: tuple[str, ...] | None = None
+    """The columns' names, where the file has no line of them or a wrong one."""
+    ignore: tuple[str, ...] = ()
+    """Columns that are nothing: no ticker, no second date, no second price."""
+    delimiter: Literal[",", ";", "\t", "|"] | None = None
+    """What separates fields."""
+    encoding: Annotated[str, AfterValidator(_known_encoding)] | None = None
+    """The text's encoding, such as cp1250 or euc_jp."""
+    skip_lines: NonNegativeInt = 0
+    """Lines above the header."""
+    skip_footer: NonNegativeInt = 0
+    """Lines below the last row."""
+    date_format: str | None = None
+    """The dates' format, as strptime has it (`%d/%m/%Y`), or `excel` for day numbers."""
+    date_order: DateOrder = "auto"
+    """Order of day, month and year where they are numbers."""
+    epoch: Literal["s", "ms", "us", "ns"] | None = None
+    """The unit of numbers that count from 1970."""
+    add_years: int = 0
+    """Added to the years as written: 1900 to 30, 1911 to Minguo's, -543 to Buddhist ones."""
+    zone: Annotated[str, AfterValidator(_known_zone)] | None = None
+    """The exchange's time zone (`Asia/Tokyo`), in which an instant's date is taken."""
+    session_opens: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] | None = None
+    """Local time (`17:00`) from which a row belongs to the next day's session (`23:59`: none does)."""
+    weekdays: Annotated[tuple[Weekday, ...], Field(min_length=1)] | None = None
+    """The weekdays on which the market trades."""
+    decimal: DecimalMark = "auto"
+    """The decimal mark."""
+    price_factor: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    """Prices are multiplied by it: 0.01 turns pence to pounds."""
 
     def with_options(self, date_order: DateOrder, decimal: DecimalMark) -> PriceFormat:
         """Return the same with the command line's two options, where they say more than ``auto``."""

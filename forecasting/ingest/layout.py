@@ -11,7 +11,7 @@ from typing import NamedTuple, NoReturn
 from forecasting.errors import InputError
 from forecasting.findings import Finding
 from forecasting.ingest.format import PriceFormat
-from forecasting.ingest.names import PRICES, REQUIRED, Role, is_unit, normalise, rank, split_affix, unmangled
+from forecasting.ingest.names import NEEDED, PRICES, REQUIRED, Role, is_unit, normalise, rank, split_affix, unmangled
 from forecasting.ingest.numbers import MISSING
 from forecasting.ingest.stamps import read_stamp
 from forecasting.ingest.table import where
@@ -22,7 +22,6 @@ __all__ = ["MERGE_MARKERS", "Block", "Layout", "split_line", "understand"]
 MERGE_MARKERS = ("<<<<<<<", "=======", ">>>>>>>", "|||||||")
 """What a line begins with where two versions of a file were never brought together."""
 _DELIMITERS = (",", ";", "\t", "|")
-_NEEDED: frozenset[Role] = frozenset({"open", "high", "low"})
 _PREAMBLE = 30
 """A header is looked for in so many first lines; titles and notes before it are left out and reported."""
 _EASTERN = re.compile("[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7a3]")
@@ -85,6 +84,11 @@ class Layout:
     findings: tuple[Finding, ...]
 
     @property
+    def priced(self) -> set[int]:
+        """The columns of prices and volumes."""
+        return {at for block in self.blocks for at in block.columns.values()}
+
+    @property
     def usual_marks(self) -> str:
         """The marks that can be read in one way only where the header's language is spoken.
 
@@ -92,7 +96,7 @@ class Layout:
         there. A semicolon is the list separator of those who write decimal commas.
         """
         eastern = any(map(_EASTERN.search, self.header))
-        english = all(role in self.header[self.blocks[0].columns[role]].casefold() for role in _NEEDED)
+        english = all(role in self.header[self.blocks[0].columns[role]].casefold() for role in NEEDED)
         return "" if self.delimiter == ";" else ".," if eastern else "." if english else ""
 
     def name(self, column: int) -> str:
@@ -341,14 +345,14 @@ class _Header:
 
     def _block(self, ticker: str | None, among: Iterable[int]) -> Block | None:
         taken = set(range(len(self.cells))) - set(among)
-        if not all(any(self.rank(role, i) is not None for i in among) for role in _NEEDED):
+        if not all(any(self.rank(role, i) is not None for i in among) for role in NEEDED):
             return None
         columns: dict[Role, int] = {}
         for role in PRICES:
             column = self.pick(role, taken | set(columns.values()))
             if column is not None:
                 columns[role] = column
-        return Block(ticker, columns) if columns.keys() >= _NEEDED else None
+        return Block(ticker, columns) if columns.keys() >= set(NEEDED) else None
 
     def _affixed(self) -> list[Block]:
         """Group columns whose names hold the ticker (``AAPL.Open``); nothing when any group is not whole."""
@@ -357,7 +361,7 @@ class _Header:
             ticker, role = split_affix(cell) or (None, None)
             if ticker and role and grouped.setdefault(ticker, {}).setdefault(role, index) != index:
                 self.refuse(f"column {index + 1} ({cell!r}) is there twice")
-        whole = [Block(ticker, columns) for ticker, columns in grouped.items() if columns.keys() >= _NEEDED]
+        whole = [Block(ticker, columns) for ticker, columns in grouped.items() if columns.keys() >= set(NEEDED)]
         return whole if len(whole) == len(grouped) else []
 
 
@@ -365,7 +369,7 @@ def _ticker_row(cells: Sequence[str], above: Sequence[str], below: Sequence[str]
     """Find the row that names a ticker for each price column (yfinance), and whether it is under the header."""
     columns = {i for i, cell in enumerate(cells) if i and any(rank(role, cell) is not None for role in PRICES)}
     for row, under in ((below, True), (above, False)):
-        if len(row) != len(cells) or len(columns) < len(_NEEDED):
+        if len(row) != len(cells) or len(columns) < len(NEEDED):
             continue
         # Where nothing says that these are tickers, they may be units; where it is said, M is Macy's and no million.
         named = normalise(row[0]) in _TICKERS or (not row[0] and not is_unit(row[min(columns)]))

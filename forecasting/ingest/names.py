@@ -15,13 +15,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 __all__ = [
-    "PRICES", "REQUIRED", "Role", "is_unit", "load", "normalise", "plain_letters", "rank", "split_affix", "unmangled",
+    "NEEDED", "PRICES", "REQUIRED", "Role", "is_unit", "load", "normalise", "plain_letters", "rank", "split_affix",
+    "unmangled",
 ]  # fmt: skip
 
 Role = Literal["ticker", "date", "open", "high", "low", "close", "volume"]
 
-PRICES: tuple[Role, ...] = ("open", "high", "low", "close", "volume")
-REQUIRED: tuple[Role, ...] = ("date", "open", "high", "low")
+NEEDED: tuple[Role, ...] = ("open", "high", "low")
+PRICES: tuple[Role, ...] = (*NEEDED, "close", "volume")
+REQUIRED: tuple[Role, ...] = ("date", *NEEDED)
 
 # Letters that are not an accented form of another one, but are often written without their stroke or with a dot.
 _STROKES = str.maketrans({"\N{LATIN SMALL LETTER DOTLESS I}": "i", "ł": "l", "đ": "d", "ø": "o"})
@@ -88,7 +90,7 @@ def split_affix(cell: str) -> tuple[str, Role] | None:
     for pattern in (_SUFFIXED, _PREFIXED):
         if not (match := pattern.match(cell.strip())) or match["affix"] in _NO_TICKER:
             continue
-        for role in ("open", "high", "low", "close", "volume"):
+        for role in PRICES:
             if normalise(match["name"]) == role:
                 return match["affix"], role
     return None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import unicodedata
 from dataclasses import replace
 from datetime import UTC, date, datetime
-from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -15,19 +14,18 @@ from forecasting.findings import Finding
 from forecasting.ingest.dates import NO_DATE, DateColumn, UndecidedDatesError, read_dates, unknown_clock
 from forecasting.ingest.instruments import misplaced_ticker, report_instruments, separating_column, without_turnover
 from forecasting.ingest.layout import Block, Layout
-from forecasting.ingest.names import PRICES, Role, normalise
+from forecasting.ingest.names import NEEDED, PRICES, Role, normalise
 from forecasting.ingest.numbers import Decimal, decide, read_numbers
 from forecasting.ingest.rows import Rows, read_rows
 from forecasting.ingest.strays import Owners, add_misfits, add_undated, cut_field, is_event, why_misfit
-from forecasting.ingest.table import WEEK, Decided, Options, Problem, ReadFile, Table, Verdict
+from forecasting.ingest.table import Decided, Options, Problem, ReadFile, Table, Verdict
 from forecasting.ingest.text import Text
 
-__all__ = ["read_table", "unfit_ticker"]
+__all__ = ["read_table"]
 
 _LONGEST_TICKER, _LONGEST_CELL = 64, 40
 _UNDECIDED = "the numbers can be read with a decimal point and with a decimal comma, and nothing in the file settles it"
 _MOSTLY = 0.9
-_NEEDED: tuple[Role, ...] = ("open", "high", "low")
 
 
 def read_table(text: Text, layout: Layout, ticker: str, options: Options) -> ReadFile:
@@ -43,11 +41,12 @@ def read_table(text: Text, layout: Layout, ticker: str, options: Options) -> Rea
         What to leave out, and what is declared.
     """
     reading = _Reading(layout, options, read_rows(text, layout), ticker)
-    reading.read()
+    problem = reading.read()
+    reading.result.problems += [problem] if problem else []
     return reading.result
 
 
-def unfit_ticker(name: str) -> str | None:
+def _unfit(name: str) -> str | None:
     """Say why a name cannot be a ticker's; None when it can."""
     if not name:
         return "the ticker is missing"
@@ -58,56 +57,39 @@ def unfit_ticker(name: str) -> str | None:
     return None
 
 
-class _Doubt(NamedTuple):
-    """Why a file cannot be read: what, in which lines and column, and the key that settles it."""
-
-    what: str
-    lines: list[int]
-    column: str | None = None
-    setting: str | None = None
-
-
 class _Reading:
-    """The steps of reading one file."""
+    """The steps of reading one file; what is wrong with tickers of it, and what is read, goes into ``result``."""
 
     def __init__(self, layout: Layout, options: Options, rows: Rows, ticker: str) -> None:
-        self._layout = layout
-        self._options = options
-        self._rows = rows
+        self._layout, self._options, self._format, self._rows = layout, options, options.format, rows
         self._owners = Owners([ticker], np.zeros(len(rows), dtype=np.int64), None)
         self._unread: list[int] = []
         self.result = ReadFile(findings=[*layout.findings])
 
-    def read(self) -> None:
-        """Fill the result."""
-        doubt = self._read()
-        if doubt is not None:
-            self.result.problems.append(Problem(doubt.what, doubt.lines, doubt.column, setting=doubt.setting))
-
-    def _read(self) -> _Doubt | None:
+    def read(self) -> Problem | None:
+        """Fill the result; gives what is wrong with the whole file."""
         rows, layout, result = self._rows, self._layout, self.result
         if not len(rows):
-            first = next(iter(rows.misfits), None)
-            if first is not None:
-                return _Doubt(why_misfit(first, layout), [first.line])
-            return _Doubt("no rows of data under the header", [layout.line])
+            said = [(why_misfit(one, layout), one.line) for one in rows.misfits[:1]]
+            what, line = said[0] if said else ("no rows of data under the header", layout.line)
+            return Problem(what, [line])
         texts, codes = rows.distinct(layout.date)
         try:
-            dates = read_dates(texts.to_pylist(), self._options.format, loose=layout.loose_date)
-        except UndecidedDatesError as undecided:
-            lines = rows.lines[codes == undecided.cell][:1].tolist()
-            return _Doubt(undecided.what, lines, layout.name(layout.date), undecided.setting)
+            dates = read_dates(texts.to_pylist(), self._format, loose=layout.loose_date)
+        except UndecidedDatesError as error:
+            lines = rows.lines[codes == error.cell][:1].tolist()
+            return Problem(error.what, lines, layout.name(layout.date), setting=error.setting)
         days = dates.days[codes]
         self._find_tickers(days)
         wanted = self._wanted(days)
         add_misfits(rows, self._owners, dates, self._options, result)
         wanted &= ~add_undated(rows, self._owners, dates, wanted & (days == NO_DATE), result)
         kept = np.flatnonzero(wanted & (days != NO_DATE))
-        if (doubt := self._doubt_dates(dates, days, kept)) is not None:
-            return doubt
+        if problem := self._doubt_dates(dates, days, kept):
+            return problem
         if (decimal := self._decimal(kept)) is None:
             column = layout.name(layout.blocks[0].columns["open"])
-            return _Doubt(_UNDECIDED, rows.lines[kept[:1]].tolist(), column, "set --decimal point or comma")
+            return Problem(_UNDECIDED, rows.lines[kept[:1]].tolist(), column, setting="set --decimal point or comma")
         for block in layout.blocks:
             verdict = self._block(block, kept, days[kept], dates, decimal)
             if verdict is not None:
@@ -121,11 +103,10 @@ class _Reading:
     def _find_tickers(self, days: IntArray) -> None:
         """Take the tickers from their column; or from the one that alone separates rows of the same day."""
         rows, layout, last = self._rows, self._layout, self._options.last_day
-        read = {layout.date, *(at for block in layout.blocks for at in block.columns.values())}
-        ignored = set(map(normalise, self._options.format.ignore))
+        read, ignored = {layout.date, *layout.priced}, set(map(normalise, self._format.ignore))
         unread = [at for at in range(layout.width) if at not in read and normalise(layout.header[at]) not in ignored]
         until = np.flatnonzero(days <= last) if last is not None else np.arange(len(days))  # later rows have no say
-        column, what = layout.ticker, None
+        column, what = layout.ticker, ""
         if column is not None and misplaced_ticker(rows.distinct(column)[1][until], days[until]):
             what = f"column {layout.name(column)} is different in nearly every row, and was not taken for tickers"
             column = None
@@ -139,41 +120,42 @@ class _Reading:
             self._owners = Owners(texts.to_pylist(), codes, column)
         self._unread = [at for at in unread if at != column]
 
-    def _doubt_dates(self, dates: DateColumn, days: IntArray, kept: IntArray) -> _Doubt | None:
+    def _doubt_dates(self, dates: DateColumn, days: IntArray, kept: IntArray) -> Problem | None:
         """Say why the dates of the wanted rows are not known: the clock, the century, or another column of dates."""
         rows, layout = self._rows, self._layout
         texts, codes = rows.distinct(layout.date)
         name = layout.name(layout.date)
         if dates.clocks and (unknown := unknown_clock(dates.clocks, texts, np.unique(codes[kept]).tolist())):
             lines = rows.lines[kept[codes[kept] == unknown[0]]][:1].tolist()
-            return _Doubt(unknown[1], lines, name, "set zone and session_opens in a format file")
+            return Problem(unknown[1], lines, name, setting="set zone and session_opens in a format file")
         today = datetime.now(tz=UTC).date().toordinal() - date(1970, 1, 1).toordinal()
         if dates.unsure and dates.order and len(kept) and days[kept].max() > today:
             at = kept[days[kept].argmax()]
             when, setting = days[at].astype("datetime64[D]"), "set add_years in a format file, 1900 for one"
             what = f"the years have two digits, and {when} is in the future: of which century are they?"
-            return _Doubt(what, rows.lines[[at]].tolist(), name, setting)
+            return Problem(what, rows.lines[[at]].tolist(), name, setting=setting)
         for rival in layout.rivals.get("date", ()):
             others, own = rows.distinct(rival)
             try:
                 other = read_dates(others.to_pylist())
             except UndecidedDatesError:
                 continue
-            if other.clocks or (other.days != NO_DATE).mean() <= _MOSTLY:
-                continue
             theirs = other.days[own][kept]
             differ = kept[(theirs != days[kept]) & (theirs != NO_DATE)]
-            if len(differ):
+            if len(differ) and not other.clocks and (other.days != NO_DATE).mean() > _MOSTLY:
                 what = f"columns {name} and {layout.name(rival)} could both be the Date, and differ"
-                return _Doubt(what, rows.lines[differ].tolist(), name, "set columns.date in a format file")
+                setting = "set columns.date in a format file"
+                return Problem(what, rows.lines[differ].tolist(), name, setting=setting)
         return None
 
     def _wanted(self, days: IntArray) -> BoolArray:
         """Find the rows up to the last day, of tickers that are asked for and have a name that can be one."""
-        tickers, codes, column = self._owners
+        tickers, codes, _ = self._owners
         asked, last = self._options.tickers, self._options.last_day
         wanted = np.ones(len(days), dtype=np.bool_)
-        if asked is not None and self._layout.blocks[0].ticker is None:
+        if self._layout.blocks[0].ticker is not None:
+            tickers = []  # each block has its own
+        elif asked is not None:
             wanted = np.isin(codes, [code for code, name in enumerate(tickers) if name in asked])
         if last is not None:
             later = wanted & (days > last)
@@ -181,9 +163,9 @@ class _Reading:
             if count := int(later.sum()):
                 what = f"{count} {'rows' if count > 1 else 'row'} after the as-of date set aside"
                 self.result.findings.append(Finding("", "set_aside", what, count))
-        settled = self._rows.text.encoding != "cp1252" or self._options.format.encoding is not None
-        for code, name in enumerate(tickers if column is not None or self._layout.blocks[0].ticker is None else ()):
-            what_is_wrong = unfit_ticker(name)
+        settled = self._rows.text.encoding != "cp1252" or self._format.encoding is not None
+        for code, name in enumerate(tickers):
+            what_is_wrong = _unfit(name)
             if not name.isascii() and not settled:
                 what_is_wrong = f"the ticker {name!r} is not UTF-8, and its letters depend on an unknown encoding"
             if what_is_wrong and (own := (codes == code) & wanted).any():
@@ -193,8 +175,8 @@ class _Reading:
         return wanted
 
     def _decimal(self, kept: IntArray) -> Decimal | None:
-        if self._options.format.decimal != "auto":
-            return self._options.format.decimal
+        if self._format.decimal != "auto":
+            return self._format.decimal
         rows, layout = self._rows, self._layout
         priced = {at for block in layout.blocks for role, at in block.columns.items() if role != "volume"}
         others = set(range(len(rows.columns))) - priced - {layout.date, self._owners.column}
@@ -205,16 +187,14 @@ class _Reading:
         self, block: Block, kept: IntArray, days: IntArray, dates: DateColumn, decimal: Decimal
     ) -> Verdict | None:
         """Read the rows that have prices; None when the block's ticker is not wanted, or cannot be one."""
-        layout, rows, format_ = self._layout, self._rows, self._options.format
-        tickers, codes, column = self._owners
-        names: dict[str, str] = {role: layout.name(at) for role, at in block.columns.items()}
-        names["date"] = layout.name(layout.date)
+        layout, rows, (tickers, codes, column) = self._layout, self._rows, self._owners
+        names: dict[str, str] = {role: layout.name(at) for role, at in (*block.columns.items(), ("date", layout.date))}
         if column is not None:
             names["ticker"] = layout.name(column)
         elif block.ticker is not None:
             if self._options.tickers is not None and block.ticker not in self._options.tickers:
                 return None
-            if what := unfit_ticker(block.ticker):
+            if what := _unfit(block.ticker):
                 self.result.problems.append(Problem(what, [layout.line], ticker=block.ticker))
                 return None
             tickers, codes = [block.ticker], np.zeros(len(rows), dtype=np.int64)
@@ -224,9 +204,7 @@ class _Reading:
             prices[role], bad[role] = read_numbers(rows.cells(at, kept), decimal, scaled=role == "volume")
             found = np.flatnonzero(bad[role])
             bad[role][found] = [not is_event(rows.row(row), layout) for row in kept[found].tolist()]
-            if role != "volume":
-                prices[role] = prices[role] * format_.price_factor
-        weekdays = frozenset(at for at, day in enumerate(WEEK) if day[:3] in (format_.weekdays or ()))
+            prices[role] = prices[role] * (1 if role == "volume" else self._format.price_factor)
         verdict = Verdict(
             Table(
                 tickers=tickers,
@@ -237,32 +215,31 @@ class _Reading:
                 names=names,
                 numeric_dates=dates.order != "",
                 unsure=dates.unsure,
-                weekdays=None if format_.weekdays is None else weekdays,
+                weekdays=self._format.weekdays,
             )
         )
         for role, marks in bad.items():
             if marks.any():
                 _report_unreadable(verdict, role, marks, rows.cells(block.columns[role], kept))
-        self._report_rivals(verdict, kept, decimal)
-        if self._unread:
-            report_instruments(verdict, rows, kept, self._unread)
-            without_turnover(verdict, rows, kept, self._unread)
+        if len(layout.blocks) == 1:
+            self._report_rivals(verdict, kept, decimal)
+        report_instruments(verdict, rows, kept, self._unread)
+        without_turnover(verdict, rows, kept, self._unread)
         _set_empty_aside(verdict)
         return verdict
 
     def _report_rivals(self, verdict: Verdict, kept: IntArray, decimal: Decimal) -> None:
         """Two columns that could be the same price, and differ, refuse the file."""
-        layout, factor = self._layout, self._options.format.price_factor
-        for role in _NEEDED if len(layout.blocks) == 1 else ():
-            for rival in layout.rivals.get(role, ()):
-                values, bad = read_numbers(self._rows.cells(rival, kept), decimal)
-                differ = ~bad & np.isfinite(values) & (values > 0) & (values * factor != verdict.prices[role])
-                if differ.any():
-                    name = verdict.table.names[role]
-                    what = f"columns {name} and {layout.name(rival)} could both be {role.capitalize()}, and differ"
-                    lines = verdict.table.lines()[differ].tolist()
-                    setting = f"set columns.{role} in a format file"
-                    self.result.problems.append(Problem(what, lines, name, setting=setting))
+        rivals = self._layout.rivals
+        for role, rival in ((needed, at) for needed in NEEDED for at in rivals.get(needed, ())):
+            values, bad = read_numbers(self._rows.cells(rival, kept), decimal)
+            same = values * self._format.price_factor == verdict.prices[role]
+            differ = ~bad & np.isfinite(values) & (values > 0) & ~same
+            if differ.any():
+                name, lines = verdict.table.names[role], verdict.table.lines()[differ].tolist()
+                what = f"columns {name} and {self._layout.name(rival)} could both be {role.capitalize()}, and differ"
+                setting = f"set columns.{role} in a format file"
+                self.result.problems.append(Problem(what, lines, name, setting=setting))
 
     def _report_cut(self, verdict: Verdict, block: Block, wanted: BoolArray) -> None:
         """Take the volume of a last line that was cut off as missing; any other field cut off is a problem."""
@@ -278,26 +255,24 @@ class _Reading:
         owner = tickers[codes[-1]]
         owners = [name for name in tickers if name.startswith(owner)] if cut == column else [owner]
         for name in owners if column is not None else [None]:
-            column_name = self._layout.name(cut)
-            self.result.problems.append(Problem(f"{what} (file cut short?)", [line], column_name, name))
+            problem = Problem(f"{what} (file cut short?)", [line], self._layout.name(cut), name)
+            self.result.problems.append(problem)
 
     def _decided(self, dates: DateColumn, decimal: Decimal) -> Decided:
         layout = self._layout
         columns: dict[Role, int | None] = {"date": layout.date, "ticker": self._owners.column}
         columns |= layout.blocks[0].columns if len(layout.blocks) == 1 else {}
         named = {role: layout.header[at].strip() for role, at in columns.items() if at is not None}
-        read = {layout.date, self._owners.column, *(at for block in layout.blocks for at in block.columns.values())}
-        format_ = self._options.format.model_copy(
-            update={
-                "columns": {role: name for role, name in named.items() if name},
-                "delimiter": layout.delimiter,
-                "encoding": self._rows.text.encoding,
-                "date_order": dates.order or self._options.format.date_order,
-                "decimal": decimal,
-            }
-        )
+        update = {
+            "columns": {role: name for role, name in named.items() if name},
+            "delimiter": layout.delimiter,
+            "encoding": self._rows.text.encoding,
+            "date_order": dates.order or self._format.date_order,
+            "decimal": decimal,
+        }
+        read = {layout.date, self._owners.column, *layout.priced}
         ignored = tuple(layout.name(at) for at in range(layout.width) if at not in read)
-        return Decided(format_, ignored, dates.form, bool(dates.clocks))
+        return Decided(self._format.model_copy(update=update), ignored, dates.form, bool(dates.clocks))
 
 
 def _report_unreadable(verdict: Verdict, role: Role, bad: BoolArray, cells: pa.ChunkedArray) -> None:
@@ -307,24 +282,22 @@ def _report_unreadable(verdict: Verdict, role: Role, bad: BoolArray, cells: pa.C
         text = cells[row].as_py()
         return f'"{text if len(text) <= _LONGEST_CELL else text[: _LONGEST_CELL - 3] + "..."}" is not a number'
 
-    if role in _NEEDED:
-        verdict.blame(bad, say, role)
-        # Infinite, which no price is, and not missing.
-        prices = {**verdict.prices, role: np.where(bad, np.inf, verdict.prices[role])}
-        verdict.table = replace(verdict.table, prices=prices)
-    else:
+    if role not in NEEDED:
         verdict.warn(bad, lambda row: f"{say(row)}, taken as missing", role)
+        return
+    verdict.blame(bad, say, role)
+    # Infinite, which no price is, and not missing.
+    prices = {**verdict.prices, role: np.where(bad, np.inf, verdict.prices[role])}
+    verdict.table = replace(verdict.table, prices=prices)
 
 
 def _set_empty_aside(verdict: Verdict) -> None:
     """Leave out rows without any price, and rare ones with part of them; where they are not rare, refuse."""
-    if not any(np.isnan(verdict.prices[role]).any() for role in _NEEDED):
-        return
+    empty = np.all([np.isnan(verdict.prices[role]) for role in NEEDED], axis=0)
     codes = verdict.table.codes
-    empty = np.all([np.isnan(verdict.prices[role]) for role in _NEEDED], axis=0)
     nothing = (np.bincount(codes[~empty], minlength=len(verdict.table.tickers)) == 0)[codes]
     verdict.set_aside(empty & ~nothing, "no prices")
     verdict.refuse(nothing[~empty | nothing], "no row has prices", "open")
-    for role in _NEEDED:
+    for role in NEEDED:
         missing = np.isnan(verdict.prices[role])
         verdict.refuse_unless_rare(missing, "the price is missing while others of the row are there", role)

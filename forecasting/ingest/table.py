@@ -78,7 +78,7 @@ class Table:
     unsure
         Why the dates may be of other days than they seem; empty where they are plainly dates.
     weekdays
-        The weekdays on which the market trades, 0 for Monday, where that is declared.
+        The weekdays on which the market trades (``Mon``), where that is declared.
     files
         The files that the rows are of, where they are of several: a line's number is its own and ``LINES`` times the
         place of its file.
@@ -94,7 +94,7 @@ class Table:
     names: Mapping[str, str]
     numeric_dates: bool = False
     unsure: str = ""
-    weekdays: frozenset[int] | None = None
+    weekdays: Sequence[str] | None = None
     files: Sequence[str] = ()
     places: IntArray | None = None
 
