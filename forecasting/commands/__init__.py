@@ -34,11 +34,11 @@ DONE, FAILED, WRONG_INPUT, PARTIAL, STOPPED = 0, 1, 2, 3, 130
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "check": ("forecasting.commands.check:run_check", "Read CSVs as a run would, and say what was found in them."),
-    "show": ("forecasting.commands.show:run_show", "Show what was published."),
-    "scores": ("forecasting.commands.scores:run_scores", "Show how published forecasts turned out."),
-    "verify": ("forecasting.commands.verify:run_verify", "Run a published date again, and compare."),
-    "predict": ("forecasting.commands.predict:run_predict", "Forecast from a saved model, without training."),
-    "prune": ("forecasting.commands.prune:run_prune", "Remove old held-out rows, models and reports."),
+    "show": ("forecasting.commands.cli:run_show", "Show what was published."),
+    "scores": ("forecasting.commands.cli:run_scores", "Show how published forecasts turned out."),
+    "verify": ("forecasting.commands.cli:run_verify", "Run a published date again, and compare."),
+    "predict": ("forecasting.commands.cli:run_predict", "Forecast from a saved model, without training."),
+    "prune": ("forecasting.commands.cli:run_prune", "Remove old held-out rows, models and reports."),
 }
 """Each command's place and purpose."""
 

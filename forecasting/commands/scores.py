@@ -5,65 +5,24 @@ It reads the store's scores and changes nothing.
 
 from __future__ import annotations
 
-import json as json_format
-import sys
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from rich.console import Console
 from rich.text import Text
 
-from forecasting.commands import DONE, Json
-from forecasting.commands.terminal import open_console, plain_json, print_table
-from forecasting.errors import InputError
+from forecasting.commands.terminal import plain_json, print_table
 from forecasting.formatting import decimals_for, format_number, percent, pluralize, printable, signed_percent
-from forecasting.monitoring.health import SESSIONS, by_group
-from forecasting.monitoring.ledger import read_scores
-from forecasting.reports.track_record import HISTORY, TrackRecord, track_record, verdict
-from forecasting.store.store import Store
+from forecasting.monitoring.health import by_group
+from forecasting.reports.track_record import TrackRecord, verdict
 
-__all__ = ["print_scores", "run_scores", "scores_as_json"]
+__all__ = ["print_scores", "scores_as_json"]
 
 LISTED = 10
 """Tickers at either end, where there are many."""
 
 _LEFT = ("Ticker", "Model", "Open on")
-
-
-def run_scores(store: Path, *, sessions: int = SESSIONS, json: Json = False) -> int:
-    """Show how published forecasts turned out, by step, by model and by ticker.
-
-    Parameters
-    ----------
-    store
-        The store's folder.
-    sessions
-        Target sessions that are looked back on.
-    json
-        Print one JSON object, with all tickers, instead of tables.
-
-    Returns
-    -------
-    int
-        The exit status, 0.
-
-    Raises
-    ------
-    InputError
-        When there is no store, or nothing in it has been scored yet.
-    """
-    opened = Store(store, create=False)
-    record = track_record(read_scores(opened, dates=HISTORY + 60), sessions) if sessions > 0 else None
-    if record is None:
-        what = "no published forecast has come due yet" if sessions > 0 else "sessions must be 1 or more"
-        raise InputError(what, file=opened.address)
-    if json:
-        sys.stdout.write(json_format.dumps(scores_as_json(record), allow_nan=False) + "\n")
-    else:
-        print_scores(record, open_console())
-    return DONE
 
 
 def print_scores(record: TrackRecord, console: Console) -> None:

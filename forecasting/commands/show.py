@@ -7,19 +7,15 @@ neither colour the terminal nor move its cursor.
 from __future__ import annotations
 
 import difflib
-import json as json_format
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
-from forecasting.commands import DONE, Json
-from forecasting.commands.terminal import forecast_line, open_console, plain_json, print_forecasts, print_table
+from forecasting.commands.terminal import forecast_line, plain_json, print_forecasts, print_table
 from forecasting.errors import InputError
 from forecasting.evaluation.metrics import REFERENCE
 from forecasting.formatting import decimals_for, format_date, format_number, pluralize, printable
@@ -31,7 +27,7 @@ from forecasting.store import paths
 from forecasting.store.manifest import FindingRecord, Manifest
 from forecasting.store.store import Store
 
-__all__ = ["Look", "look_as_json", "look_at", "quantile_bar", "run_show", "show"]
+__all__ = ["Look", "look_as_json", "look_at", "quantile_bar", "show"]
 
 Rows = list[dict[str, Any]]
 
@@ -70,44 +66,6 @@ class Look:
         """What was noticed in the ticker's data, or in any."""
         found = self.manifest.findings if self.manifest else ()
         return [one for one in found if self.ticker is None or one.ticker in (self.ticker, "")]
-
-
-def run_show(
-    store: Path,
-    ticker: str | None = None,
-    *,
-    as_of: date | Literal["latest"] = "latest",
-    json: Json = False,
-) -> int:
-    """Show what was published: every ticker's next forecast, or all about one ticker.
-
-    Parameters
-    ----------
-    store
-        The store's folder.
-    ticker
-        Only this one: all its steps, its scores beside the baselines, what was noticed in its data.
-    as_of
-        The published date, YYYY-MM-DD; latest for the newest.
-    json
-        Print one JSON object, with every step and quantile, instead of tables.
-
-    Returns
-    -------
-    int
-        The exit status, 0.
-
-    Raises
-    ------
-    InputError
-        As `look_at`.
-    """
-    found = look_at(Store(store, create=False), ticker, as_of=None if as_of == "latest" else as_of)
-    if json:
-        sys.stdout.write(json_format.dumps(look_as_json(found), allow_nan=False) + "\n")
-    else:
-        show(found, open_console())
-    return DONE
 
 
 def look_at(store: Store, ticker: str | None = None, *, as_of: date | None = None) -> Look:

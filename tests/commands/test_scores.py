@@ -11,7 +11,8 @@ import pytest
 from rich.console import Console
 
 from forecasting.__main__ import main
-from forecasting.commands.scores import print_scores, run_scores
+from forecasting.commands.cli import run_scores
+from forecasting.commands.scores import print_scores
 from forecasting.errors import InputError
 from forecasting.monitoring.realised import SCORES
 from forecasting.reports.track_record import track_record

@@ -13,7 +13,8 @@ import pytest
 from rich.console import Console
 
 from forecasting.__main__ import main
-from forecasting.commands.show import look_at, quantile_bar, run_show, show
+from forecasting.commands.cli import run_show
+from forecasting.commands.show import look_at, quantile_bar, show
 from forecasting.config import QUANTILE_COLUMNS
 from forecasting.errors import InputError
 from forecasting.store import paths

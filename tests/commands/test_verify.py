@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from forecasting.commands.verify import run_verify
+from forecasting.commands.cli import run_verify
 from forecasting.config import ForecastConfig
 from forecasting.errors import InputError
 from forecasting.ingest.prices import read_prices

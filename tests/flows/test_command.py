@@ -90,7 +90,10 @@ def test_a_place_that_cannot_be_written_to_is_said(price_file, tmp_path, capsys)
     assert "is a file" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["run", "--epochs", "0"]])
+HELP = [[command, "--help"] for command in ("run", "check", "show", "scores", "verify", "predict", "prune", "ui")]
+
+
+@pytest.mark.parametrize("arguments", [["--help"], *HELP, ["run", "--epochs", "0"]], ids=" ".join)
 def test_prefect_and_torch_are_not_imported_to_answer(arguments):
     code = "import sys; from daily_forecast_flows.command import main as run; run(sys.argv[1:]); "
     code += "print(*sys.modules, file=sys.stderr)"
