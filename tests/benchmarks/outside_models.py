@@ -145,15 +145,15 @@ def darts(panel: Panel) -> dict[str, np.ndarray]:
 
     tickers, time, steps = panel["targets"].shape
     levels = [float(level) for level in panel["levels"]]
-    dates = pd.date_range("2000-01-01", periods=time)
     change = np.concatenate([np.full((tickers, 1), np.nan), panel["targets"][:, :-1, 0]], axis=1)
     whole = np.isfinite(change) & np.isfinite(panel["log_ranges"]).all(axis=2)
     series, ranges, known = [], [], []
     for k in range(tickers):
-        own = slice(int(np.flatnonzero(~whole[k])[-1]) + 1 if not whole[k].all() else 0, time)
-        series.append(TimeSeries.from_times_and_values(dates[own], 100 * change[k, own]).astype(np.float32))
-        ranges.append(TimeSeries.from_times_and_values(dates[own], panel["log_ranges"][k, own]).astype(np.float32))
-        known.append(series[-1].split_before(dates[int(panel["test_start"][k])])[0])
+        begin = int(np.flatnonzero(~whole[k])[-1]) + 1  # numbers its sessions as the panel does
+        at = pd.RangeIndex(begin, time)
+        series.append(TimeSeries.from_times_and_values(at, 100 * change[k, begin:]).astype(np.float32))
+        ranges.append(TimeSeries.from_times_and_values(at, panel["log_ranges"][k, begin:]).astype(np.float32))
+        known.append(series[-1].split_before(int(panel["test_start"][k]))[0])
     quiet = {"accelerator": "cpu", "logger": False, "enable_progress_bar": False, "enable_model_summary": False}
     model = BlockRNNModel(
         22,
@@ -169,18 +169,16 @@ def darts(panel: Panel) -> dict[str, np.ndarray]:
     model.fit(known, past_covariates=ranges)
     out = np.full((tickers, time, steps, len(levels)), np.nan)
     for k in range(tickers):
-        first = dates[int(panel["test_start"][k])]
         found = model.historical_forecasts(
             series[k],
             past_covariates=ranges[k],
-            start=first,
+            start=int(panel["test_start"][k]),
             retrain=False,
             predict_likelihood_parameters=True,
             verbose=False,
         )
         # A change is numbered by the session that it ends in; it is forecast from the one before.
-        at = dates.get_indexer(found.time_index) - 1
-        out[k, at, 0] = np.sort(found.values() / 100, axis=1)
+        out[k, found.time_index.to_numpy() - 1, 0] = np.sort(found.values() / 100, axis=1)
     return {"quantiles": out}
 
 
