@@ -48,32 +48,22 @@ _END_OF_DAY, _EARLY = 23 * 60 + 59, 6 * 60
 _NEW_YORK_OPENS = frozenset({13 * 60 + 30, 14 * 60 + 30})
 
 
+@dataclass
 class UndecidedDatesError(Exception):
     """The column's format cannot be decided: what was found, in which distinct text, and the key that settles it."""
 
-    def __init__(self, what: str, cell: int, setting: str | None = None) -> None:
-        super().__init__(what, cell, setting)
-        self.what = what
-        self.cell = cell
-        self.setting = setting
+    what: str
+    cell: int
+    setting: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class DateColumn:
-    """The dates of a column's distinct texts.
+    """The dates of a column's distinct texts, as days since 1970-01-01.
 
-    Attributes
-    ----------
-    days, why
-        Days since 1970-01-01, ``NO_DATE`` where a text is not a date in the column's format; why, by its index.
-    form
-        The format that was decided, in words.
-    clocks
-        The times of day off midnight, by the index of the text.
-    unsure
-        Why the dates may be of other days than they seem; empty where they are plainly dates.
-    order
-        The order of day, month and year, where they are numbers and it had to be decided.
+    ``NO_DATE`` where a text is not a date in the column's format, and ``why``, by its index; the format in words
+    (``form``); times of day off midnight; why dates may be of other days than they seem (``unsure``); and the order of
+    day, month and year, where they are numbers and it had to be decided.
     """
 
     days: IntArray
@@ -93,21 +83,14 @@ class DateColumn:
 
 
 def read_dates(texts: Sequence[str], format_: PriceFormat | None = None, *, loose: bool = False) -> DateColumn:
-    """Read the distinct texts of a date column.
+    """Read the distinct texts of a date column, in the order of their first rows.
 
-    Parameters
-    ----------
-    texts
-        The texts, in the order of their first rows.
-    format_
-        What is declared; the column decides the rest.
-    loose
-        The column has no name that says it holds dates: day numbers and epochs are not taken for them.
+    In a ``loose`` column, whose name does not say that it holds dates, numbers are not taken for days or epochs.
 
     Raises
     ------
     UndecidedDatesError
-        When day and month could change places, or do so within the column.
+        When what is declared and what the column shows leave the dates open.
     """
     format_ = format_ or PriceFormat()
     if format_.date_format not in {None, "excel"}:
@@ -143,7 +126,7 @@ def _read_declared(texts: Sequence[str], format_: PriceFormat) -> DateColumn:
             why[i] = f'"{text}" is not a date in the declared format {form}'
             continue
         year = when.year % 100 if "%y" in form and format_.add_years else when.year
-        day = _ordinal(year + format_.add_years, when.month, when.day)
+        day = _day((year, when.month, when.day), "ymd", format_.add_years)
         if day is None:
             why[i] = f'"{text}" is not a date between {_FIRST} and {_LAST}'
             continue
@@ -212,26 +195,23 @@ def _read_stamps(texts: Sequence[str], format_: PriceFormat, *, loose: bool) -> 
     for i, stamp in good.items():
         day = _day(stamp.parts, order or "ymd", format_.add_years)
         if day is None:
-            why[i] = _not_a_day(texts[i], stamp.parts, order or "ymd")
+            era = f" between {_FIRST} and {_LAST} (a year of another era: set add_years)"
+            year = stamp.parts[_FIELDS[order or "ymd"][0]]
+            said = era if 100 <= year < _FIRST or year > _LAST else f" (read as {order})" if order else ""
+            why[i] = f'"{texts[i]}" is not a date{said}'
         else:
             days[i] = day
     clocks = {i: stamp.clock for i, stamp in good.items() if stamp.clock is not None and stamp.clock.minutes}
-    days, written = _to_sessions(days, clocks, format_), "with months by name"
-    if shape.kind != "named":
-        written = shape.mark.join({"y": "year", "m": "month", "d": "day"}[one] for one in order or "ymd")
-    form = "Excel's day numbers" if shape.kind == "serial" else written
+    days = _to_sessions(days, clocks, format_)
+    form = {"named": "with months by name", "serial": "Excel's day numbers"}.get(shape.kind, "")
+    form = form or shape.mark.join({"y": "year", "m": "month", "d": "day"}[one] for one in order or "ymd")
     form += ", years of two digits" if "short" in shape else ""
-    return DateColumn(days, why, form, clocks, _unsure(shape, clocks, format_), order)
-
-
-def _unsure(shape: Shape, clocks: Mapping[int, Clock], format_: PriceFormat) -> str:
-    if "short" in shape and not format_.add_years:
-        return _TWO_DIGITS
+    unsure = _TWO_DIGITS if "short" in shape and not format_.add_years else ""
     if shape.kind == "serial" and format_.date_format is None:
-        return "the numbers may be days counted from another epoch (1904, 1970)"
-    if any(clock.utc for clock in clocks.values()) and format_.zone is None:
-        return "the timestamps may be of another zone than the exchange's"
-    return ""
+        unsure = "the numbers may be days counted from another epoch (1904, 1970)"
+    elif any(clock.utc for clock in clocks.values()) and format_.zone is None:
+        unsure = unsure or "the timestamps may be of another zone than the exchange's"
+    return DateColumn(days, why, form, clocks, unsure, order)
 
 
 def _decide(texts: Sequence[str], stamps: Mapping[int, Stamp], shape: Shape, format_: PriceFormat) -> str:
@@ -242,20 +222,10 @@ def _decide(texts: Sequence[str], stamps: Mapping[int, Stamp], shape: Shape, for
             raise UndecidedDatesError(f'"{texts[first]}" cannot be read as {format_.date_order}', first)
         return format_.date_order
     readings = {one: {i: _day(stamp.parts, one, format_.add_years) for i, stamp in stamps.items()} for one in possible}
-    fits = {one: sum(day is not None for day in days.values()) for one, days in readings.items()}
     era = "set date_order and add_years in a format file"
-    if stamps[first].parts[0] > 99 and not any(fits.values()):
+    if stamps[first].parts[0] > 99 and all(day is None for days in readings.values() for day in days.values()):
         raise UndecidedDatesError(f'"{texts[first]}" has a year of three digits: counted from which era?', first, era)
-    chosen: list[str] = []
-    for one in possible:
-        # Under some orders every date may be the same as under one before (02/02, 03/03).
-        if fits[one] == max(fits.values()) and all(readings[one] != readings[other] for other in chosen):
-            chosen.append(one)
-    if len(chosen) > 1 and "ymd" in chosen:
-        year_last = [one for one in chosen if one != "ymd"]
-        year_first, last_runs = (any(_is_run(readings[one].values()) for one in own) for own in (["ymd"], year_last))
-        if year_first != last_runs:
-            chosen = ["ymd"] if year_first else year_last
+    chosen = _fitting(readings)
     if chosen == ["ymd"]:
         what = f'"{texts[first]}" begins with a year of two digits: counted from which era?'
         raise UndecidedDatesError(what, first, era)
@@ -263,8 +233,27 @@ def _decide(texts: Sequence[str], stamps: Mapping[int, Stamp], shape: Shape, for
         both = " or ".join(str(np.datetime64(readings[one][first], "D")) for one in chosen)
         what = f'day and month cannot be distinguished in any date of the column ("{texts[first]}" may be {both})'
         raise UndecidedDatesError(what, first, "set --date-order " + " or ".join(chosen))
-    _refuse_two_orders(texts, readings, chosen[0])
-    return chosen[0]
+    order, other = chosen[0], {"dmy": "mdy", "mdy": "dmy"}[chosen[0]]
+    for i, day in readings[other].items():
+        if day is not None and readings[order][i] is None:
+            what = f'day and month change places within the column: "{texts[i]}" can only be read as {other}'
+            raise UndecidedDatesError(what, i)
+    return order
+
+
+def _fitting(readings: Mapping[str, Mapping[int, int | None]]) -> list[str]:
+    """Find the orders under which most texts are dates, and these are not the same as under another one."""
+    fits = {one: sum(day is not None for day in days.values()) for one, days in readings.items()}
+    chosen: list[str] = []
+    for one, days in readings.items():
+        # Under some orders every date may be the same as under one before (02/02, 03/03).
+        if fits[one] == max(fits.values()) and all(days != readings[other] for other in chosen):
+            chosen.append(one)
+    year_last = [one for one in chosen if one != "ymd"]
+    if not year_last or year_last == chosen:
+        return chosen
+    year_first, last_runs = (any(_is_run(readings[one].values()) for one in own) for own in (["ymd"], year_last))
+    return chosen if year_first == last_runs else ["ymd"] if year_first else year_last
 
 
 def _is_run(days: Iterable[int | None]) -> bool:
@@ -274,33 +263,10 @@ def _is_run(days: Iterable[int | None]) -> bool:
     return bool(one_way and np.median(np.abs(steps)) <= _DAILY)
 
 
-def _refuse_two_orders(texts: Sequence[str], readings: Mapping[str, Mapping[int, int | None]], one: str) -> None:
-    """Refuse a column in which some dates can only be day first and others only month first."""
-    other = {"dmy": "mdy", "mdy": "dmy"}[one]
-    against = [i for i, day in readings[other].items() if day is not None and readings[one][i] is None]
-    if not against:
-        return
-    sure = [i for i, day in readings[one].items() if day is not None and readings[other][i] is None]
-    example = f', "{texts[sure[0]]}" only as {one}' if sure else ""
-    what = f'day and month change places within the column: "{texts[against[0]]}" can only be read as {other}{example}'
-    raise UndecidedDatesError(what, against[0])
-
-
-def _day(parts: tuple[int, int, int], order: str, add: int) -> int | None:
+def _day(parts: Sequence[int], order: str, add: int) -> int | None:
+    """Give the day since 1970-01-01; None where there is no such day, or no price is dated so."""
     year, month, day = (parts[place] for place in _FIELDS[order])
-    if not add and year < 100:
-        year += 1900 if year >= _PIVOT else 2000
-    return _ordinal(year + add, month, day)
-
-
-def _not_a_day(text: str, parts: tuple[int, int, int], order: str) -> str:
-    year = parts[_FIELDS[order][0]]
-    if 100 <= year < _FIRST or year > _LAST:
-        return f'"{text}" is not a date between {_FIRST} and {_LAST} (a year of another era: set add_years)'
-    return f'"{text}" is not a date' + (f" (read as {order})" if order != "ymd" else "")
-
-
-def _ordinal(year: int, month: int, day: int) -> int | None:
+    year += add if add or year >= 100 else 1900 if year >= _PIVOT else 2000
     try:
         return date(year, month, day).toordinal() - _EPOCH if _FIRST <= year <= _LAST else None
     except ValueError:

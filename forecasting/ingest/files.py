@@ -1,17 +1,44 @@
-"""Which files: a path, a folder, a glob or several of them become a list of files, each with its ticker's name."""
+"""Which files, and which bytes: a path, a folder, a glob become a list of files; each is read whole, within bounds.
+
+Only regular files are opened; what is read is bounded in size, in the length of a line and, for gzip, in how much it
+may swell, so that no file can take the machine down.
+"""
 
 from __future__ import annotations
 
 import glob
+import gzip
+import hashlib
+import io
+import os
 import re
-from collections.abc import Sequence
+import stat
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from forecasting.errors import InputError
 
-__all__ = ["FOLDER_SUFFIXES", "find_files", "ticker_of"]
+__all__ = ["FOLDER_SUFFIXES", "Raw", "file_sha256", "find_files", "looks_utf16", "read_raw", "ticker_of"]
 
 FOLDER_SUFFIXES = (".csv", ".csv.gz")
+_MIB = 1 << 20
+"""No line of prices is longer than this; a longer one is not a CSV. As much is read at a time."""
+_MAX_BYTES = 1 << 30
+_LARGEST_QUOTED = 256 * _MIB
+"""What has quotation marks is read row by row, and takes many times its size in memory."""
+_MAX_SWELL, _SWELL_FROM = 100, 64 * _MIB
+"""A gzip that unpacks to more than this many times its size (beyond 64 MiB) is a bomb; prices shrink 3 to 20 times."""
+_GZIP = b"\x1f\x8b"
+_SIGNATURES = {
+    b"PK\x03\x04": "a zip archive or an Excel workbook (.xlsx)",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook (.xls)",
+    b"PAR1": "a Parquet file",
+    b"%PDF": "a PDF",
+}
+"""What a user may well take for a CSV; other binary files have NUL bytes."""
 
 
 def find_files(source: str | Path | Sequence[str | Path]) -> list[Path]:
@@ -61,3 +88,114 @@ def _expand(text: str) -> list[Path]:
     if not files:
         raise InputError(what, file=text)
     return files
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """The bytes of a file, unpacked if it was a gzip, and what identifies the file as it lies on the disk."""
+
+    data: bytes
+    sha256: str
+    size: int
+
+
+def read_raw(path: Path) -> Raw:
+    """Read a file whole, within bounds, and unpack it if its first bytes say gzip, whatever its name.
+
+    Raises
+    ------
+    InputError
+        When it is not a regular file, cannot be read, is of a known other kind, is damaged gzip, or exceeds a bound.
+    """
+    name = str(path)
+    try:
+        with _open(path) as handle:
+            packed = handle.read(len(_GZIP)) == _GZIP
+            handle.seek(0)
+            if not packed:
+                for _ in _pieces(handle, name, _MAX_BYTES):
+                    pass  # only looked through, before it is taken into memory
+                handle.seek(0)
+            data = stored = handle.read(_MAX_BYTES + 1)
+        if packed:
+            most = max(_SWELL_FROM, _MAX_SWELL * len(stored))
+            data = b"".join(_pieces(gzip.GzipFile(fileobj=io.BytesIO(stored)), name, most))
+        _bound(len(stored), name)
+        return Raw(data, hashlib.sha256(stored).hexdigest(), len(stored))
+    except EOFError as error:
+        raise InputError("the gzip ends too early (download cut short?)", file=name) from error
+    except (gzip.BadGzipFile, zlib.error) as error:
+        raise InputError(f"the gzip is damaged ({error})", file=name) from error
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror or error})", file=name) from error
+
+
+def file_sha256(path: Path) -> tuple[str, int] | None:
+    """SHA-256 and size of a file that could not be read as prices; None when it is not a regular file of sane size."""
+    try:
+        with _open(path) as handle:
+            size = os.fstat(handle.fileno()).st_size
+            return None if size > _SWELL_FROM else (hashlib.sha256(handle.read()).hexdigest(), size)
+    except (OSError, InputError):
+        return None
+
+
+def _open(path: Path) -> BinaryIO:
+    # O_NONBLOCK: opening a FIFO must not wait for a writer; the kind is asked of what was opened, not of the name.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | getattr(os, "O_CLOEXEC", 0))
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise InputError("is not a regular file (a folder, a pipe or a device)", file=str(path))
+    return os.fdopen(descriptor, "rb")
+
+
+def _bound(size: int, name: str) -> None:
+    if size > _MAX_BYTES:
+        raise InputError(f"holds more than {_MAX_BYTES >> 30} GiB; split it into several files", file=name)
+
+
+def _pieces(stream: BinaryIO | gzip.GzipFile, name: str, most: int) -> Iterator[bytes]:
+    """Read a stream a piece at a time, and refuse what no price file has before it fills the memory."""
+    size = lines = open_line = 0
+    quoted = wide = False
+    while piece := stream.read(_MIB):
+        if not size:
+            _refuse_signature(piece, name)
+            # UTF-16 has a NUL in every ASCII character; it is decoded, and looked at again, afterwards.
+            wide = looks_utf16(piece[:4096])
+        if not wide and (at := piece.find(b"\0")) >= 0:
+            line = 1 + lines + piece.count(b"\n", 0, at)
+            raise InputError(f"NUL byte at byte {size + at}: the file is damaged", file=name, line=line)
+        if len(piece) == _MIB and piece.isspace():
+            raise InputError("a whole MiB of blanks; this is not a price file", file=name)
+        last = max(piece.rfind(b"\n"), piece.rfind(b"\r"))
+        open_line = open_line + len(piece) if last < 0 else len(piece) - last
+        if open_line > _MIB:
+            raise InputError(f"a line is longer than {_MIB >> 20} MiB; this is not a price file", file=name)
+        size, lines, quoted = size + len(piece), lines + piece.count(b"\n"), quoted or b'"' in piece
+        _bound(size, name)
+        if size > most:
+            raise InputError(f"a gzip that swells to {_MAX_SWELL} times its size is not a price file", file=name)
+        if quoted and size > _LARGEST_QUOTED:
+            what = f"has quotation marks and is larger than {_LARGEST_QUOTED // _MIB} MiB"
+            raise InputError(what, file=name, setting="split it into several files")
+        yield piece
+    if not size:
+        raise InputError("the file is empty", file=name)
+
+
+def _refuse_signature(head: bytes, name: str) -> None:
+    if head.startswith(_GZIP):
+        raise InputError("is a gzip inside a gzip, not a CSV", file=name)
+    for signature, kind in _SIGNATURES.items():
+        if head.startswith(signature):
+            raise InputError(f"is {kind}, not a CSV", file=name)
+
+
+def looks_utf16(head: bytes) -> bool:
+    """Whether the first bytes are UTF-16: a byte order mark, or NULs in every other place only."""
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return True
+    even, odd = head[0::2], head[1::2]
+    mostly = (len(some) > 1 and some.count(0) > 0.8 * len(some) for some in (even, odd))
+    return any(nul and 0 not in other for nul, other in zip(mostly, (odd, even), strict=True))

@@ -47,28 +47,9 @@ class Block(NamedTuple):
 class Layout:
     """Where things are in a file.
 
-    Attributes
-    ----------
-    delimiter
-        What separates fields.
-    header
-        The names as the file spells them.
-    line
-        The header's line, from 1.
-    start
-        The byte at which the first row of data begins.
-    date, ticker
-        Their columns; ``ticker`` is None when the file has no such column.
-    loose_date
-        The date's column was found by its place (first, unnamed), not by its name.
-    blocks
-        The price columns; several only in files that put tickers side by side.
-    width
-        Fields up to the last that has a name.
-    rivals
-        Other columns that could be a role's, by role.
-    findings
-        What was left out before the header, or for being unclear.
+    Its header's names and line (from 1), and the byte where the first row starts; the columns of the date, the ticker
+    (if any) and the prices, in several blocks only where tickers are side by side; how many fields have a name (the
+    ``width``); and the columns that could also be a role's, its ``rivals``. A ``loose_date`` was found by its place.
     """
 
     delimiter: str

@@ -21,12 +21,11 @@ from forecasting.errors import InputError
 from forecasting.findings import Finding
 from forecasting.ingest.checks import check_rows
 from forecasting.ingest.daily import is_one_day, joined
-from forecasting.ingest.files import find_files, ticker_of
+from forecasting.ingest.files import file_sha256, find_files, read_raw, ticker_of
 from forecasting.ingest.format import DateOrder, DecimalMark, PriceFormat
 from forecasting.ingest.ingested import Ingested, InputFile, Refusal, Rows, frame_of, rows_by_ticker
 from forecasting.ingest.latest import FAR, ending, far_ahead, last_shared
 from forecasting.ingest.layout import understand
-from forecasting.ingest.raw import file_sha256, read_raw
 from forecasting.ingest.reader import read_table
 from forecasting.ingest.remote import local_copies
 from forecasting.ingest.table import Decided, Options, Problem, ReadFile, Table

@@ -29,17 +29,7 @@ _MOSTLY = 0.9
 
 
 def read_table(text: Text, layout: Layout, ticker: str, options: Options) -> ReadFile:
-    """Read a file's rows up to the last day and of the tickers wanted.
-
-    Parameters
-    ----------
-    text, layout
-        The file and where things are in it.
-    ticker
-        Whose the rows are when no column says it.
-    options
-        What to leave out, and what is declared.
-    """
+    """Read a file's rows up to the last day and of the tickers wanted; they are ``ticker``'s when no column says it."""
     reading = _Reading(layout, options, read_rows(text, layout), ticker)
     problem = reading.read()
     reading.result.problems += [problem] if problem else []

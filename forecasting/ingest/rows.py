@@ -40,18 +40,9 @@ class Misfit:
 
 @dataclass(frozen=True)
 class Rows:
-    """A file's rows in the file's order.
+    """A file's rows: each column's cells, without the blanks around them.
 
-    Attributes
-    ----------
-    columns
-        Each column's cells, without the blanks around them.
-    text, layout
-        The file, and where things are in it.
-    misfits
-        The other lines, empty ones aside.
-    skipped
-        Which of the non-empty lines, from 0, are not rows.
+    Beside them the lines that are not rows: the ``misfits``, and their places among the non-empty lines (``skipped``).
     """
 
     columns: Sequence[pa.ChunkedArray]

@@ -36,8 +36,7 @@ class Options:
 class Problem:
     """Why a ticker, or with ``ticker`` None a whole file, cannot be read.
 
-    ``lines`` are all the lines concerned; the message names the first, and lists the others. ``files`` are those that
-    the lines are of, where they are of several (`Table`).
+    ``lines`` are all the lines concerned, which the message lists, and ``files`` as in a `Table`.
     """
 
     what: str
@@ -59,31 +58,13 @@ class Problem:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of numbers, at first in the file's order.
+    """Rows of numbers: tickers (by their ``codes``), days since 1970-01-01, and prices, NaN where a file has none.
 
-    Attributes
-    ----------
-    tickers, codes
-        The names, and each row's index into them.
-    days
-        Days since 1970-01-01.
-    prices
-        Open, high, low, close, volume; all NaN where the file has no such column.
-    lines
-        Gives the rows' line numbers; asked only when there is something to report.
-    names
-        The columns' names in the file, by role.
-    numeric_dates
-        Day and month are numbers whose order had to be decided.
-    unsure
-        Why the dates may be of other days than they seem; empty where they are plainly dates.
-    weekdays
-        The weekdays on which the market trades (``Mon``), where that is declared.
-    files
-        The files that the rows are of, where they are of several: a line's number is its own and ``LINES`` times the
-        place of its file.
-    places
-        The rows' order in the file, once they are sorted.
+    ``lines`` gives the rows' line numbers, when there is something to report; with several ``files``, a line is its own
+    number and ``LINES`` times the place of its file. ``names`` are the columns' names, by role. Of the dates it says
+    whether the order of day and month had to be decided (``numeric_dates``), why they may be of other days than they
+    seem (``unsure``), and on which ``weekdays`` (``Mon``) the market is declared to trade. Once the rows are sorted,
+    ``places`` are those that they have in the file.
     """
 
     tickers: Sequence[str]
@@ -154,19 +135,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """How a file was read.
-
-    Attributes
-    ----------
-    format
-        What was declared or decided, as a format that declares it.
-    ignored
-        The columns that were not read.
-    dates
-        The dates' form, in words.
-    clock
-        Whether times of day were dropped.
-    """
+    """How a file was read: as a format that declares it; columns not read; the dates' form; were clocks dropped."""
 
     format: PriceFormat
     ignored: tuple[str, ...]

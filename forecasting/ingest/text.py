@@ -11,7 +11,7 @@ import numpy as np
 
 from forecasting.arrays import IntArray
 from forecasting.errors import InputError
-from forecasting.ingest.raw import looks_utf16
+from forecasting.ingest.files import looks_utf16
 
 __all__ = ["Text", "decode"]
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from forecasting.errors import InputError
+from forecasting.ingest.files import read_raw
 from forecasting.ingest.prices import read_prices
-from forecasting.ingest.raw import read_raw
 
 GOOD = b"Date,Open,High,Low\n2024-01-02,1,2,0.5\n"
 
