@@ -18,22 +18,16 @@ from forecasting.ingest.table import Table, Verdict
 
 __all__ = ["DOUBTS", "check_rows"]
 
-_ROUNDING = 1e-3
-"""Open and Close may be outside [Low, High] by this share of the price: adjusting and rounding do that."""
-_GROSS = 0.02
-"""An Open outside [Low, High] by more than this share belongs to another row, or another column."""
-_RANGE = 10.0
-"""High so many times Open, or Open so many times Low, is a slipped decimal mark."""
+_ROUNDING = 1e-3  # Open and Close may be outside [Low, High] by this share of the price: adjusting and rounding do that
+_GROSS = 0.02  # an Open outside [Low, High] by more than this share belongs to another row, or another column
+_RANGE = 10.0  # High so many times Open, or Open so many times Low, is a slipped decimal mark
 _SCALE, _EDGE_SCALE = np.log(8.0), np.log(30.0)
 """A row so many times its neighbours on both sides, or its one neighbour at an end, is in another unit."""
-_NO_SPLIT = np.log(300.0)
-"""No split is as large as this: a change of level by so much is a change of unit."""
+_NO_SPLIT = np.log(300.0)  # no split is as large as this: a change of level by so much is a change of unit
 _SPELL, _BACK = 20, np.log(2.5)
 """Rows that such an excursion may last, and the factor within which prices are back after it."""
-_LATE = 60
-"""Rows after which a change of level by 100 or 1,000 is borne out."""
-_STEP = 0.35
-"""How near, in logs, a change of level comes to 100 or 1,000."""
+_LATE = 60  # rows after which a change of level by 100 or 1,000 is borne out
+_STEP = 0.35  # how near, in logs, a change of level comes to 100 or 1,000
 _LONE, _LONE_BACK = np.log(2.0), np.log(1.3)
 """A row is alone when it is off both neighbours by the first factor, and they agree within the second."""
 _FROZEN = 5

@@ -25,10 +25,8 @@ __all__ = ["NO_DATE", "DateColumn", "UndecidedDatesError", "read_dates", "unknow
 
 NO_DATE = np.iinfo(np.int64).min
 _EPOCH = date(1970, 1, 1).toordinal()
-_FIRST, _LAST = 1700, 2100
-"""No price is dated before or after."""
-_PIVOT = 50
-"""Years of two digits are 1950 to 2049."""
+_FIRST, _LAST = 1700, 2100  # no price is dated before or after
+_PIVOT = 50  # years of two digits are 1950 to 2049
 _DAILY, _MOSTLY = 7, 0.9
 """In a run of daily rows, the median step is at most so many days, and so many steps go one way."""
 _FIELDS: Mapping[str, tuple[int, int, int]] = {"ymd": (0, 1, 2), "dmy": (2, 1, 0), "mdy": (2, 0, 1)}
@@ -42,8 +40,7 @@ _SIZES = (10**11, 10**14, 10**17)
 """Counts of seconds are smaller than the first, of milliseconds than the second, and so on."""
 _DAY = 86_400
 _TWO_DIGITS = "the years have two digits, and may be of another century or counted from another epoch"
-_LATE = 16 * 60 + 30
-"""Half past four: a local clock after it may be that of a session that opens the evening before."""
+_LATE = 16 * 60 + 30  # half past four: a local clock after it may be that of a session that opens the evening before
 _END_OF_DAY, _EARLY = 23 * 60 + 59, 6 * 60
 _NEW_YORK_OPENS = frozenset({13 * 60 + 30, 14 * 60 + 30})
 

@@ -13,23 +13,17 @@ from forecasting.ingest.table import WEEK, Table, Verdict
 
 __all__ = ["CHECKS", "DOUBTS", "earlier", "equal", "later", "weekdays_of"]
 
-_GAP, _FEW = 360, 3
-"""A few first or last rows more than so many days from the rest are misdated."""
-_FAR = 31
-"""A step of so many days against the file's order is more than an appended or swapped row."""
-_BLOCK = 20
-"""Whole stretches of at least so many rows may be in any order: downloads put one after another."""
-_UNORDERED = 0.25
-"""With so large a share of steps against the other ones, the file has no order."""
-_WEEKEND_SHARE = 0.15
-"""Up to this share of weekend days, a file is one of weekdays, with exceptions."""
+_GAP, _FEW = 360, 3  # a few first or last rows more than so many days from the rest are misdated
+_FAR = 31  # a step of so many days against the file's order is more than an appended or swapped row
+_BLOCK = 20  # whole stretches of at least so many rows may be in any order: downloads put one after another
+_UNORDERED = 0.25  # with so large a share of steps against the other ones, the file has no order
+_WEEKEND_SHARE = 0.15  # up to this share of weekend days, a file is one of weekdays, with exceptions
 _FRIDAY, _SATURDAY, _SUNDAY = 4, 5, 6
 _MARKETS = {frozenset(map(int, week)) for week in ("01234", "60123", "56012", "560123", "012345", "601234", "0123456")}
 """The weeks that markets keep: Monday to Friday, Sunday to Thursday, Saturday to Wednesday, to Thursday, and so on."""
 _SIX_DAYS = {frozenset(range(6)), frozenset((6, 0, 1, 2, 3, 4))}
 _ENOUGH = 15
-_SELDOM = 0.25
-"""A weekday with less than this share of the usual count is not one of the market's."""
+_SELDOM = 0.25  # a weekday with less than this share of the usual count is not one of the market's
 _MOST = 0.8
 
 

@@ -24,11 +24,9 @@ from forecasting.errors import InputError
 __all__ = ["FOLDER_SUFFIXES", "Raw", "file_sha256", "find_files", "looks_utf16", "read_raw", "ticker_of"]
 
 FOLDER_SUFFIXES = (".csv", ".csv.gz")
-_MIB = 1 << 20
-"""No line of prices is longer than this; a longer one is not a CSV. As much is read at a time."""
+_MIB = 1 << 20  # no line of prices is longer than this; a longer one is not a CSV. As much is read at a time
 _MAX_BYTES = 1 << 30
-_LARGEST_QUOTED = 256 * _MIB
-"""What has quotation marks is read row by row, and takes many times its size in memory."""
+_LARGEST_QUOTED = 256 * _MIB  # what has quotation marks is read row by row, and takes many times its size in memory
 _MAX_SWELL, _SWELL_FROM = 100, 64 * _MIB
 """A gzip that unpacks to more than this many times its size (beyond 64 MiB) is a bomb; prices shrink 3 to 20 times."""
 _GZIP = b"\x1f\x8b"

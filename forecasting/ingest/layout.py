@@ -22,12 +22,9 @@ __all__ = ["MERGE_MARKERS", "Block", "Layout", "split_line", "understand"]
 MERGE_MARKERS = ("<<<<<<<", "=======", ">>>>>>>", "|||||||")
 """What a line begins with where two versions of a file were never brought together."""
 _DELIMITERS = (",", ";", "\t", "|")
-_PREAMBLE = 30
-"""A header is looked for in so many first lines; titles and notes before it are left out and reported."""
-_EASTERN = re.compile("[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7a3]")
-"""Japanese, Chinese and Korean."""
-_UNNAMED = frozenset({"", "index", "unnamed 0"})
-"""What the first column is called when it is a data frame's index."""
+_PREAMBLE = 30  # a header is looked for in so many first lines; titles and notes before it are left out and reported
+_EASTERN = re.compile("[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7a3]")  # Japanese, Chinese and Korean
+_UNNAMED = frozenset({"", "index", "unnamed 0"})  # what the first column is called when it is a data frame's index
 _OTHER_DATES = frozenset(
     "expiry expiration settlement ex listing ipo update updated delivery maturity payment report previous prev".split()  # noqa: SIM905
 )

@@ -38,8 +38,7 @@ _GRAMMAR = {
     "comma": re.compile(rf"[+-]?(?=,?\d)(?:\d+|[1-9]\d{{0,2}}(?:\.\d{{3}})+|{_SPACED})?(?:,\d*)?{_EXPONENT}", re.ASCII),
 }
 _NON_FINITE = re.compile(r"[+-]?(?:inf(?:inity)?)", re.IGNORECASE)
-_THIRTY_SECONDS = re.compile(r"\d{2,3}'\d{3}", re.ASCII)
-"""As bonds are quoted, in points and 32nds."""
+_THIRTY_SECONDS = re.compile(r"\d{2,3}'\d{3}", re.ASCII)  # as bonds are quoted, in points and 32nds
 _EITHER, _WHOLE = r"^[+-]?[1-9]\d{0,2}\.\d{3}$", re.compile(r"\d{4,}", re.ASCII)
 _SAMPLE = 200
 _DIGITS = str.maketrans("12345678", "99999999")

@@ -19,10 +19,8 @@ from forecasting.ingest.text import Text
 
 __all__ = ["Misfit", "Rows", "read_rows"]
 
-_MOST_MISFITS = 100_000
-"""With more lines that are not rows, the file is not one of prices, whatever else is in it."""
-_BLOCK = 1 << 24
-"""Bytes that Arrow reads at a time; no line is longer (`raw`)."""
+_MOST_MISFITS = 100_000  # with more lines that are not rows, the file is not one of prices, whatever else is in it
+_BLOCK = 1 << 24  # bytes that Arrow reads at a time; no line is longer (`raw`)
 _SPACES = (b" ", b"\t", b"\x0b", b"\x0c", b"\x1c", b"\x1d", b"\x1e", b"\x1f")
 _BLANKS = ' \t,;|"'
 _DAMAGED = "\0"

@@ -16,8 +16,7 @@ from forecasting.ingest.names import Role
 
 __all__ = ["LINES", "WEEK", "Decided", "Options", "Problem", "ReadFile", "Table", "Verdict", "is_rare", "where"]
 
-LINES = 1 << 40
-"""No file has so many lines."""
+LINES = 1 << 40  # no file has so many lines
 WEEK = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _MANY, _RARE = 100, 0.01
 _SPANS = 6
