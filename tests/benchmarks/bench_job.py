@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,7 +37,8 @@ def run_job(prices: Path, store: Path, options: list[str]) -> Cost:
     """Run the job as a user does.
 
     On Linux the peak is of the proportional set sizes of all its processes, the Prefect server among them, looked at
-    every half second; elsewhere it is that of the largest process.
+    every half second; elsewhere it is that of the largest process. A page that other programs have mapped, too, counts
+    in part: on a machine where other Pythons run, some 100 MiB of libraries can be missing.
     """
     command = [sys.executable, "flows/daily_forecast.py", "--prices", prices, "--output", store, *options]
     home = {"PREFECT_HOME": str(CACHE / "prefect")}
@@ -44,7 +46,7 @@ def run_job(prices: Path, store: Path, options: list[str]) -> Cost:
     job = subprocess.Popen(command, cwd=ROOT, env=os.environ | home, start_new_session=True)
     peak = 0.0
     while job.poll() is None:
-        peak = max(peak, _session_gib(job.pid))
+        peak = max(peak, _family_gib(job.pid))
         time.sleep(0.5)
     seconds = time.perf_counter() - begin
     return Cost(job.returncode, seconds, _cpu_of_children() - before, peak or _largest_child_gib())
@@ -55,17 +57,23 @@ def _cpu_of_children() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _session_gib(session: int) -> float:
-    total = 0
+def _family_gib(ancestor: int) -> float:
+    """Memory of a process and all that it has started, whatever their sessions."""
+    parents = {}
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            # After the command's name, in brackets: state, parent, group, session.
-            if int((process / "stat").read_text().rpartition(")")[2].split()[3]) != session:
-                continue
-            lines = (process / "smaps_rollup").read_text().splitlines()
-        except (OSError, ValueError):
+            # After the command's name, in brackets: state, parent.
+            parents[int(process.name)] = int((process / "stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:
             continue  # it has ended meanwhile
-        total += next((int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)
+    family = {ancestor}
+    while more := {pid for pid, parent in parents.items() if parent in family} - family:
+        family |= more
+    total = 0
+    for pid in family:
+        with suppress(OSError):
+            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+            total += next((int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)
     return total / 2**20
 
 
