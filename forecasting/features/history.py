@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from forecasting.arrays import Array
 from forecasting.features.splits import Split, find_splits
 
-__all__ = ["Dates", "History", "histories", "usable_close"]
+__all__ = ["Dates", "History", "histories", "rows_by_ticker", "usable_close"]
 
 Dates = NDArray[np.datetime64]
 
@@ -61,13 +61,19 @@ def histories(prices: pd.DataFrame) -> Iterator[History]:
 
     The prices are views of the frame's: nothing is copied.
     """
-    names = prices["ticker"]
     dates = np.asarray(prices["date"].to_numpy(), dtype="datetime64[D]")
     columns = [prices[name].to_numpy(dtype=np.float64) for name in ("open", "high", "low", "close", "volume")]
+    for ticker, rows in rows_by_ticker(prices):
+        yield History(ticker, dates[rows], *(column[rows] for column in columns))
+
+
+def rows_by_ticker(prices: pd.DataFrame) -> Iterator[tuple[str, slice]]:
+    """Find where each ticker's rows are in a frame that is sorted by ticker."""
+    names = prices["ticker"]
     starts = np.flatnonzero(names != names.shift())
     stops = np.append(starts, len(names))[1:]
     for ticker, start, stop in zip(names.iloc[starts], starts, stops, strict=True):
-        yield History(str(ticker), dates[start:stop], *(column[start:stop] for column in columns))
+        yield str(ticker), slice(start, stop)
 
 
 def usable_close(high: Array, low: Array, close: Array) -> tuple[Array | None, str | None]:

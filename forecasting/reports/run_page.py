@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from forecasting.config import ForecastConfig
 from forecasting.evaluation.heldout_summary import Calibration
+from forecasting.features.history import rows_by_ticker
 from forecasting.formatting import decimals_for, percent, pluralize
 from forecasting.model.tutorial_report import TutorialReport
 from forecasting.reports.figures import Curves, calibration_spec
@@ -80,11 +81,11 @@ def verdict(summary: Headline) -> str:
 
 def _rows_of_each(run: Run, tickers: Sequence[str], together: Calibration) -> Iterator[TickerRows]:
     """Give each ticker's rows of every table, and count the calibration of all of them ``together``."""
-    prices = _by_ticker(run.ingested.prices.groupby("ticker", sort=False).tail(SESSIONS))
+    prices = _by_ticker(run.ingested.prices, SESSIONS)
     ordered = run.forecasts.sort_values(["ticker", "step"], kind="stable")
     forecasts = _by_ticker(ordered.assign(reason=ordered["reason"].astype(object).fillna("")))
     metrics = _by_ticker(run.metrics.sort_values(["ticker", "step"], kind="stable"))
-    curves = _by_ticker(run.curves)
+    curves = _by_ticker(run.curves.sort_values("ticker", kind="stable"))
     for ticker in tickers:
         own = forecasts[ticker]
         heldout = run.summaries[ticker]
@@ -93,12 +94,14 @@ def _rows_of_each(run: Run, tickers: Sequence[str], together: Calibration) -> It
         yield TickerRows(ticker, prices[ticker], own, metrics[ticker], newest, calibration, curves[ticker])
 
 
-def _by_ticker(frame: pd.DataFrame) -> Mapping[str, dict[str, NDArray[Any]]]:
-    """Give each ticker's rows as columns; a ticker without rows has empty ones."""
-    columns = {str(name): frame[name].to_numpy() for name in frame}
+def _by_ticker(frame: pd.DataFrame, last: int = 0) -> Mapping[str, dict[str, NDArray[Any]]]:
+    """Give each ticker's rows, or the last of them, as columns; a ticker without rows has empty ones."""
+    columns = {str(name): frame[name].to_numpy() for name in frame if name != "ticker"}
     nothing = {name: values[:0] for name, values in columns.items()}
-    places = frame.groupby("ticker", sort=False).indices
-    found = {str(ticker): {name: values[at] for name, values in columns.items()} for ticker, at in places.items()}
+    found = {
+        ticker: {name: values[rows][-last:] for name, values in columns.items()}
+        for ticker, rows in rows_by_ticker(frame)
+    }
     return defaultdict(lambda: nothing, found)
 
 
