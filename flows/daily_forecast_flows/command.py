@@ -116,13 +116,16 @@ def _check(options: RunOptions) -> None:
     InputError
         Naming what is wrong.
     """
+    # What takes long to import is imported only where it is needed: a server of our own starts after this.
     from forecasting.buckets import address_of  # noqa: PLC0415
-    from forecasting.calendars import require_calendar  # noqa: PLC0415
     from forecasting.ingest.files import find_files  # noqa: PLC0415
-    from forecasting.store.store import Store  # noqa: PLC0415
+    from forecasting.store.locate import locate  # noqa: PLC0415
 
     config = options.config()
-    require_calendar(config.calendar)
+    if config.calendar != Options.model_fields["calendar"].default:
+        from forecasting.calendars import require_calendar  # noqa: PLC0415
+
+        require_calendar(config.calendar)
     if config.device not in ("auto", "cpu"):
         from forecasting.model.device import choose_device  # noqa: PLC0415 - torch takes seconds, and nothing else here needs it
 
@@ -130,4 +133,4 @@ def _check(options: RunOptions) -> None:
     waits = isinstance(options, Options) and options.as_of == "scheduled" and options.data_deadline
     if not waits and address_of(options.prices) is None:
         find_files(options.prices)
-    Store(options.output)
+    locate(options.output).prepare()

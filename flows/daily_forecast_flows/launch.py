@@ -33,7 +33,7 @@ from daily_forecast_flows.options import RunOptions
 from daily_forecast_flows.server import require_server, starting_server
 from forecasting.commands import DONE, FAILED, PARTIAL, STOPPED, complain
 from forecasting.errors import InputError
-from forecasting.store.store import Store, StoreLockedError
+from forecasting.store.places import StoreLockedError
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
@@ -80,6 +80,8 @@ def run_flow(place: str, options: RunOptions) -> int:
             lost = f"the Prefect server was lost: {type(error).__name__}: {error}"
             if heard:
                 return complain(lost, _status(heard[0]))
+            from forecasting.store.store import Store  # noqa: PLC0415 - see above
+
             newest = Store(options.output, create=False).latest()
             return complain(f"{lost}; the newest date published in {options.output}: {newest}", FAILED)
         finally:

@@ -14,13 +14,12 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from forecasting.buckets import address_of, connect
 from forecasting.errors import InputError
 from forecasting.schemas import FORECASTS, HELDOUT, read_parquet
 from forecasting.store import paths
-from forecasting.store.folder import LocalFolder
+from forecasting.store.locate import locate
 from forecasting.store.manifest import Manifest, read_manifest
-from forecasting.store.places import Entry, FileRecord, Place, StoreLockedError, file_record, record_of
+from forecasting.store.places import Entry, FileRecord, StoreLockedError, file_record, record_of
 from forecasting.store.transaction import Drafts, Publication
 
 __all__ = ["PATIENCE", "Store", "StoreLockedError"]
@@ -51,7 +50,7 @@ class Store:
     """
 
     def __init__(self, root: Path | str, *, create: bool = True) -> None:
-        self.place = _place_at(root)
+        self.place = locate(root)
         self.address = self.place.address
         if create:
             self.place.prepare()
@@ -289,13 +288,3 @@ class Store:
                 paths.is_draft(entry.name, grouped=True) and paths.group_of(entry.name) not in groups
             ):
                 self.place.delete(entry.name)
-
-
-def _place_at(root: Path | str) -> Place:
-    address = address_of(root)
-    if address is None:
-        return LocalFolder(Path(root))
-    connect(address)  # which says so where the package is not installed
-    from forecasting.store.bucket import Bucket  # noqa: PLC0415 - it imports a package that is an extra
-
-    return Bucket(address)
