@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from forecasting.ingest.format import PriceFormat
-    from forecasting.ingest.prices import Ingested, Refusal
+    from forecasting.ingest.prices import Refusal
     from forecasting.ingest.table import Decided
 
 __all__ = ["FileReport", "TickerReport", "check_files", "run_check"]
@@ -142,64 +142,62 @@ def run_check(
 
 
 def check_files(paths: Sequence[Path], *, format: PriceFormat | None = None) -> list[FileReport]:  # noqa: A002
-    """Read each file by itself and report on it; a path that leads to no file is reported like a file."""
+    """Read each path as a run would, and report on its files; a path that leads to no file is reported like a file."""
+    first_in: dict[str, str] = {}
+    return [report for path in paths for report in _with_ahead(list(_check_path(path, format, first_in)))]
+
+
+def _check_path(path: Path, format_: PriceFormat | None, first_in: dict[str, str]) -> Iterator[FileReport]:
     from forecasting.ingest.prices import find_files, read_prices  # noqa: PLC0415 - after --help
 
-    reports: list[FileReport] = []
-    first_in: dict[str, str] = {}
-    for path in paths:
-        try:
-            files = find_files(path)
-        except InputError as error:
-            reports.append(FileReport(str(path), {}, str(error)))
-            continue
-        of_path = []
-        for file in files:
-            try:
-                ingested = read_prices(file, format=format)
-            except InputError as error:
-                of_path.append(FileReport(str(file), {}, str(error)))
-                continue
-            of_path.append(_report(str(file), ingested, first_in))
-        reports += _with_ahead(of_path)
-    return reports
-
-
-def _report(file: str, ingested: Ingested, first_in: dict[str, str]) -> FileReport:
-    tickers = {str(ticker): rows for ticker, rows in ingested.prices.groupby("ticker", sort=False)}
-    return FileReport(
-        file,
-        _tickers(tickers, ingested, first_in, file),
-        _reasons(ingested.refused) if ingested.refused else None,
-        ingested.decided.get(file),
-        {ticker: _facts(rows) for ticker, rows in tickers.items()},
-    )
-
-
-def _tickers(
-    tickers: dict[str, pd.DataFrame], ingested: Ingested, first_in: dict[str, str], file: str
-) -> dict[str, TickerReport]:
+    files = []
+    try:
+        files = find_files(path)
+        ingested = read_prices(path, format=format_)
+    except InputError as error:
+        if len(files) < 2:
+            yield FileReport(str(path), {}, str(error))
+        else:  # nothing of it can be read: each file says why
+            yield from (report for file in files for report in _check_path(file, format_, first_in))
+        return
+    told = {*ingested.files.values(), *(refusal.file for refusal in ingested.refused)}
+    groups: dict[str, list[str]] = {}
+    for file in files:  # those of single days that were read as one table are reported as their folder
+        groups.setdefault(str(file if str(file) in told else file.parent), []).append(str(file))
+    histories = {str(ticker): rows for ticker, rows in ingested.prices.groupby("ticker", sort=False)}
     warnings: dict[str, list[str]] = {}
     for finding in ingested.findings:
         warnings.setdefault(finding.ticker, []).append(finding.message)
-    reports = {}
-    for name, rows in tickers.items():
-        first, last = rows.iloc[0], rows.iloc[-1]
-        said = [*warnings.get("", []), *warnings.get(name, [])]
-        if last["date"].date() > datetime.now(tz=UTC).date():
-            said.append(f"the last date, {last['date'].date()}, is in the future by this machine's clock")
-        other = first_in.setdefault(name, file)
-        if other != file and len(rows) > 1:  # with one row each, a folder of one file per day is one table
-            said.append(f"ticker {name} is also in {other}; one run cannot take both")
-        reports[name] = TickerReport(
-            rows=len(rows),
-            first_date=str(first["date"].date()),
-            first_open=float(first["open"]),
-            last_date=str(last["date"].date()),
-            last_open=float(last["open"]),
-            warnings=said,
+    for name, group in groups.items():
+        refused = [refusal for refusal in ingested.refused if refusal.file == name]
+        tickers = {ticker: rows for ticker, rows in histories.items() if ingested.files[ticker] == name}
+        of_file = [said for said in warnings.get("", ()) if any(said.startswith(f"{one}: ") for one in group)]
+        reports = {}
+        for ticker, rows in tickers.items():
+            reports[ticker] = _ticker(rows, [*of_file, *warnings.get(ticker, ())])
+            if (other := first_in.setdefault(ticker, name)) != name:
+                reports[ticker].warnings.append(f"ticker {ticker} is also in {other}; one run cannot take both")
+        yield FileReport(
+            name,
+            reports,
+            _reasons(refused) if refused else None,
+            ingested.decided.get(group[0]) if tickers else None,
+            {ticker: _facts(rows) for ticker, rows in tickers.items()},
         )
-    return reports
+
+
+def _ticker(rows: pd.DataFrame, warnings: list[str]) -> TickerReport:
+    first, last = rows.iloc[0], rows.iloc[-1]
+    if last["date"].date() > datetime.now(tz=UTC).date():
+        warnings.append(f"the last date, {last['date'].date()}, is in the future by this machine's clock")
+    return TickerReport(
+        rows=len(rows),
+        first_date=str(first["date"].date()),
+        first_open=float(first["open"]),
+        last_date=str(last["date"].date()),
+        last_open=float(last["open"]),
+        warnings=warnings,
+    )
 
 
 def _facts(rows: pd.DataFrame) -> TickerFacts:

@@ -22,6 +22,9 @@ _FRIDAY, _SATURDAY, _SUNDAY = 4, 5, 6
 _MARKETS = {frozenset(map(int, week)) for week in ("01234", "60123", "56012", "560123", "012345", "601234", "0123456")}
 """The weeks that markets keep: Monday to Friday, Sunday to Thursday, Saturday to Wednesday, to Thursday, and so on."""
 _SIX_DAYS = {frozenset(range(6)), frozenset((6, 0, 1, 2, 3, 4))}
+_AHEAD = {frozenset(map(int, "60123")): 1, frozenset(map(int, "56012")): 2}
+_OTHERS = ("XNYS", "XLON", "XTKS")
+_HOLIDAYS, _UNFIT = 2, 0.005  # so many holidays are no chance, where so few days differ
 _ENOUGH = 15
 _SELDOM = 0.25  # a weekday with less than this share of the usual count is not one of the market's
 _MOST = 0.8
@@ -89,18 +92,21 @@ def _isolated(days: IntArray) -> BoolArray:
 
 
 def regular(verdict: Verdict) -> None:
-    """Report weekends among weekdays, and rows that are not daily."""
-    table, weekday, steps = verdict.table, _weekday(verdict.table.days), _steps(verdict.table)
-    rows = np.repeat(np.diff(table.edges), np.diff(table.edges))
-    if (weekday >= _SATURDAY).any():
-        saturdays, sundays = (table.per_ticker(np.add, (weekday == day) * 1) for day in (_SATURDAY, _SUNDAY))
-        one_kind = (np.minimum(saturdays, sundays) == 0) & (rows >= len(WEEK))
-        among = one_kind | (saturdays + sundays < _WEEKEND_SHARE * rows)
-        verdict.warn((weekday >= _SATURDAY) & among, "a weekend's date among weekdays", "date")
-    wide = table.per_ticker(np.add, later(steps >= 5) * 1) > 0.5 * (rows - 1)
-    first = np.isin(np.arange(len(table)), table.edges)
+    """Report weekends among weekdays, weeks that few markets keep, and rows that are not daily."""
+    table, weekend, steps = verdict.table, _weekday(verdict.table.days) >= _SATURDAY, _steps(verdict.table)
+    odd, early = np.zeros((2, len(table)), dtype=np.bool_)
+    for rows in table.histories(weekend) if table.weekdays is None else ():
+        kept, count = weekdays_of(table.days[rows]), rows.stop - rows.start
+        early[rows] = weekend[rows] & (kept in _AHEAD and count >= len(WEEK))
+        few = weekend[rows].sum() < _WEEKEND_SHARE * count
+        odd[rows] = weekend[rows] & ~early[rows] & bool(few or (kept not in _MARKETS and count >= len(WEEK)))
+    verdict.warn(odd, "a weekend's date among weekdays", "date")
+    what = "weeks that begin on a weekend: unless the market keeps them, the dates are early (weekdays declares them)"
+    verdict.warn(early, what, "date")
+    wide = table.per_ticker(np.add, later(steps >= 5) * 1) > 0.5 * table.per_ticker(np.add, later(table.same) * 1)
+    first = ~later(table.same) & earlier(table.same)
     what = "rows are mostly five days or more apart, where daily rows are expected"
-    verdict.warn(first & wide & (rows > 4), what)
+    verdict.warn(first & wide & (table.per_ticker(np.add, later(table.same) * 1) >= 4), what)
 
 
 def in_order(verdict: Verdict) -> None:
@@ -171,6 +177,30 @@ def one_week(verdict: Verdict) -> None:
             verdict.refuse(marks, said, "date", "set zone, add_years or weekdays in a format file")
 
 
+def _early(days: IntArray) -> str:
+    """Say that days in weeks from Sunday, or from Saturday, are another market's sessions, a day or two early.
+
+    A market that keeps such a week has holidays of its own; only dates that are early leave out another's.
+    """
+    from forecasting.calendars import recorded_sessions  # noqa: PLC0415 - slow to import, and hardly ever needed
+
+    ahead = _AHEAD.get(weekdays_of(days), 0)
+    moved = days + ahead
+    first, last = (
+        int(year) + 1970 for year in moved[[0, -1]].astype("datetime64[D]").astype("datetime64[Y]").astype(int)
+    )
+    weekdays = np.count_nonzero(_weekday(np.arange(moved[0], moved[-1] + 1)) < _SATURDAY)
+    for calendar in _OTHERS if ahead else ():
+        sessions = recorded_sessions(calendar, first, last).days
+        sessions = sessions[(sessions >= moved[0]) & (sessions <= moved[-1])]
+        if weekdays - len(sessions) >= _HOLIDAYS and len(np.setxor1d(moved, sessions)) <= _UNFIT * len(days):
+            later = "a day" if ahead == 1 else "two days"
+            return (
+                f"{later} later they would be the sessions of {calendar}, without its holidays: they are {later} early"
+            )
+    return ""
+
+
 def _wrong_week(days: IntArray, unsure: bool) -> str:
     """Say what is wrong with the weekdays of a ticker's days."""
     steps = np.diff(days)
@@ -185,7 +215,7 @@ def _wrong_week(days: IntArray, unsure: bool) -> str:
         return ""
     if kept not in _MARKETS and max(kept) >= _SATURDAY:
         return f"the rows are of {', '.join(WEEK[one] for one in sorted(kept))}, a week that no market has"
-    return _mixed_weeks(days)
+    return _mixed_weeks(days) or _early(days)
 
 
 def _mixed_weeks(days: IntArray) -> str:

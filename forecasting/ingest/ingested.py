@@ -53,6 +53,8 @@ class Ingested:
         The files.
     decided
         How each file was read, by its path.
+    files
+        Each ticker's file; where files of single days were read as one table, their folder.
     """
 
     prices: pd.DataFrame
@@ -60,6 +62,7 @@ class Ingested:
     refused: tuple[Refusal, ...]
     inputs: tuple[InputFile, ...]
     decided: Mapping[str, Decided] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -237,9 +237,10 @@ class _Reading:
             self._rows.pop(refusal.ticker or "", None)
         kept = {"", *self._rows}
         findings = tuple(finding for finding in self._findings if finding.ticker in kept)
+        files = {ticker: rows.file for ticker, rows in self._rows.items()}
         prices = frame_of(self._rows)
         _warn_of_future(prices)
-        return Ingested(prices, findings, (*self._refused, *doubted), tuple(self._inputs), self._decided)
+        return Ingested(prices, findings, (*self._refused, *doubted), tuple(self._inputs), self._decided, files)
 
     def _refuse_absent(self) -> None:
         there = {*self._rows, *(refusal.ticker for refusal in self._refused)}

@@ -11,6 +11,7 @@ import pytest
 
 from forecasting.__main__ import main
 from forecasting.commands.check import check_files
+from forecasting.ingest.prices import read_prices
 
 HEADER = "Date,Open,High,Low,Close,Volume"
 ROWS = [f"2024-01-{day:02d},{100 + day}.10,{102 + day},{99 + day},{101 + day},5" for day in (15, 16, 17, 18, 19)]
@@ -89,6 +90,42 @@ def test_future_dates_and_tickers_in_two_files_are_warnings(tmp_path: Path) -> N
     assert any("future" in warning for warning in future.tickers["A"].warnings)
     assert any("also in" in warning for warning in again.tickers["A"].warnings)
     assert future.error is None is again.error
+
+
+def test_folder_of_one_file_a_day_is_one_table_as_in_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for row in ROWS:
+        write(tmp_path / f"{row[:10]}.csv", [f"{who},{row}" for who in ("A", "B")], f"Ticker,{HEADER}")
+    write(tmp_path / "C.csv", ROWS)
+
+    assert main(["check", str(tmp_path), "--json"]) == 0
+    folder, alone = objects(capsys.readouterr().out)
+    assert (folder["file"], alone["file"]) == (str(tmp_path), str(tmp_path / "C.csv"))
+    read = read_prices(tmp_path)
+    assert {who: said["rows"] for who, said in {**folder["tickers"], **alone["tickers"]}.items()} == dict(
+        read.prices.groupby("ticker").size()
+    )
+    assert folder["decided"]["columns"]["ticker"] == "Ticker"
+
+    write(tmp_path / "2024-01-17.csv", [f"A,{ROWS[2]}", f"B,{ROWS[2].replace(',119,', ',0,')}"], f"Ticker,{HEADER}")
+    assert main(["check", str(tmp_path)]) == 2
+    shown = capsys.readouterr().out.splitlines()
+    assert "2024-01-17.csv, line 3" in shown[1]
+    assert "5 rows" in shown[2]
+
+
+def test_ticker_in_two_files_of_a_folder_cannot_be_read_as_in_a_run(tmp_path: Path) -> None:
+    for name in ("1", "2"):
+        write(tmp_path / f"{name}.csv", [f"{who},{row}" for who in ("A", name) for row in ROWS], f"Ticker,{HEADER}")
+    first, second = check_files([tmp_path])
+    assert (set(first.tickers), set(second.tickers)) == ({"1"}, {"2"})
+    assert first.error is None
+    assert "ticker A is also in" in str(second.error)
+
+
+def test_folder_of_which_nothing_can_be_read_says_why_of_each_file(tmp_path: Path) -> None:
+    for name in ("1", "2"):
+        write(tmp_path / f"{name}.csv", BAD)
+    assert [f"{name}.csv, line 3" in str(said.error) for name, said in zip("12", check_files([tmp_path]), strict=True)]
 
 
 def test_options_settle_what_a_file_leaves_open(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

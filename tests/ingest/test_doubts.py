@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -12,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forecasting.ingest.checks import DOUBTS
+from forecasting.calendars import recorded_sessions
+from forecasting.ingest.checks import DOUBTS, check_rows
 from forecasting.ingest.names import Role
 from forecasting.ingest.prices import read_prices
 from forecasting.ingest.table import Table, Verdict
@@ -33,11 +35,15 @@ def history(random: np.random.Generator, days: Sequence[date], volatility: float
     return dict(zip(ROLES, (opens, high, low, close, volume), strict=True))
 
 
-def doubted(days: Sequence[date], prices: dict[Role, np.ndarray], unsure: str = "") -> list[str]:
+def table(days: Sequence[date], prices: dict[Role, np.ndarray], unsure: str = "") -> Table:
     numbers = np.array(days, dtype="datetime64[D]").astype(np.int64)
     lines = np.arange(len(days)) + 2
-    table = Table(["A"], np.zeros(len(days), np.int64), numbers, prices, lambda: lines, {}, unsure=unsure)
-    verdict = Verdict(table)
+    names = {role: role for role in ("date", *ROLES)}
+    return Table(["A"], np.zeros(len(days), np.int64), numbers, prices, lambda: lines, names, unsure=unsure)
+
+
+def doubted(days: Sequence[date], prices: dict[Role, np.ndarray], unsure: str = "") -> list[str]:
+    verdict = Verdict(table(days, prices, unsure))
     for doubt in DOUBTS:
         if len(verdict.table):
             doubt(verdict)
@@ -64,6 +70,47 @@ def test_clean_history_raises_no_doubt(seed: int, first: date, count: int, marke
     random = np.random.default_rng(seed)
     days = sessions(first, count, MARKETS[market], random)
     assert doubted(days, history(random, days, volatility)) == []
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    first=st.dates(date(1930, 1, 1), date(2024, 1, 1)),
+    count=st.integers(1, 500),
+    market=st.sampled_from(["western", "coins"]),
+)
+def test_clean_history_gives_no_finding(seed: int, first: date, count: int, market: str) -> None:
+    random = np.random.default_rng(seed)
+    days = sessions(first, count, MARKETS[market], random)
+    verdict = check_rows(table(days, history(random, days, 0.01)))
+    assert (verdict.problems, verdict.findings) == ([], [])
+
+
+@pytest.mark.parametrize(("early", "week"), [(1, "Sun Mon Tue Wed Thu"), (2, "Sat Sun Mon Tue Wed")])
+def test_dates_a_day_or_two_early_are_refused_by_the_holidays_and_warned_of_without_them(early: int, week: str) -> None:
+    random = np.random.default_rng(early)
+    sessions = [np.datetime64(int(day - early), "D").item() for day in recorded_sessions("XNYS", 2019, 2020).days]
+    prices = history(random, sessions, 0.01)
+
+    def verdict(count: int, declared: str | None = None) -> Verdict:
+        own = {role: values[:count] for role, values in prices.items()}
+        return check_rows(replace(table(sessions[:count], own), weekdays=declared and declared.split()))
+
+    (problem,) = verdict(250).problems
+    assert "the sessions of XNYS" in problem.what
+    assert "weekdays" in str(problem.setting)
+    (finding,) = verdict(12).findings
+    assert "the dates are early" in finding.message
+    for count in (12, 250):
+        assert verdict(count, week).problems == verdict(count, week).findings == []
+
+
+@pytest.mark.parametrize("market", ["gulf", "tehran"])
+def test_market_that_keeps_such_a_week_is_never_refused(market: str) -> None:
+    for seed in range(20):
+        random = np.random.default_rng(seed)
+        days = sessions(date(2015, 1, 1), 20 * seed + 20, MARKETS[market], random)
+        assert check_rows(table(days, history(random, days, 0.01))).problems == []
 
 
 @settings(max_examples=60, deadline=None)
