@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 # gets what the command says, and this project's own warnings.
 os.environ.setdefault("PREFECT_LOGGING_EXTRA_LOGGERS", "forecasting,daily_forecast_flows")
 os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+os.environ.setdefault("PREFECT_LOGGING_INTERNAL_LEVEL", "CRITICAL")
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
 
 import httpx
@@ -57,6 +58,7 @@ def run_flow(place: str, options: RunOptions) -> int:
     warnings.setLevel(logging.WARNING)
     for name in ("forecasting", "daily_forecast_flows"):
         logging.getLogger(name).addHandler(warnings)
+    logging.raiseExceptions = False  # that a log line did not reach the server is no news of the run
     # Until the flow takes it over, and after: what is under way is taken down in order.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with _prefect_api() as wait:

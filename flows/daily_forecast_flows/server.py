@@ -113,36 +113,31 @@ def starting_server(
     NoServerError
         When the port is taken, or the server ends early or does not answer in time.
     """
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as bound:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            bound.bind(("127.0.0.1", port))
-        except OSError as error:
-            message = f"port {port} of this machine cannot be listened on ({error.strerror}); name another with --port"
-            raise NoServerError(message) from None
-        port = bound.getsockname()[1]
-        address = f"http://127.0.0.1:{port}/api"
-        # The UI's pages call the address that these name; without them, port 4200 whatever the port. The others are
-        # the names under which Prefect marks a temporary server.
-        settings = (
-            {
-                "PREFECT_SERVER_API_PORT": str(port),
-                "PREFECT_API_URL": address,
-                "PREFECT_UI_URL": address.removesuffix("/api"),
-            }
-            if ui
-            else {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
-        )
-        descriptor = bound.fileno()
-        with Child(["serve", str(descriptor)], {**(environment or {}), **settings}, [descriptor]) as child:
+    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind(("127.0.0.1", port))
+    except OSError as error:
+        bound.close()
+        message = f"port {port} of this machine cannot be listened on ({error.strerror}); name another with --port"
+        raise NoServerError(message) from None
+    port = bound.getsockname()[1]
+    address = f"http://127.0.0.1:{port}/api"
+    # The UI's pages call the address that these name; without them, port 4200 whatever the port. The others are the
+    # names under which Prefect marks a temporary server.
+    places = {"PREFECT_SERVER_API_PORT": str(port), "PREFECT_API_URL": address, "PREFECT_UI_URL": address[: -len("/api")]}
+    temporary = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
+    settings = {**(environment or {}), **(places if ui else temporary)}
+    with Child(["serve", str(bound.fileno())], settings, [bound.fileno()]) as child:
+        bound.close()  # the child has it: once that is gone, whoever asks is refused at once
 
-            def wait() -> str:
-                # By its address: this process's own settings may name another server, or none.
-                with SyncPrefectClient(address) as client:
-                    _wait(client, address, START_TIMEOUT, child.ended)
-                return address
+        def wait() -> str:
+            # By its address: this process's own settings may name another server, or none.
+            with SyncPrefectClient(address) as client:
+                _wait(client, address, START_TIMEOUT, child.ended)
+            return address
 
-            yield wait
+        yield wait
 
 
 def require_server() -> None:

@@ -95,7 +95,7 @@ def job(model: type[OptionsT]) -> Callable[[Callable[[OptionsT], State[Any]]], F
 def _refuse_unknown(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001 - a hook of Prefect's
     """Say what a run died of that was given a parameter which there is not: Prefect gives up before it begins."""
     if unknown := sorted(flow_run.parameters.keys() - flow.parameters.properties.keys()):
-        message = f'there is no parameter "{unknown[0]}"; there are {", ".join(flow.parameters.properties)}'
+        message = f"there is no parameter {' or '.join(unknown)} of {flow.name}"
         with get_client(sync_client=True) as client:
             client.set_flow_run_state(flow_run.id, Failed(message=message), force=True)
 
