@@ -23,7 +23,7 @@ from prefect.utilities.annotations import quote
 
 from daily_forecast_flows.options import Options
 from daily_forecast_flows.outcome import Outcome, describe, emit_events
-from daily_forecast_flows.sessions import find_session, notice_missing
+from daily_forecast_flows.sessions import find_session
 from daily_forecast_flows.shards import work_shards
 from daily_forecast_flows.tasks import (
     conclude,
@@ -41,6 +41,7 @@ from daily_forecast_flows.tasks import (
 )
 from forecasting.features.windows import group
 from forecasting.formatting import pluralize
+from forecasting.monitoring.due import notice_missing
 from forecasting.run import collect
 from forecasting.store.store import Store
 
@@ -61,7 +62,7 @@ def daily_forecast(options: Options) -> State[Any]:
     else:
         ingested = result_of(ingest(options, options.as_of_day()))
         as_of = options.as_of_day() or last_day(ingested)
-    ingested = notice_missing(ingested, store, options, as_of)
+    ingested = notice_missing(ingested, store, config, as_of)
 
     scoring, record = result_of(score(store, quote(ingested), config, as_of, wait_for=[ingested]))
     get_run_logger().info("%s", scoring.message)

@@ -93,11 +93,11 @@ def make_prices() -> Callable[..., pd.DataFrame]:
 def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real Prefect server with the UI on loopback, for the whole session; gives the address of its API."""
     from daily_forecast_flows.operate import SETTINGS
-    from daily_forecast_flows.server import local_server
+    from daily_forecast_flows.server import starting_server
 
     home = tmp_path_factory.mktemp("prefect-server")
-    with local_server({**SETTINGS, "PREFECT_HOME": str(home)}, ui=True) as api:
-        yield api
+    with starting_server({**SETTINGS, "PREFECT_HOME": str(home)}, ui=True) as wait:
+        yield wait()
         # Log lines that are still queued in this process would be retried against a server that is gone.
         if "prefect" in sys.modules:
             from daily_forecast_flows.launch import drain

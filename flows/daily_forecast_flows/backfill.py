@@ -36,27 +36,18 @@ __all__ = ["Backfilled", "backfill", "sessions_between"]
 
 @dataclass
 class Backfilled:
-    """How far a backfill is, and what came of it.
-
-    Attributes
-    ----------
-    sessions
-        All sessions of the range.
-    there
-        How many were published before.
-    published
-        Those that are new.
-    withheld
-        Of these, the ones on which some tickers could not be read or forecast.
-    failed
-        Those that could not be forecast at all, with the reason.
-    """
+    """How far a backfill is, and what came of it."""
 
     sessions: Sequence[date]
+    """All sessions of the range."""
     there: int = 0
+    """How many were published before."""
     published: list[date] = field(default_factory=list)
+    """Those that are new."""
     withheld: list[date] = field(default_factory=list)
+    """Of these, the ones on which some tickers could not be read or forecast."""
     failed: dict[date, str] = field(default_factory=dict)
+    """Those that could not be forecast at all, with the reason."""
 
     @property
     def done(self) -> int:

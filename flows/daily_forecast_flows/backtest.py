@@ -16,7 +16,7 @@ from prefect.client.schemas.objects import State
 from prefect.utilities.annotations import quote
 
 from daily_forecast_flows.options import BacktestOptions
-from daily_forecast_flows.outcome import MOST_ROWS, leave_path, ticker_cell
+from daily_forecast_flows.outcome import leave_path
 from daily_forecast_flows.shards import Board, work_shards
 from daily_forecast_flows.tasks import (
     RETRIES,
@@ -37,6 +37,7 @@ from forecasting.config import ForecastConfig
 from forecasting.formatting import format_number, name_few, p_value, percent, pluralize
 from forecasting.ingest.prices import Ingested
 from forecasting.reports.html import plain
+from forecasting.reports.run_tables import MOST_ROWS, ticker_cell
 from forecasting.store.store import Store
 
 __all__ = ["Backtested", "backtest"]

@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 # Before Prefect is imported, which reads them then. What Prefect logs itself goes to the run's page; the terminal
 # gets what the command says, and this project's own warnings.
@@ -32,16 +31,9 @@ from prefect.settings import (
 
 from daily_forecast_flows.options import RunOptions
 from daily_forecast_flows.server import require_server, starting_server
-from forecasting.commands import DONE, FAILED, PARTIAL, STOPPED, complain
-from forecasting.errors import InputError
-from forecasting.store.places import StoreLockedError
+from forecasting.commands import FAILED, complain
 
-if TYPE_CHECKING:
-    from prefect.client.schemas.objects import State
-
-    from daily_forecast_flows.tasks import Ended
-
-__all__ = ["drain", "run_flow", "status_of"]
+__all__ = ["drain", "run_flow"]
 
 
 def run_flow(place: str, options: RunOptions) -> int:
@@ -63,58 +55,30 @@ def run_flow(place: str, options: RunOptions) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with _prefect_api() as wait:
         # torch and pandas take as long to import as a server to start: here the two overlap.
-        from daily_forecast_flows.screen import show  # noqa: PLC0415
-        from daily_forecast_flows.tasks import listener  # noqa: PLC0415
-
-        heard: list[Ended] = []
-
-        def hear(ended: Ended) -> None:
-            show(ended)
-            heard.append(ended)
-
         module, _, name = place.partition(":")
-        flow: Callable[..., State[Any]] = getattr(import_module(module), name)
+        flow: Callable[..., Any] = getattr(import_module(module), name)
+        from daily_forecast_flows.outcome import exit_status, show, status_of  # noqa: PLC0415
+        from daily_forecast_flows.tasks import listener  # noqa: PLC0415
+        from forecasting.store.store import Store  # noqa: PLC0415
+
         wait()
+        ended: list[Any] = []
+
+        def hear(what: Any) -> None:
+            show(what)
+            ended.append(what)
+
         hearing = listener.set(hear)
         try:
-            return status_of(flow(**options.model_dump(), return_state=True))
+            return exit_status(flow(**options.model_dump(), return_state=True))
         except (httpx.TransportError, PrefectException) as error:
             lost = f"the Prefect server was lost: {type(error).__name__}: {error}"
-            if heard:
-                return complain(lost, _status(heard[0]))
-            from forecasting.store.store import Store  # noqa: PLC0415 - see above
-
+            if ended:
+                return complain(lost, status_of(ended[0]))
             newest = Store(options.output, create=False).latest()
             return complain(f"{lost}; the newest date published in {options.output}: {newest}", FAILED)
         finally:
             listener.reset(hearing)
-
-
-def status_of(state: State[Any]) -> int:
-    """Say what went wrong, if anything did; returns the exit status.
-
-    Raises
-    ------
-    InputError
-        When the input turned out wrong.
-    """
-    from daily_forecast_flows.tasks import LASTING  # noqa: PLC0415 - see `run_flow`
-
-    if state.is_cancelled():
-        return complain(state.message or "Stopped", STOPPED)
-    ended = state.result(raise_on_failure=False)
-    if isinstance(ended, InputError):
-        raise ended
-    if isinstance(ended, StoreLockedError) or (isinstance(ended, OSError) and ended.errno in LASTING):
-        return complain(ended, FAILED)
-    if isinstance(ended, BaseException):
-        traceback.print_exception(ended)
-        return FAILED
-    return _status(ended)
-
-
-def _status(ended: Ended) -> int:
-    return PARTIAL if ended.partial else DONE
 
 
 @contextmanager

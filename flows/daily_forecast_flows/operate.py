@@ -23,38 +23,23 @@ from filelock import FileLock, Timeout
 from prefect import serve
 from prefect.automations import Automation
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.filters import (
-    FlowRunFilter,
-    FlowRunFilterId,
-    FlowRunFilterState,
-    FlowRunFilterStateType,
-    TaskRunFilter,
-    TaskRunFilterState,
-    TaskRunFilterStateType,
-)
+from prefect.client.schemas.filters import FlowRunFilter, TaskRunFilter
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, FlowRun, State, StateType
 from prefect.deployments.runner import RunnerDeployment
 from prefect.exceptions import ObjectNotFound
 from prefect.schedules import Cron
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Cancelling, Crashed
+from rich.console import Console
 
 from daily_forecast_flows.options import PROJECT
-from daily_forecast_flows.server import Child, local_server, require_server
+from daily_forecast_flows.server import Child, require_server, starting_server
 from forecasting.buckets import address_of
 from forecasting.commands import DONE, FAILED, complain
 from forecasting.errors import InputError
 from forecasting.formatting import pluralize
 
-__all__ = [
-    "AUTOMATIONS",
-    "DEPLOYMENTS",
-    "SETTINGS",
-    "apply_automations",
-    "bring_up",
-    "deployments",
-    "serve_deployments",
-]
+__all__ = ["SETTINGS", "apply_automations", "bring_up", "deployments", "serve_deployments"]
 
 _INSTALLED = Path(__file__).with_name("deployments")
 DEPLOYMENTS = (_INSTALLED if _INSTALLED.is_dir() else Path(__file__).parents[2] / "deployments") / "prefect.yaml"
@@ -66,7 +51,7 @@ SAMPLE = "data"
 """The prices of deployments/prefect.yaml as it comes."""
 CANCEL_WITHIN = 15.0
 """Seconds that runs at work have to end when all is taken down."""
-AT_WORK = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
+AT_WORK = {"state": {"type": {"any_": [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]}}}
 
 SETTINGS = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -86,10 +71,8 @@ def bring_up(home: Path, port: int, notify: str | None) -> int:
 
     Parameters
     ----------
-    home
-        The folder of the server's database.
-    port
-        Where the server listens.
+    home, port
+        The folder of the server's database, and where it listens.
     notify
         Notification block for the automations, as ``TYPE/NAME``.
 
@@ -112,10 +95,11 @@ def bring_up(home: Path, port: int, notify: str | None) -> int:
 
 
 def _bring_up(environment: dict[str, str], port: int, notify: str | None) -> int:
-    _say("Starting the server ...")
-    with local_server(environment, port=port, ui=True) as api, temporary_settings({PREFECT_API_URL: api}):
-        environment |= {"PREFECT_API_URL": api}
-        _say("Deploying ...")
+    say = Console(highlight=False, soft_wrap=True).print
+    say("Starting the server ...")
+    with starting_server(environment, port=port, ui=True) as wait, temporary_settings({PREFECT_API_URL: wait()}):
+        environment |= {"PREFECT_API_URL": (api := PREFECT_API_URL.value())}
+        say("Deploying ...")
         for command in (
             ["work-pool", "create", POOL, "--type", "process", "--overwrite"],
             ["deploy", "--prefect-file", str(DEPLOYMENTS), "--all"],
@@ -126,15 +110,15 @@ def _bring_up(environment: dict[str, str], port: int, notify: str | None) -> int
         with SyncPrefectClient(api) as client:
             left, paused = _crash_leftovers(client), _pause_on_sample(client)
         with Child(["prefect", "worker", "start", "--pool", POOL, "--name", "local"], environment) as worker:
-            _say(f"The UI is at {api.removesuffix('/api')}")
-            _say("Run the demo: Deployments, demo, Run. Ctrl-C takes everything down.")
+            say(f"The UI is at {api.removesuffix('/api')}")
+            say("Run the demo: Deployments, demo, Run. Ctrl-C takes everything down.")
             if left:
-                _say(f"{pluralize(left, 'run')} of an earlier time had lost their process, and are marked Crashed.")
+                say(f"{pluralize(left, 'run')} of an earlier time had lost their process, and are marked Crashed.")
             if paused:
                 what = "they read the sample, which ends in 2013. Set prices in deployments/prefect.yaml to your own."
-                _say(f"The schedules of {' and '.join(paused)} are paused: {what}")
+                say(f"The schedules of {' and '.join(paused)} are paused: {what}")
             if notify is None:
-                _say("Nobody is notified of late, failed or degraded runs: --notify names the block that is.")
+                say("Nobody is notified of late, failed or degraded runs: --notify names the block that is.")
             try:
                 while worker.ended() is None:
                     time.sleep(1.0)
@@ -142,11 +126,6 @@ def _bring_up(environment: dict[str, str], port: int, notify: str | None) -> int
                 with SyncPrefectClient(api) as client:
                     _cancel_runs(client)
     return complain("The worker has ended", FAILED)
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
 
 
 def _run_prefect(command: Sequence[str], environment: dict[str, str]) -> str:
@@ -178,10 +157,9 @@ def _crash_leftovers(client: SyncPrefectClient) -> int:
     Only where nothing can be at work: before a server's one worker starts.
     """
     gone: State[Any] = Crashed(message="The process that ran it is gone; what was published before is unchanged")
-    runs = _at_work(client)
+    open_tasks, runs = TaskRunFilter.model_validate(AT_WORK), _at_work(client)
     for run in runs:
-        of_run = FlowRunFilter(id=FlowRunFilterId(any_=[run.id]))
-        open_tasks = TaskRunFilter(state=TaskRunFilterState(type=TaskRunFilterStateType(any_=AT_WORK)))
+        of_run = FlowRunFilter.model_validate({"id": {"any_": [run.id]}})
         for task in client.read_task_runs(flow_run_filter=of_run, task_run_filter=open_tasks):
             client.set_task_run_state(task.id, gone, force=True)
         client.set_flow_run_state(run.id, gone, force=True)
@@ -198,8 +176,7 @@ def _cancel_runs(client: SyncPrefectClient) -> None:
 
 
 def _at_work(client: SyncPrefectClient) -> Sequence[FlowRun]:
-    states = FlowRunFilterState(type=FlowRunFilterStateType(any_=AT_WORK))
-    return client.read_flow_runs(flow_run_filter=FlowRunFilter(state=states))
+    return client.read_flow_runs(flow_run_filter=FlowRunFilter.model_validate(AT_WORK))
 
 
 def deployments() -> Iterator[RunnerDeployment]:

@@ -58,13 +58,7 @@ class RunOptions(ForecastOptions, _Places):
 
     @classmethod
     def of(cls, given: dict[str, Any]) -> Self:
-        """Check the parameters of a run.
-
-        Raises
-        ------
-        InputError
-            When one is wrong.
-        """
+        """Check the parameters of a run; an `InputError` says what is wrong."""
         try:
             options = cls(**given)
         except ValidationError as error:
@@ -73,13 +67,7 @@ class RunOptions(ForecastOptions, _Places):
         return options
 
     def config(self) -> ForecastConfig:
-        """Return the configuration that these options make, the preset filling what was not given.
-
-        Raises
-        ------
-        InputError
-            When a value does not fit the others.
-        """
+        """Return the configuration that these options make; an `InputError` says what does not fit the others."""
         given = self.model_dump(include=set(ForecastConfig.model_fields), exclude_none=True)
         if self.preset == "tutorial":
             given.pop("horizon")
@@ -89,13 +77,7 @@ class RunOptions(ForecastOptions, _Places):
             raise InputError(first_problem(error), setting="see --help") from error
 
     def reading(self) -> dict[str, Any]:
-        """Return how the files are to be read, as `read_prices` takes it and the manifest records it.
-
-        Raises
-        ------
-        InputError
-            When the format file cannot be read, or declares what cannot be.
-        """
+        """Return how the files are to be read, as `read_prices` takes it and the manifest records it."""
         given: dict[str, Any] = {"date_order": self.date_order, "decimal": self.decimal}
         if self.format is None:
             return given
@@ -194,15 +176,12 @@ def parameters_of(model: type[BaseModel]) -> Callable[[Callable[..., Result]], C
 
     Prefect reads both to make the form and the schema that a run's parameters are held to.
     """
-    fields = model.model_fields
-    names = [*(name for name in _ASKED_FIRST if name in fields), *(name for name in fields if name not in _ASKED_FIRST)]
+    names = sorted(model.model_fields, key=lambda name: (*_ASKED_FIRST, name).index(name))
+    help_lines = [f"    {name}: {' '.join((model.model_fields[name].description or '').split())}" for name in names]
     parameters = [
-        inspect.Parameter(
-            name, inspect.Parameter.KEYWORD_ONLY, default=fields[name].default, annotation=_in_form(model, name)
-        )
-        for name in names
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=_in_form(model, name))
+        for name, field in ((name, model.model_fields[name]) for name in names)
     ]
-    help_lines = [f"    {name}: {' '.join((fields[name].description or '').split())}" for name in names]
 
     def decorate(function: Callable[..., Result]) -> Callable[..., Result]:
         signature = inspect.signature(function)

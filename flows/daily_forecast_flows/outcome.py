@@ -1,48 +1,38 @@
-"""What came of a run: for the command line, for the events that automations act on, and on the run's page in the UI.
-
-Keys of artifacts are the same from day to day, so that an artifact's own page shows its history. Cells are plain Python
-values: the UI's tables take no others. The UI reads texts as markdown, in tables too; names and messages come from
-files that anyone may have written, and are shown so that they can be neither markup nor links. A table's columns are
-as many as a window of 1280 pixels shows.
-"""
+"""What came of a run: for the command line, for the events that automations act on, and on the run's page in the UI."""
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Iterator, Mapping
+import traceback
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from typing import Any, Literal
 
-import pandas as pd
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.client.schemas.objects import State
 from prefect.events import emit_event
 from prefect.runtime import flow_run
+from rich.text import Text
 
-from daily_forecast_flows.tasks import step
-from forecasting.commands.terminal import plain_json
+from daily_forecast_flows.tasks import LASTING, step
+from forecasting.commands import DONE, FAILED, PARTIAL, STOPPED, complain
+from forecasting.commands.run import print_run
+from forecasting.commands.terminal import open_console, plain_json
 from forecasting.config import Reason
+from forecasting.errors import InputError
 from forecasting.evaluation.metrics import REFERENCE
-from forecasting.formatting import MISSING, name_few, pluralize, printable
-from forecasting.reports.cells import forecast_cells, score_cells
+from forecasting.formatting import name_few, pluralize
 from forecasting.reports.html import as_code, plain
 from forecasting.reports.run_markdown import report_markdown
-from forecasting.reports.summary import Headline, headline, overview, pooled_scores
+from forecasting.reports.run_tables import forecast_rows, quality_rows, score_rows
+from forecasting.reports.summary import Headline, headline, overview
 from forecasting.reports.track_record import TrackRecord, score_markdown
 from forecasting.run import Run
 from forecasting.store import paths
-from forecasting.store.store import Store
+from forecasting.store.store import Store, StoreLockedError
 from forecasting.store.transaction import Published
 
-__all__ = ["MOST_ROWS", "Outcome", "describe", "emit_events", "leave_path", "news", "ticker_cell"]
-
-Rows = list[dict[str, Any]]
-
-ALL_STEPS = 20
-"""With more tickers than this, tables have the nearest step only, and of scores what is published."""
-
-MOST_ROWS = 300
-"""Rows of a table; with thousands the UI stands still. The report and the files have all."""
+__all__ = ["Outcome", "describe", "emit_events", "exit_status", "leave_path", "news", "show", "status_of"]
 
 
 @dataclass(frozen=True)
@@ -92,6 +82,12 @@ class Outcome:
     def missing(self) -> list[str]:
         """The tickers that were published last time and are not in the input any more."""
         return [] if self.run is None else [one.ticker for one in self.run.findings if one.kind == "missing"]
+
+    @property
+    def places(self) -> dict[str, str]:
+        """Where what was published is."""
+        files = {"forecasts": paths.forecasts, "scores": paths.metrics, "report": paths.report}
+        return {} if self.run is None else {what: self.store.where(of(self.run.as_of)) for what, of in files.items()}
 
     @classmethod
     def of(cls, store: Store, run: Run, published: Published, record: TrackRecord | None = None) -> Outcome:
@@ -160,7 +156,10 @@ def news(outcome: Outcome) -> Iterator[tuple[str, str]]:
 
 @step("describe")
 def describe(outcome: Outcome) -> None:
-    """Leave the report, the tables and where the report is on the run's page."""
+    """Leave the report, the tables and where the report is on the run's page.
+
+    Keys are the same from day to day, so that an artifact's own page shows its history.
+    """
     run, day = outcome.run, outcome.as_of
     if run is None:
         return
@@ -169,15 +168,15 @@ def describe(outcome: Outcome) -> None:
         said = f"How published forecasts turned out, to {outcome.record.last}: {outcome.record.health.status}"
         create_markdown_artifact(score_markdown(outcome.record), key="track-record", description=said)
     said = f"Forecasts as of {day}; from: the last price before, with its session where that is older"
-    create_table_artifact(_forecast_rows(run), key="forecasts", description=said)
+    create_table_artifact(forecast_rows(run), key="forecasts", description=said)
     said = (
         f"Held-out scores as of {day}; CRPS and MAE: multiples of {REFERENCE}'s, lower is better; "
         "MASE compares the models of one ticker"
     )
-    create_table_artifact(_score_rows(run.metrics), key="scores", description=said)
+    create_table_artifact(score_rows(run.metrics), key="scores", description=said)
     said = f"What was noticed in the data, as of {day}"
-    create_table_artifact(_quality_rows(run), key="data-quality", description=said)
-    leave_path(outcome.store.where(paths.report(run.as_of)), "report-file", f"The report as of {day}, a page by itself")
+    create_table_artifact(quality_rows(run), key="data-quality", description=said)
+    leave_path(outcome.places["report"], "report-file", f"The report as of {day}, a page by itself")
 
 
 def leave_path(path: str, key: str, description: str) -> None:
@@ -186,82 +185,37 @@ def leave_path(path: str, key: str, description: str) -> None:
     create_markdown_artifact(said, key=key, description=description)
 
 
-def _forecast_rows(run: Run) -> Rows:
-    """List the forecasts, in the price's own unit: every step of a few tickers, the nearest step of many."""
-    newest = run.forecasts["cutoff"].max()
-    rows = []
-    for row in _shown(run.forecasts).to_dict("records"):
-        cells = forecast_cells(row)
-        low, high, anchor = cells["q10"], cells["q90"], cells["anchor_price"]
-        reason = f"\n{_wrapped(cells['reason'], 20)}" if cells["reason"] else ""
-        rows.append(
-            {
-                "ticker": ticker_cell(cells["ticker"]),
-                "Open on": cells["target_date"],
-                "median": cells["q50"],
-                "80 % band": f"{low} to {high}" if len(low) < 9 else f"{low} to\n{high}",
-                "change": cells["change"],
-                "from": anchor if row["cutoff"] == newest else f"{anchor}\n{cells['cutoff']}",
-                "model": f"{plain(cells['model'])}{reason}",
-            }
-        )
-    return rows
+def show(ended: Any) -> None:
+    """Print what came of a run that did not fail: its tables, one sentence, what was written where."""
+    console, run = open_console(), getattr(ended, "run", None)
+    if run is not None:
+        print_run(run, console)
+    console.print(Text(ended.message, style="bold" if run else ""), soft_wrap=True)
+    for what, where in getattr(ended, "places", {}).items():
+        console.print(Text(f"  {what:<10} {where}"), soft_wrap=True)
 
 
-def _score_rows(metrics: pd.DataFrame) -> Rows:
-    """List the held-out scores of every model over all tickers, then each ticker's: of many, what is published."""
-    many = metrics["ticker"].nunique() > ALL_STEPS
-    kept = _shown(metrics[metrics["chosen"].astype(bool)] if many else metrics)
-    reference = metrics.loc[metrics["model"] == REFERENCE, ["ticker", "step", "crps", "mae"]]
-    rated = kept.merge(reference, on=["ticker", "step"], how="left", suffixes=("", "_usual"))
-    rated = rated.assign(crps_ratio=rated["crps"] / rated["crps_usual"], mae_ratio=rated["mae"] / rated["mae_usual"])
-    pooled = pooled_scores(metrics).sort_values(["step", "crps_ratio"]).to_dict("records")
-    own = rated.sort_values(["ticker", "step", "crps"]).to_dict("records")
-    return [
-        *(_score_row(row, f"all ({row['tickers']})", f"{row['published']} of {row['tickers']}") for row in pooled),
-        *(_score_row(row, ticker_cell(row["ticker"]), "yes" if row["chosen"] else "") for row in own),
-    ]
+def exit_status(state: State[Any]) -> int:
+    """Return the exit status of a run, and say what went wrong, if anything did.
+
+    Raises
+    ------
+    InputError
+        When the input turned out wrong.
+    """
+    if state.is_cancelled():
+        return complain(state.message or "Stopped", STOPPED)
+    ended = state.result(raise_on_failure=False)
+    if isinstance(ended, InputError):
+        raise ended
+    if isinstance(ended, StoreLockedError) or (isinstance(ended, OSError) and ended.errno in LASTING):
+        return complain(ended, FAILED)
+    if isinstance(ended, BaseException):
+        traceback.print_exception(ended)
+        return FAILED
+    return status_of(ended)
 
 
-def _score_row(row: Mapping[Any, Any], ticker: str, published: str) -> dict[str, Any]:
-    cells = score_cells(row)
-    return {
-        "ticker": ticker,
-        "step": int(row["step"]),
-        "model": plain(cells["model"]),
-        "published": published,
-        "CRPS": cells["crps_ratio"],
-        "MAE": cells["mae_ratio"],
-        "in 80 %": cells["coverage_80"],
-        "MASE": cells.get("mase", MISSING),
-        "DM p": plain(cells.get("dm_p_value", MISSING)),
-    }
-
-
-def _quality_rows(run: Run) -> Rows:
-    """List what was set aside, withheld or merely noticed, and why; one line saying so when there is nothing."""
-    withheld = [(one.ticker or one.file or "", "withheld", 0, one.reason) for one in run.withheld]
-    noticed = [(one.ticker, one.kind.replace("_", " "), one.rows, one.message) for one in run.findings]
-    rows = [*withheld, *noticed] or [("", "nothing", 0, "nothing was set aside and nothing looks odd")]
-    return [
-        {"ticker": ticker_cell(who), "what": what, "rows": many or None, "why": _wrapped(why, 54)}
-        for who, what, many, why in rows[:MOST_ROWS]
-    ]
-
-
-def _shown(rows: pd.DataFrame) -> pd.DataFrame:
-    """Choose what a table of the UI can show without freezing: of many tickers the nearest step, some of them."""
-    if rows["ticker"].nunique() <= ALL_STEPS:
-        return rows
-    nearest: pd.DataFrame = rows[rows["step"] == rows["step"].min()].sort_values("ticker", kind="stable")
-    return nearest.head(MOST_ROWS)
-
-
-def ticker_cell(name: str) -> str:
-    """Write a ticker's name for a table of the UI, a long one on several lines."""
-    return _wrapped(name, 16)
-
-
-def _wrapped(text: str, width: int) -> str:
-    # The UI's tables break no line themselves.
-    return "\n".join(map(plain, textwrap.wrap(printable(text, 500), width, break_on_hyphens=False)))
+def status_of(ended: Any) -> int:
+    """Return the exit status of what came of a run that did not fail."""
+    return PARTIAL if ended.partial else DONE

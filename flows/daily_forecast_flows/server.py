@@ -23,7 +23,7 @@ from typing import Self
 import uvicorn
 from prefect.client.orchestration import SyncPrefectClient, get_client
 
-__all__ = ["Child", "NoServerError", "local_server", "require_server", "starting_server"]
+__all__ = ["Child", "NoServerError", "require_server", "starting_server"]
 
 GRACE = 10.0
 """Seconds between asking a process to end and ending it."""
@@ -42,7 +42,7 @@ class Child:
     Parameters
     ----------
     arguments
-        ``prefect`` and the arguments of Prefect's own command, or what `local_server` asks for.
+        ``prefect`` and the arguments of Prefect's own command, or ``serve`` and the descriptor of a bound socket.
     environment
         Variables beside this process's own.
     descriptors
@@ -82,13 +82,6 @@ class Child:
 
 
 @contextmanager
-def local_server(environment: Mapping[str, str] | None = None, *, port: int = 0, ui: bool = False) -> Iterator[str]:
-    """Bring a server up for the length of a ``with`` block, as `starting_server` does; yields its address."""
-    with starting_server(environment, port=port, ui=ui) as wait:
-        yield wait()
-
-
-@contextmanager
 def starting_server(
     environment: Mapping[str, str] | None = None, *, port: int = 0, ui: bool = False
 ) -> Iterator[Callable[[], str]]:
@@ -123,11 +116,12 @@ def starting_server(
         raise NoServerError(message) from None
     port = bound.getsockname()[1]
     address = f"http://127.0.0.1:{port}/api"
-    # The UI's pages call the address that these name; without them, port 4200 whatever the port. The others are the
-    # names under which Prefect marks a temporary server.
-    places = {"PREFECT_SERVER_API_PORT": str(port), "PREFECT_API_URL": address, "PREFECT_UI_URL": address[: -len("/api")]}
-    temporary = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
-    settings = {**(environment or {}), **(places if ui else temporary)}
+    settings = {**(environment or {})}
+    if ui:  # its pages call the address that these name; without them, port 4200 whatever the port
+        settings |= {"PREFECT_SERVER_API_PORT": str(port), "PREFECT_API_URL": address}
+        settings |= {"PREFECT_UI_URL": address.removesuffix("/api")}
+    else:  # the names under which Prefect marks a temporary server
+        settings |= {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
     with Child(["serve", str(bound.fileno())], settings, [bound.fileno()]) as child:
         bound.close()  # the child has it: once that is gone, whoever asks is refused at once
 
@@ -141,12 +135,12 @@ def starting_server(
 
 
 def require_server() -> None:
-    """Return when the configured API answers, by all settings of Prefect's own client: keys, headers, certificates.
+    """Ask the configured API, by all settings of Prefect's own client: keys, headers, certificates.
 
     Raises
     ------
     NoServerError
-        When it does not.
+        When it does not answer.
     """
     with get_client(sync_client=True) as client:
         _wait(client, str(client.api_url), 10)

@@ -1,14 +1,12 @@
 """Working a task on every shard at once: where the tasks run, how far they are, and how they are asked to stop.
 
-On this machine each shard writes how far it is into a file of one folder, for threads and processes alike; the flow's
-own thread reads them all now and then, so that the server hears of progress from one place and rarely. When the folder
-is gone, its owner has ended, and the shards stop at their next epoch.
+On this machine each shard writes which share of its work is done into a file of one folder, for threads and processes
+alike; the flow's own thread reads them all now and then, so that the server hears of progress from one place and
+rarely. When the folder is gone, its owner has ended, and the shards stop at their next epoch.
 """
 
 from __future__ import annotations
 
-import json
-import math
 import os
 import shutil
 import signal
@@ -67,7 +65,7 @@ def work_shards(
     Parameters
     ----------
     task
-        Takes ``shard``, ``number`` and ``board``, and what else is in ``shared``.
+        Takes ``shard`` and its ``number``, ``board`` and what else is ``shared``.
     shards
         What each call gets of its own.
     options
@@ -120,30 +118,31 @@ def make_runner(
     InputError
         When a cluster's package is not installed, or an address is given to what has none.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    workers = workers or cores
     if cluster is not None and kind not in ("dask", "ray"):
         raise InputError(f"--cluster names a cluster, and --task-runner is {kind}", setting="set it to dask or ray")
+    workers = workers or len(
+        os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    )
     if kind == "threads":
         return ThreadPoolTaskRunner(max_workers=workers)
     if kind == "processes":
         return ProcessPoolTaskRunner(max_workers=workers, initializer=_leave_signals_to_parent)
     runner: TaskRunner[Any]
+    local: dict[str, Any]
     try:
         if kind == "dask":
             from prefect_dask.task_runners import DaskTaskRunner  # noqa: PLC0415 - an extra
 
             # One thread each: torch uses one, and shards are what runs in parallel.
-            own = {"n_workers": workers, "threads_per_worker": 1, "host": "127.0.0.1", "dashboard_address": None}
-            runner = DaskTaskRunner(address=cluster, cluster_kwargs=None if cluster else own)
+            local = {"n_workers": workers, "threads_per_worker": 1, "host": "127.0.0.1", "dashboard_address": None}
+            runner = DaskTaskRunner(address=cluster, cluster_kwargs=None if cluster else local)
         else:
             from prefect_ray import RayTaskRunner  # noqa: PLC0415 - an extra
 
             os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing of this machine is sent anywhere
-            own = {"num_cpus": workers, "include_dashboard": False, "log_to_driver": False}
-            runner = RayTaskRunner(
-                address=cluster, init_kwargs=None if cluster else {**own, "_node_ip_address": "127.0.0.1"}
-            )
+            local = {"num_cpus": workers, "include_dashboard": False, "log_to_driver": False}
+            local |= {"_node_ip_address": "127.0.0.1"}
+            runner = RayTaskRunner(address=cluster, init_kwargs=None if cluster else local)
     except ModuleNotFoundError as error:
         what = f"--task-runner {kind} needs a package that is not installed ({error.name})"
         raise InputError(what, setting=f"pip install 'daily-forecast[{kind}]'") from error
@@ -185,19 +184,18 @@ class Board:
         """Whether the run has ended, and nobody waits for its shards."""
         return self.drafts.closed() if self.folder is None else not self.folder.is_dir()
 
-    def report(self, shard: int, share: float, losses: str) -> None:
+    def report(self, shard: int, share: float) -> None:
         """Write which share of its work a shard has done; a reader sees the old state or the new."""
-        if self.folder is None:
-            return
         with suppress(OSError):  # a full disk must not end a training; the numbers are for looking at only
-            draft = self.folder / f".{shard}.json"
-            draft.write_text(json.dumps([share, losses]))
-            draft.replace(self.folder / f"{shard}.json")
+            if self.folder is not None:
+                draft = self.folder / f".{shard}"
+                draft.write_text(str(share))
+                draft.replace(self.folder / str(shard))
 
-    def begun(self) -> dict[int, tuple[float, str]]:
-        """Read how far each shard is that has reported: its share from 0 to 1, and its losses as text."""
-        files = self.folder.glob("[0-9]*.json") if self.folder else ()
-        return {int(path.stem): tuple(json.loads(path.read_text())) for path in files}
+    def shares(self) -> dict[int, float]:
+        """Read which share of its work each shard has done, of those that have reported."""
+        files = self.folder.glob("[0-9]*") if self.folder else ()
+        return {int(path.name): float(path.read_text()) for path in files}
 
     def watch(self, shard: int, tickers: int, config: ForecastConfig, times: int = 1) -> Watch:
         """Make what training reports to and asks, for a shard that trains so many tickers, so many times.
@@ -212,10 +210,8 @@ class Board:
         def report(now: Epoch) -> None:
             nonlocal over
             ends = now.models == 0 or now.epoch >= now.epochs
-            share = over + (1.0 if ends else now.epoch / now.epochs)
+            self.report(shard, min((over + (1.0 if ends else now.epoch / now.epochs)) / fits, 1.0))
             over += ends
-            validation = "" if math.isnan(now.validation_loss) else f", validation {now.validation_loss:.4g}"
-            self.report(shard, min(share / fits, 1.0), f"loss {now.train_loss:.4g}{validation}")
 
         return Watch(report, self.stopped, lambda: self.deadline is not None and time.time() > self.deadline)
 
@@ -236,23 +232,17 @@ def board(drafts: Drafts, deadline: float | None = None, *, local: bool = True) 
 
 def follow(board: Board, futures: Sequence[PrefectFuture[Any]], sizes: Sequence[int], *, noun: str, key: str) -> None:
     """Return when all futures have ended; report on the way how far they are: on the run's page, log and terminal."""
-    total, pending = sum(sizes), list(futures)
+    total, share, pending = sum(sizes), 0.0, list(futures)
     began = updated = logged = time.monotonic()
     artifact = ProgressArtifact(key, f"0 of {pluralize(total, noun)}")
     columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn()
-    share = 0.0
     with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as shown:
         line = shown.add_task(key, total=1.0)
         while (state := wait(pending, timeout=LOOK_EVERY)).not_done:
-            now, begun = time.monotonic(), board.begun()
-            ended = [size if one in state.done else 0 for one, size in zip(pending, sizes, strict=True)]
-            parts = [
-                done or size * begun.get(n, (0.0,))[0] for n, (done, size) in enumerate(zip(ended, sizes, strict=True))
-            ]
-            share = sum(parts) / total
-            text = f"{sum(ended):,} of {pluralize(total, noun)}"
-            if running := {n: begun[n] for n in begun if not ended[n]}:
-                text += f", {min(running.values())[1]}"
+            now, begun = time.monotonic(), board.shares()
+            shares = [1.0 if one in state.done else begun.get(number, 0.0) for number, one in enumerate(pending)]
+            share = sum(part * size for part, size in zip(shares, sizes, strict=True)) / total
+            text = f"{int(share * total):,} of {pluralize(total, noun)}"
             shown.update(line, completed=share, description=text)
             if now - updated >= UPDATE_EVERY:
                 artifact.update(share, text)
@@ -268,15 +258,7 @@ def follow(board: Board, futures: Sequence[PrefectFuture[Any]], sizes: Sequence[
 
 
 class ProgressArtifact:
-    """A bar on the run's page; a server that is away ends no run, and is not asked again.
-
-    Parameters
-    ----------
-    key
-        The artifact's key.
-    description
-        What it says to begin with.
-    """
+    """A bar on the run's page; a server that is away ends no run, and is not asked again."""
 
     def __init__(self, key: str, description: str) -> None:
         self._id: UUID | None = None
@@ -285,9 +267,8 @@ class ProgressArtifact:
 
     def update(self, share: float, description: str) -> None:
         """Move the bar to a share of 0 to 1."""
-        if self._id is None:
-            return
         try:
-            update_progress_artifact(self._id, round(100 * share, 1), description=description)
+            if self._id is not None:
+                update_progress_artifact(self._id, round(100 * share, 1), description=description)
         except (httpx.HTTPError, PrefectException):
             self._id = None  # each further try would keep the run waiting for a minute

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from datetime import UTC, date, datetime
 from functools import wraps
-from typing import Any, Literal, ParamSpec, Protocol, TypeVar
+from typing import Any, Literal, ParamSpec, TypeVar
 
 from prefect import Flow, Task, flow, task
 from prefect.cache_policies import NO_CACHE
@@ -53,18 +53,6 @@ LASTING = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, e
 """Errors of a disk that are there at the next try, too."""
 
 
-class Ended(Protocol):
-    """What came of a run that did not fail."""
-
-    @property
-    def message(self) -> str:
-        """One plain sentence."""
-
-    @property
-    def partial(self) -> bool:
-        """Whether some of what was asked for could not be done."""
-
-
 listener: ContextVar[Callable[[Any], object]] = ContextVar("listener", default=lambda _: None)
 """Hears what came of a run as soon as it is published, whatever becomes of the Prefect server after that."""
 
@@ -77,6 +65,7 @@ def job(model: type[OptionsT]) -> Callable[[Callable[[OptionsT], State[Any]]], F
     """
 
     def decorate(function: Callable[[OptionsT], State[Any]]) -> Flow[..., Any]:
+        @flow(description=function.__doc__, persist_result=False, on_crashed=[_refuse_unknown])
         @parameters_of(model)
         @cancellable
         @wraps(function)
@@ -86,8 +75,7 @@ def job(model: type[OptionsT]) -> Callable[[Callable[[OptionsT], State[Any]]], F
             except (InputError, StoreLockedError, OSError) as error:
                 return Failed(message=str(error), data=error)
 
-        description = (function.__doc__ or "").partition("\n")[0]
-        return flow(description=description, persist_result=False, on_crashed=[_refuse_unknown])(run)
+        return run
 
     return decorate
 
@@ -134,7 +122,7 @@ def timings_since(started: datetime) -> dict[str, Any]:
     return {"started": started.isoformat(timespec="seconds"), "seconds": round(seconds, 1)}
 
 
-def conclude(ended: Ended, describe: Task[..., Any] | None = None, after: Any = None) -> State[Any]:
+def conclude(ended: Any, describe: Task[..., Any] | None = None, after: Any = None) -> State[Any]:
     """End a run: say what came of it, then leave that on its page by a task, unless it is part of another run."""
     logger = get_run_logger()
     logger.info("%s", ended.message)

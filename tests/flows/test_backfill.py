@@ -22,8 +22,8 @@ import daily_forecast_flows.backfill
 from daily_forecast import daily_forecast
 from daily_forecast_flows.backfill import backfill, sessions_between
 from daily_forecast_flows.command import main
-from daily_forecast_flows.launch import status_of
 from daily_forecast_flows.options import PROJECT
+from daily_forecast_flows.outcome import exit_status
 from forecasting.errors import InputError
 from forecasting.store import paths
 from forecasting.store.store import Store
@@ -121,7 +121,7 @@ def test_a_killed_backfill_goes_on_and_leaves_the_store_as_live_runs_do(
     # What the killed run's shards wrote is removed when it is old enough to be nobody's.
     assert len(list((store.root / ".staging").iterdir())) <= 1
     assert set(alive) == {0}, "a run of many tickers is large, and of no use any more"
-    assert status_of(state) == 0
+    assert exit_status(state) == 0
 
 
 @pytest.mark.usefixtures("prefect_api")
@@ -133,7 +133,7 @@ def test_a_backfill_that_is_stopped_is_cancelled(given, tmp_path, monkeypatch):
     monkeypatch.setattr(daily_forecast_flows.backfill, "daily_forecast", stopped)
     state = backfill(**given, output=str(tmp_path / "store"), first=DAYS[1], return_state=True)
     assert state.is_cancelled()
-    assert status_of(state) == 130
+    assert exit_status(state) == 130
 
 
 @pytest.mark.usefixtures("prefect_api")
@@ -146,7 +146,7 @@ def test_dates_and_tickers_that_cannot_be_forecast_are_reported_and_the_others_a
     assert list(done.failed) == [DAYS[1]]
     assert done.published == done.withheld == [DAYS[2]]
     assert "1 could not be forecast, the first 2024-06-27" in done.message
-    assert status_of(state) == 3
+    assert exit_status(state) == 3
 
 
 @pytest.mark.usefixtures("prefect_api")
@@ -157,7 +157,7 @@ def test_nothing_to_go_by_is_wrong_input(price_file, tmp_path):
         state = backfill(**QUICK, **where, **wrong, return_state=True)
         assert state.is_failed()
         with pytest.raises(InputError, match=said):
-            status_of(state)
+            exit_status(state)
 
 
 @pytest.mark.slow

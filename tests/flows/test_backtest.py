@@ -20,7 +20,7 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRun
 import daily_forecast_flows.shards
 from daily_forecast_flows.backtest import backtest
 from daily_forecast_flows.command import main
-from daily_forecast_flows.launch import status_of
+from daily_forecast_flows.outcome import exit_status
 from forecasting.errors import InputError
 from forecasting.store.store import Store
 
@@ -69,7 +69,7 @@ def test_a_backtest_is_written_and_tells_its_story(price_file, tmp_path):
     assert set(artifacts) == {"backtest-progress", "backtest", "backtest-scores", "backtest-file"}
     assert float(artifacts["backtest-progress"].data) == 100
     assert artifacts["backtest"].data.count("](data:image/png;base64,") == 3
-    assert status_of(state) == 0
+    assert exit_status(state) == 0
 
 
 @pytest.mark.usefixtures("prefect_api")
@@ -79,12 +79,12 @@ def test_rows_after_the_as_of_date_and_a_bad_file_harm_nobody(price_file, tmp_pa
     price_file(folder / "good.csv", "AAA", rows=200)
     stores = [tmp_path / "whole", tmp_path / "cut"]
     given = {"prices": str(folder), "as_of": "2024-06-14"}
-    assert status_of(run(**given, output=str(stores[0]))) == 0
+    assert exit_status(run(**given, output=str(stores[0]))) == 0
     cut = pd.read_csv(folder / "good.csv").query("date <= '2024-06-14'")
     cut.to_csv(folder / "good.csv", index=False)
     (folder / "BAD.csv").write_text("Date,Open\n2024-01-02,abc\n")
     state = run(**given, output=str(stores[1]))
-    assert status_of(state) == 3
+    assert exit_status(state) == 3
     assert [who for who, _ in state.result().backtest.withheld] == ["BAD"]
     first, second = (store / "backtests" / "as_of=2024-06-14" / "forecasts.parquet" for store in stores)
     assert first.read_bytes() == second.read_bytes()
@@ -96,7 +96,7 @@ def test_too_little_history_is_wrong_input_and_leaves_nothing(price_file, tmp_pa
     state = run(prices=str(prices), output=str(tmp_path / "store"))
     assert state.is_failed()
     with pytest.raises(InputError, match="too few"):
-        status_of(state)
+        exit_status(state)
     assert not (tmp_path / "store" / "backtests").exists()
 
 
@@ -116,7 +116,7 @@ def test_a_backtest_that_is_stopped_is_cancelled_and_leaves_nothing(price_file, 
     stopped = []
 
     def stop_when_training(board, *_, **__):
-        while not board.begun():
+        while not board.shares():
             time.sleep(0.05)
         stopped.append(time.monotonic())
         os.kill(os.getpid(), signal.SIGTERM)
@@ -126,7 +126,7 @@ def test_a_backtest_that_is_stopped_is_cancelled_and_leaves_nothing(price_file, 
     state = run(prices=str(prices), output=str(tmp_path / "store"), epochs=100_000)
     assert time.monotonic() - stopped[0] < 10
     assert state.is_cancelled()
-    assert status_of(state) == 130
+    assert exit_status(state) == 130
     assert not (tmp_path / "store" / "backtests").exists()
 
 

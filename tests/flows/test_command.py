@@ -157,7 +157,7 @@ def test_a_run_that_is_stopped_or_killed_leaves_nothing_behind_and_the_next_succ
     process = start(tmp_path, "--prices", str(prices), *endless, "--task-runner", runner)
     boards = tmp_path / "boards"
     give_up = time.monotonic() + 180
-    while not list(boards.glob("*/0.json")):
+    while not list(boards.glob("*/0")):
         assert process.poll() is None
         assert time.monotonic() < give_up
         time.sleep(0.2)

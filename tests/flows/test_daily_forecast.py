@@ -18,9 +18,7 @@ from prefect.exceptions import ParameterTypeError
 import daily_forecast as job
 from daily_forecast import daily_forecast
 from daily_forecast_flows import shards
-from daily_forecast_flows.launch import status_of
-from daily_forecast_flows.outcome import news
-from daily_forecast_flows.screen import show
+from daily_forecast_flows.outcome import exit_status, news, show
 from forecasting.calendars import newest_due_session
 from forecasting.errors import InputError
 from forecasting.store import paths
@@ -100,7 +98,7 @@ def test_a_bad_ticker_is_named_and_the_others_are_published(price_file, tmp_path
     outcome = state.result()
     assert outcome.status == "partial"
     assert [one.file for one in outcome.run.withheld] == [str(folder / "BAD.csv")]
-    assert status_of(state) == 3
+    assert exit_status(state) == 3
 
 
 def test_a_run_whose_forecasts_are_not_published_shows_none(price_file, tmp_path, capsys):
@@ -112,7 +110,7 @@ def test_a_run_whose_forecasts_are_not_published_shows_none(price_file, tmp_path
     assert (outcome.status, outcome.run, outcome.headline) == ("kept", None, None)
     assert "1 ticker that this run does not have (BBB)" in state.message
     assert list(news(outcome)) == []
-    assert status_of(state) == 0
+    assert exit_status(state) == 0
     show(outcome)
     assert "80 %" not in capsys.readouterr().out
     assert {one.key for one in about(state, tasks=5)[2]} == {"training"}
@@ -151,7 +149,7 @@ def test_nothing_usable_fails_with_the_reason_and_publishes_nothing(price_file, 
     state = run(prices=str(prices), output=str(tmp_path / "store"))
     assert state.is_failed()
     with pytest.raises(InputError, match="no ticker can be forecast"):
-        status_of(state)
+        exit_status(state)
     assert Store(tmp_path / "store").dates() == ()
 
 
@@ -184,7 +182,7 @@ def test_a_scheduled_run_takes_the_session_due_and_the_next_has_nothing_to_do(pr
     assert second.is_completed()
     assert second.result().status == "idle"
     assert "Nothing to do" in second.message
-    assert status_of(second) == 0
+    assert exit_status(second) == 0
 
 
 def test_on_a_holiday_there_is_nothing_to_do(price_file, tmp_path, monkeypatch):
@@ -218,7 +216,7 @@ def test_a_ticker_that_vanished_is_named_in_message_table_and_event(price_file, 
     assert dict(news(outcome))["forecast.partial"] == "Partial as of 2024-06-28; not in the input any more: BBB"
     table = next(one for one in about(state, tasks=8)[2] if one.key == "data-quality").data
     assert "not in the input any more" in table.replace("\\n", " ")
-    assert status_of(state) == 0
+    assert exit_status(state) == 0
 
 
 def test_a_session_that_comes_in_time_is_waited_for(price_file, tmp_path, monkeypatch):
@@ -246,7 +244,7 @@ def test_a_run_that_is_stopped_is_cancelled_and_publishes_nothing(price_file, tm
     stopped = []
 
     def stop_when_training(board, *_, **__):
-        while not board.begun():
+        while not board.shares():
             time.sleep(0.05)
         stopped.append(time.monotonic())
         os.kill(os.getpid(), number)
@@ -262,7 +260,7 @@ def test_a_run_that_is_stopped_is_cancelled_and_publishes_nothing(price_file, tm
         signal.signal(signal.SIGINT, before)
     assert time.monotonic() - stopped[0] < 10
     assert state.is_cancelled()
-    assert status_of(state) == 130
+    assert exit_status(state) == 130
     _, tasks, _ = about(state, tasks=5)
     names = {one.name.split(" shard")[0]: one.state_name for one in tasks}
     assert names["train and evaluate"] == "Cancelled"

@@ -13,7 +13,7 @@ from prefect.context import refresh_global_settings_context
 from daily_forecast_flows.command import main
 from daily_forecast_flows.launch import run_flow
 from daily_forecast_flows.options import Options
-from daily_forecast_flows.server import NoServerError, local_server, require_server
+from daily_forecast_flows.server import NoServerError, require_server, starting_server
 from daily_forecast_flows.tasks import listener
 from forecasting.store.store import Store
 
@@ -58,7 +58,7 @@ def configured(foreign, monkeypatch):
 
 def test_a_taken_port_is_refused_and_who_has_it_is_left_alone(foreign, tmp_path, capsys):
     with pytest.raises(NoServerError, match=f"port {foreign.server_port} .* name another with --port"):
-        local_server(port=foreign.server_port).__enter__()
+        starting_server(port=foreign.server_port).__enter__()
     assert main(["ui", "--port", str(foreign.server_port), "--home", str(tmp_path)]) == 1
     assert "--port" in capsys.readouterr().err
     assert foreign.asked == []

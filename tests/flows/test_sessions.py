@@ -15,10 +15,11 @@ import pytest
 from daily_forecast_flows import sessions
 from daily_forecast_flows.options import Options
 from daily_forecast_flows.outcome import Outcome
-from daily_forecast_flows.sessions import find_session, notice_missing, sessions_due, settle
+from daily_forecast_flows.sessions import find_session
 from daily_forecast_flows.tasks import ingest
 from forecasting.config import ForecastConfig
 from forecasting.ingest.prices import read_prices
+from forecasting.monitoring.due import notice_missing, sessions_due, settle
 from forecasting.pipeline import forecast
 from forecasting.publish import publish
 from forecasting.store.store import Store
@@ -64,7 +65,7 @@ class Market:
     def publish(self, day: date) -> None:
         """Publish what the files hold as of a date."""
         read = read_prices(self.files, as_of=day)
-        read = notice_missing(read, self.store, self.options(), day)
+        read = notice_missing(read, self.store, self.options().config(), day)
         publish(self.store, forecast(read, ForecastConfig(horizon=1), day))
 
     def find(self, at: str = TICK, now: str | None = None, **given):
@@ -181,11 +182,13 @@ def test_a_ticker_that_vanished_is_named_and_its_return_completes_the_date(marke
         market.deliver(ticker, FRIDAY)
     read, as_of = market.find(data_deadline=0.01)
     (missing,) = [
-        one for one in notice_missing(read, market.store, market.options(), as_of).findings if one.kind == "missing"
+        one
+        for one in notice_missing(read, market.store, market.options().config(), as_of).findings
+        if one.kind == "missing"
     ]
     assert missing.ticker == "BBB"
     assert missing.message == "was published as of 2024-06-27, and is not in the input any more"
-    assert notice_missing(read, market.store, market.options(tickers="AAA,CCC"), as_of) is read
+    assert notice_missing(read, market.store, market.options(tickers="AAA,CCC").config(), as_of) is read
     market.publish(FRIDAY)
     market.deliver("BBB", FRIDAY)
     assert market.find()[1] == FRIDAY

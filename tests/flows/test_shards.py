@@ -26,8 +26,8 @@ def drafts(tmp_path):
 def test_the_end_of_the_board_reaches_those_who_have_it_however_they_got_it(drafts):
     with board(drafts) as shared:
         elsewhere = pickle.loads(pickle.dumps(shared))  # noqa: S301 - what was pickled the line before
-        elsewhere.report(3, 0.5, "loss 0.4")
-        assert shared.begun() == {3: (0.5, "loss 0.4")}
+        elsewhere.report(3, 0.5)
+        assert shared.shares() == {3: 0.5}
         assert not elsewhere.stopped()
     assert elsewhere.stopped()
     assert not shared.folder.exists()
@@ -36,8 +36,8 @@ def test_the_end_of_the_board_reaches_those_who_have_it_however_they_got_it(draf
 def test_on_a_cluster_shards_stop_when_the_run_has_ended(tmp_path):
     with Store(tmp_path / "store").drafts() as drafts, board(drafts, local=False) as shared:
         elsewhere = pickle.loads(pickle.dumps(shared))  # noqa: S301 - what was pickled the line before
-        elsewhere.report(0, 0.5, "loss 0.4")
-        assert shared.begun() == {}
+        elsewhere.report(0, 0.5)
+        assert shared.shares() == {}
         assert not elsewhere.stopped()
     assert elsewhere.stopped()
 
@@ -45,7 +45,7 @@ def test_on_a_cluster_shards_stop_when_the_run_has_ended(tmp_path):
 def test_shards_that_keep_reporting_learn_of_the_end(drafts):
     def shout(shared):
         while not shared.stopped():
-            shared.report(0, 0.5, "")
+            shared.report(0, 0.5)
 
     for _ in range(50):
         with board(drafts) as shared:
@@ -75,10 +75,10 @@ def test_the_tutorials_one_fit_a_ticker_is_counted_as_such(tmp_path, drafts):
 
     def now(epoch):
         report(Progress("all", epoch, 10, 0.4, NAN, 1))
-        return shared.begun()[0]
+        return shared.shares()[0]
 
-    assert [now(epoch)[0] for epoch in (1, 5, 10)] == pytest.approx([0.05, 0.25, 0.5])
-    assert [now(epoch) for epoch in (1, 10)] == [(pytest.approx(0.55), "loss 0.4"), (1.0, "loss 0.4")]
+    assert [now(epoch) for epoch in (1, 5, 10)] == pytest.approx([0.05, 0.25, 0.5])
+    assert [now(epoch) for epoch in (1, 10)] == pytest.approx([0.55, 1.0])
 
 
 def test_each_program_is_fitted_three_times(tmp_path, drafts):
@@ -87,15 +87,15 @@ def test_each_program_is_fitted_three_times(tmp_path, drafts):
 
     def now(segment, epoch, models, validation=NAN):
         report(Progress(segment, epoch, 10, 0.4, validation, models))
-        return shared.begun()[0]
+        return shared.shares()[0]
 
     # Two programs of four models; a fit that stops early is over.
-    assert now("train", 5, 4, 0.6) == (pytest.approx(0.5 / 6), "loss 0.4, validation 0.6")
-    assert now("train", 7, 0, 0.5)[0] == pytest.approx(1 / 6)
-    assert now("before_test", 5, 4)[0] == pytest.approx(1.5 / 6)
-    assert now("before_test", 10, 0)[0] == pytest.approx(2 / 6)
-    assert now("all", 10, 0)[0] == pytest.approx(3 / 6)
-    assert now("train", 1, 4, 0.7)[0] == pytest.approx(3.1 / 6)
+    assert now("train", 5, 4, 0.6) == pytest.approx(0.5 / 6)
+    assert now("train", 7, 0, 0.5) == pytest.approx(1 / 6)
+    assert now("before_test", 5, 4) == pytest.approx(1.5 / 6)
+    assert now("before_test", 10, 0) == pytest.approx(2 / 6)
+    assert now("all", 10, 0) == pytest.approx(3 / 6)
+    assert now("train", 1, 4, 0.7) == pytest.approx(3.1 / 6)
     for segment in ("train", "before_test", "all"):
         last = now(segment, 10, 0)
-    assert last[0] == 1.0
+    assert last == 1.0

@@ -1,23 +1,18 @@
-"""What the command line says at the end of a run: the next forecasts, the scores, what was written where."""
+"""What a run says in a terminal: the next forecasts, the scores, who was withheld, and the worst warnings."""
 
 from __future__ import annotations
-
-import sys
 
 from rich.console import Console
 from rich.text import Text
 
-from daily_forecast_flows.outcome import Outcome
-from daily_forecast_flows.tasks import Ended
-from forecasting.commands.terminal import forecast_line, open_console, print_forecasts, print_table
+from forecasting.commands.terminal import forecast_line, print_forecasts, print_table
 from forecasting.findings import worst
 from forecasting.formatting import pluralize, printable
 from forecasting.reports.cells import score_cells
 from forecasting.reports.summary import overview, pooled_scores
 from forecasting.run import Run
-from forecasting.store import paths
 
-__all__ = ["show"]
+__all__ = ["print_run"]
 
 SHOWN = 12
 """Tickers whose forecasts are printed; more would hide the scores."""
@@ -26,12 +21,8 @@ WORST = 3
 """Warnings that are printed; all are in the report."""
 
 
-def show(ended: Ended) -> None:
-    """Print what came of a run."""
-    if not isinstance(ended, Outcome) or ended.run is None:
-        sys.stdout.write(f"{ended.message}\n")
-        return
-    console, run = open_console(), ended.run
+def print_run(run: Run, console: Console) -> None:
+    """Print a run's tables, and what is to be known of its data."""
     nearest = overview(run.forecasts, run.metrics)
     lines = [forecast_line(row) for row in nearest.head(SHOWN).to_dict("records")]
     print_forecasts(console, lines, title=f"The next Open, as of {run.as_of}")
@@ -47,10 +38,6 @@ def show(ended: Ended) -> None:
     if len(warnings) > WORST:
         more = f"and {pluralize(len(warnings) - WORST, 'more warning')}, in the report and the manifest"
         console.print(Text(more, style="yellow"))
-    console.print(Text(ended.message, style="bold"))
-    places = {"forecasts": paths.forecasts, "scores": paths.metrics, "report": paths.report}
-    for what, path in places.items():
-        console.print(Text(f"  {what:<10} {ended.store.where(path(run.as_of))}"), soft_wrap=True)
 
 
 def _print_scores(console: Console, run: Run) -> None:

@@ -1,0 +1,112 @@
+"""What a run says in the tables of the Prefect UI, beside its report.
+
+Cells are plain Python values: the UI's tables take no others. The UI reads texts as markdown, in tables too; names and
+messages come from files that anyone may have written, and are shown so that they can be neither markup nor links. A
+table's columns are as many as a window of 1280 pixels shows.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from forecasting.evaluation.metrics import REFERENCE
+from forecasting.formatting import MISSING, printable
+from forecasting.reports.cells import forecast_cells, score_cells
+from forecasting.reports.html import plain
+from forecasting.reports.summary import pooled_scores
+from forecasting.run import Run
+
+__all__ = ["MOST_ROWS", "forecast_rows", "quality_rows", "score_rows", "ticker_cell"]
+
+Rows = list[dict[str, Any]]
+
+ALL_STEPS = 20
+"""With more tickers than this, tables have the nearest step only, and of scores what is published."""
+
+MOST_ROWS = 300
+"""Rows of a table; with thousands the UI stands still. The report and the files have all."""
+
+
+def forecast_rows(run: Run) -> Rows:
+    """List the forecasts, in the price's own unit: every step of a few tickers, the nearest step of many."""
+    newest = run.forecasts["cutoff"].max()
+    rows = []
+    for row in _shown(run.forecasts).to_dict("records"):
+        cells = forecast_cells(row)
+        low, high, anchor = cells["q10"], cells["q90"], cells["anchor_price"]
+        reason = f"\n{_wrapped(cells['reason'], 20)}" if cells["reason"] else ""
+        rows.append(
+            {
+                "ticker": ticker_cell(cells["ticker"]),
+                "Open on": cells["target_date"],
+                "median": cells["q50"],
+                "80 % band": f"{low} to {high}" if len(low) < 9 else f"{low} to\n{high}",
+                "change": cells["change"],
+                "from": anchor if row["cutoff"] == newest else f"{anchor}\n{cells['cutoff']}",
+                "model": f"{plain(cells['model'])}{reason}",
+            }
+        )
+    return rows
+
+
+def score_rows(metrics: pd.DataFrame) -> Rows:
+    """List the held-out scores of every model over all tickers, then each ticker's: of many, what is published."""
+    many = metrics["ticker"].nunique() > ALL_STEPS
+    kept = _shown(metrics[metrics["chosen"].astype(bool)] if many else metrics)
+    reference = metrics.loc[metrics["model"] == REFERENCE, ["ticker", "step", "crps", "mae"]]
+    rated = kept.merge(reference, on=["ticker", "step"], how="left", suffixes=("", "_usual"))
+    rated = rated.assign(crps_ratio=rated["crps"] / rated["crps_usual"], mae_ratio=rated["mae"] / rated["mae_usual"])
+    pooled = pooled_scores(metrics).sort_values(["step", "crps_ratio"]).to_dict("records")
+    own = rated.sort_values(["ticker", "step", "crps"]).to_dict("records")
+    return [
+        *(_score_row(row, f"all ({row['tickers']})", f"{row['published']} of {row['tickers']}") for row in pooled),
+        *(_score_row(row, ticker_cell(row["ticker"]), "yes" if row["chosen"] else "") for row in own),
+    ]
+
+
+def _score_row(row: Mapping[Any, Any], ticker: str, published: str) -> dict[str, Any]:
+    cells = score_cells(row)
+    return {
+        "ticker": ticker,
+        "step": int(row["step"]),
+        "model": plain(cells["model"]),
+        "published": published,
+        "CRPS": cells["crps_ratio"],
+        "MAE": cells["mae_ratio"],
+        "in 80 %": cells["coverage_80"],
+        "MASE": cells.get("mase", MISSING),
+        "DM p": plain(cells.get("dm_p_value", MISSING)),
+    }
+
+
+def quality_rows(run: Run) -> Rows:
+    """List what was set aside, withheld or merely noticed, and why; one line saying so when there is nothing."""
+    withheld = [(one.ticker or one.file or "", "withheld", 0, one.reason) for one in run.withheld]
+    noticed = [(one.ticker, one.kind.replace("_", " "), one.rows, one.message) for one in run.findings]
+    rows = [*withheld, *noticed] or [("", "nothing", 0, "nothing was set aside and nothing looks odd")]
+    return [
+        {"ticker": ticker_cell(who), "what": what, "rows": many or None, "why": _wrapped(why, 54)}
+        for who, what, many, why in rows[:MOST_ROWS]
+    ]
+
+
+def _shown(rows: pd.DataFrame) -> pd.DataFrame:
+    """Choose what a table of the UI can show without freezing: of many tickers the nearest step, some of them."""
+    if rows["ticker"].nunique() <= ALL_STEPS:
+        return rows
+    nearest: pd.DataFrame = rows[rows["step"] == rows["step"].min()].sort_values("ticker", kind="stable")
+    return nearest.head(MOST_ROWS)
+
+
+def ticker_cell(name: str) -> str:
+    """Write a ticker's name for a table of the UI, a long one on several lines."""
+    return _wrapped(name, 16)
+
+
+def _wrapped(text: str, width: int) -> str:
+    # The UI's tables break no line themselves.
+    return "\n".join(map(plain, textwrap.wrap(printable(text, 500), width, break_on_hyphens=False)))
