@@ -13,8 +13,9 @@ from rich.console import Console
 from rich.text import Text
 
 from forecasting.commands.terminal import plain_json, print_table
-from forecasting.formatting import decimals_for, format_number, percent, pluralize, printable, signed_percent
+from forecasting.formatting import pluralize, printable
 from forecasting.monitoring.health import by_group
+from forecasting.reports.cells import measure_cells, miss_cells
 from forecasting.reports.track_record import TrackRecord, verdict
 
 __all__ = ["print_scores", "scores_as_json"]
@@ -23,6 +24,7 @@ LISTED = 10
 """Tickers at either end, where there are many."""
 
 _LEFT = ("Ticker", "Model", "Open on")
+_OPTIONAL = ("Bias", "50 %", "90 %", "CRPS, %", "Forecasts")
 
 
 def print_scores(record: TrackRecord, console: Console) -> None:
@@ -36,7 +38,13 @@ def print_scores(record: TrackRecord, console: Console) -> None:
     shown = tickers if few else pd.concat([tickers.head(LISTED), tickers.tail(LISTED)])
     title = "By ticker" if few else f"By ticker, the {LISTED} least and the {LISTED} most skilful of {len(tickers):,}"
     print_table(console, list(_measured(shown, "ticker")), left=_LEFT, optional=_OPTIONAL, title=f"\n{title}")
-    print_table(console, list(_missed(record.misses)), left=_LEFT, optional=("Model",), title="\nWorst misses")
+    print_table(
+        console,
+        list(map(miss_cells, record.misses.to_dict("records"))),
+        left=_LEFT,
+        optional=("Model",),
+        title="\nWorst misses",
+    )
     if len(record.units):
         names = pluralize(record.units["ticker"].nunique(), "ticker")
         console.print(Text(f"\n{names}: scored in the unit of the forecast, before a split or a rebased history"))
@@ -62,31 +70,6 @@ def scores_as_json(record: TrackRecord) -> dict[str, Any]:
     return written
 
 
-_OPTIONAL = ("Bias", "50 %", "90 %", "CRPS, % of price", "Forecasts")
-
-
 def _measured(table: pd.DataFrame, first: str) -> Iterable[dict[str, object]]:
     for row in table.to_dict("records"):
-        yield {
-            first.capitalize(): printable(row[first], 24),
-            "Forecasts": f"{row['n']:,}",
-            **{f"{share} %": percent(row[f"coverage_{share}"]) for share in (50, 80, 90)},
-            "CRPS, % of price": format_number(100 * row["crps"], 3),
-            "Skill to Open": signed_percent(row["skill"], 1),
-            "to Close": signed_percent(row["skill_last_close"], 1),
-            "Bias": signed_percent(row["bias"]),
-        }
-
-
-def _missed(misses: pd.DataFrame) -> Iterable[dict[str, object]]:
-    for row in misses.to_dict("records"):
-        decimals = decimals_for(row["forecast"])
-        yield {
-            "Ticker": printable(row["ticker"], 24),
-            "Open on": f"{row['target_date']:%Y-%m-%d}",
-            "Step": row["step"],
-            "Model": printable(row["model"]),
-            "Forecast": format_number(row["forecast"], decimals),
-            "Actual": format_number(row["actual"], decimals),
-            "Miss": signed_percent(row["miss"]),
-        }
+        yield {first.capitalize(): printable(row[first], 24), **measure_cells(row)}

@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 
 from forecasting.config import QUANTILE_COLUMNS
-from forecasting.formatting import decimals_for, format_number, p_value, percent, signed_percent
+from forecasting.formatting import decimals_for, format_number, p_value, percent, printable, signed_percent
 
-__all__ = ["forecast_cells", "score_cells"]
+__all__ = ["forecast_cells", "measure_cells", "miss_cells", "score_cells"]
 
 _PRICES = ("anchor_price", "forecast", *QUANTILE_COLUMNS)
 
@@ -39,3 +39,31 @@ def score_cells(row: Mapping[Any, Any]) -> dict[str, str]:
     shares = {f"coverage_{share}": percent(row[f"coverage_{share}"]) for share in (50, 80, 90)}
     tested = {"dm_p_value": p_value(row["dm_p_value"])} if "dm_p_value" in row else {}
     return {"step": str(row["step"]), "model": str(row["model"]), **ratios, **shares, **tested}
+
+
+def measure_cells(row: Mapping[Any, Any]) -> dict[str, str]:
+    """Write a row of `forecasting.monitoring.health.by_group`, each measure by what heads it."""
+    return {
+        "80 % held": percent(row["coverage_80"]),
+        "Skill to Open": signed_percent(row["skill"], 1),
+        "to Close": signed_percent(row["skill_last_close"], 1),
+        "CRPS, %": format_number(100 * row["crps"], 3),
+        "Bias": signed_percent(row["bias"]),
+        "Forecasts": f"{row['n']:,}",
+        "50 %": percent(row["coverage_50"]),
+        "90 %": percent(row["coverage_90"]),
+    }
+
+
+def miss_cells(row: Mapping[Any, Any]) -> dict[str, str]:
+    """Write a row of `forecasting.monitoring.health.worst_misses`, each value by what heads it."""
+    decimals = decimals_for(row["forecast"])
+    return {
+        "Ticker": printable(row["ticker"], 24),
+        "Open on": f"{row['target_date']:%Y-%m-%d}",
+        "Miss": signed_percent(row["miss"]),
+        "Forecast": format_number(row["forecast"], decimals),
+        "Actual": format_number(row["actual"], decimals),
+        "Step": str(row["step"]),
+        "Model": printable(row["model"]),
+    }

@@ -23,7 +23,7 @@ from forecasting.reports.summary import WITH_LSTM
 from forecasting.reports.track_record import SCORE_PAGE, TrackRecord, track_record, verdict
 from forecasting.schemas import FORECASTS
 from forecasting.store import paths
-from forecasting.store.store import Store
+from forecasting.store.store import PATIENCE, Store
 
 __all__ = ["PAGE", "PublishedDate", "build_index", "publish_index", "published_dates"]
 
@@ -40,12 +40,9 @@ class PublishedDate:
     Attributes
     ----------
     tickers, forecasts, with_lstm, stale
-        What was published: tickers, forecasts (one ticker's step), how many of these have a fresh LSTM in them, and
-        tickers whose newest row was older than it should have been.
-    due
-        Forecasts whose session has come and that are scored.
-    coverage, ratio
-        Of those: the share inside the 80 % band, and the CRPS over persistence's; NaN where there is none.
+        What was published; a forecast is one ticker's step, and ``stale`` are tickers.
+    due, coverage, ratio
+        Forecasts that are scored, their share inside the 80 % band, and their CRPS over persistence's (NaN if none).
     report
         Whether its report is still in the store.
     """
@@ -72,17 +69,8 @@ class PublishedDate:
         return f"{than}, {percent(self.coverage, 0)} inside the 80 % band"
 
 
-def publish_index(store: Store, record: TrackRecord | None = None, *, wait: float = 60.0) -> None:
-    """Write the page; nothing where nothing is published.
-
-    Parameters
-    ----------
-    store
-        The store.
-    record
-        As `forecasting.reports.track_record.publish_score_page` gives it; read from the store when None.
-    wait
-        Seconds to wait for another run to leave the store.
+def publish_index(store: Store, record: TrackRecord | None = None) -> None:
+    """Write the page; nothing where nothing is published. Without a record it is read from the store.
 
     Raises
     ------
@@ -91,7 +79,7 @@ def publish_index(store: Store, record: TrackRecord | None = None, *, wait: floa
     OSError
         When the page cannot be written.
     """
-    with store.locked(wait):
+    with store.locked(PATIENCE):
         record = record or track_record(read_scores(store, dates=LISTED))
         dates = published_dates(store, record)
         if dates:
@@ -127,17 +115,7 @@ def published_dates(store: Store, record: TrackRecord | None) -> list[PublishedD
 
 
 def build_index(dates: list[PublishedDate], record: TrackRecord | None, *, older: int = 0) -> str:
-    """Build the page.
-
-    Parameters
-    ----------
-    dates
-        As `published_dates` gives them; not empty.
-    record
-        How published forecasts turned out, where any has been scored.
-    older
-        Dates of the store that are not listed.
-    """
+    """Build the page on these dates, at least one; so many older ones are not listed."""
     return render_page(
         "index.html.jinja",
         data={"charts": {"skill": record.curves[-1].chart()} if record else {}},

@@ -17,7 +17,6 @@ import pandas as pd
 from forecasting.formatting import (
     decimals_for,
     format_date,
-    format_number,
     percent,
     pluralize,
     printable,
@@ -25,10 +24,11 @@ from forecasting.formatting import (
 )
 from forecasting.monitoring.health import SESSIONS, Health, Trend, by_group, judge, rolling, trend, worst_misses
 from forecasting.monitoring.ledger import read_scores
+from forecasting.reports.cells import measure_cells, miss_cells
 from forecasting.reports.charts import data_uri, trend_chart
 from forecasting.reports.figures import Curves
 from forecasting.reports.html import markdown_table, render_page
-from forecasting.store.store import Store
+from forecasting.store.store import PATIENCE, Store
 
 __all__ = [
     "SCORE_PAGE",
@@ -48,9 +48,6 @@ HISTORY = 250
 
 _LISTED = 10
 """Worst misses that are listed, and tickers at either end where there are many."""
-
-_NAMED = 16
-"""Characters of a ticker in markdown, whose tables are narrow."""
 
 _SETTLED = 5
 """Measures of fewer sessions than this jump about too much to be drawn, where there are more."""
@@ -157,7 +154,7 @@ def track_record(scores: pd.DataFrame, sessions: int = SESSIONS) -> TrackRecord 
     return TrackRecord(kept, sessions, judge(kept, sessions), trend(kept, sessions))
 
 
-def publish_score_page(store: Store, sessions: int = SESSIONS, *, wait: float = 60.0) -> TrackRecord | None:
+def publish_score_page(store: Store, sessions: int = SESSIONS) -> TrackRecord | None:
     """Write the page on all scores of a store, and give what it says; nothing and None where there are none.
 
     Raises
@@ -169,7 +166,7 @@ def publish_score_page(store: Store, sessions: int = SESSIONS, *, wait: float = 
     OSError
         When the page cannot be written.
     """
-    with store.locked(wait):
+    with store.locked(PATIENCE):
         # Targets lie within the horizon of their publication: so many dates hold all that is looked at.
         record = track_record(read_scores(store, dates=HISTORY + 60), sessions)
         if record is not None:
@@ -211,7 +208,7 @@ def build_score_page(record: TrackRecord) -> str:
         steps=by_group(record.recent, "step").to_dict("records"),
         models=by_group(record.recent, "model").to_dict("records"),
         tickers=record.tickers.to_dict("records"),
-        misses=list(_miss_rows(record.misses)),
+        misses=record.misses.assign(decimals=record.misses["forecast"].map(decimals_for)).to_dict("records"),
         units=record.units.to_dict("records"),
     )
 
@@ -233,58 +230,28 @@ def score_markdown(record: TrackRecord) -> str:
         f"## {title}",
         _measured(shown, "ticker"),
         "## Worst misses",
-        markdown_table(
-            ("ticker", "Open on", "step", "model", "forecast", "came", "miss"),
-            (
-                [row[name] for name in ("ticker", "target_date", "step", "model", "said", "came", "missed")]
-                for row in _miss_rows(record.misses, _NAMED)
-            ),
-            text=("Open on", "model"),
-        ),
+        _table(map(miss_cells, record.misses.to_dict("records"))),
     ]
     if len(record.units):
         parts += ["## Splits and rebased histories", _unit_table(record.units)]
     return "\n\n".join(parts) + "\n"
 
 
-def _miss_rows(misses: pd.DataFrame, named: int = 40) -> Iterable[dict[str, Any]]:
-    for row in misses.to_dict("records"):
-        decimals = decimals_for(row["forecast"])
-        yield {
-            "ticker": printable(row["ticker"], named),
-            "target_date": format_date(pd.Timestamp(row["target_date"])),
-            "cutoff": format_date(pd.Timestamp(row["cutoff"])),
-            "step": int(row["step"]),
-            "model": printable(row["model"]),
-            "said": format_number(row["forecast"], decimals),
-            "came": format_number(row["actual"], decimals),
-            "missed": signed_percent(row["miss"]),
-            "inside_90": bool(row["inside_90"]),
-            "size": abs(float(row["miss"])),
-        }
-
-
 def _measured(table: pd.DataFrame, first: str) -> str:
-    heads = (first, "forecasts", "in 80 % band", "CRPS, %", "skill to Open", "skill to Close", "bias")
-    rows = (
-        (
-            printable(row[first], _NAMED),
-            f"{row['n']:,}",
-            percent(row["coverage_80"]),
-            format_number(100 * row["crps"], 3),
-            signed_percent(row["skill"], 1),
-            signed_percent(row["skill_last_close"], 1),
-            signed_percent(row["bias"]),
-        )
-        for row in table.to_dict("records")
+    return _table(
+        {first.capitalize(): printable(row[first], 24), **measure_cells(row)} for row in table.to_dict("records")
     )
-    return markdown_table(heads, rows)
+
+
+def _table(rows: Iterable[dict[str, str]]) -> str:
+    lines = list(rows)
+    return markdown_table(list(lines[0]), (line.values() for line in lines), text=("Open on", "Model"))
 
 
 def _unit_table(units: pd.DataFrame) -> str:
     rows = (
         (
-            printable(row["ticker"], _NAMED),
+            printable(row["ticker"], 24),
             f"{row['unit']:g}",
             row["n"],
             format_date(row["first"]),
