@@ -20,7 +20,7 @@ from forecasting.evaluation.metrics import REFERENCE
 from forecasting.evaluation.scoring_rules import crps
 from forecasting.formatting import format_date, percent, pluralize
 from forecasting.reports.cells import score_cells
-from forecasting.reports.charts import calibration_chart, data_uri, trend_chart
+from forecasting.reports.charts import calibration_chart, markdown_picture, trend_chart
 from forecasting.reports.figures import Curves, calibration_spec
 from forecasting.reports.html import markdown_table, render_page
 from forecasting.reports.summary import pooled_scores
@@ -168,7 +168,7 @@ def backtest_markdown(backtest: Backtest) -> str:
         f"# Backtest as of {format_date(backtest.as_of)}",
         f"{backtest.study}.",
         markdown_table(heads, rows, text=("model",)),
-        *(f"**{says}**\n\n![{says}]({data_uri(picture)})" for says, picture in _pictures(backtest)),
+        *(f"**{says}**\n\n{markdown_picture(says, picture)}" for says, picture in _pictures(backtest)),
     ]
     return "\n\n".join(parts) + "\n"
 

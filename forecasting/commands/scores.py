@@ -14,14 +14,10 @@ from rich.text import Text
 
 from forecasting.commands.terminal import plain_json, print_table
 from forecasting.formatting import pluralize, printable
-from forecasting.monitoring.health import by_group
 from forecasting.reports.cells import measure_cells, miss_cells
 from forecasting.reports.track_record import TrackRecord, verdict
 
 __all__ = ["print_scores", "scores_as_json"]
-
-LISTED = 10
-"""Tickers at either end, where there are many."""
 
 _LEFT = ("Ticker", "Model", "Open on")
 _OPTIONAL = ("Bias", "50 %", "90 %", "CRPS, %", "Forecasts")
@@ -30,14 +26,13 @@ _OPTIONAL = ("Bias", "50 %", "90 %", "CRPS, %", "Forecasts")
 def print_scores(record: TrackRecord, console: Console) -> None:
     """Print the verdict, the measures by step, model and ticker, and the worst misses."""
     console.print(Text(f"{record.health.status.capitalize()}. {verdict(record)}", style="bold"), soft_wrap=True)
-    for title, column in (("By step", "step"), ("By the model that was published", "model")):
-        rows = by_group(record.recent, column)
-        print_table(console, list(_measured(rows, column)), left=_LEFT, optional=_OPTIONAL, title=f"\n{title}")
-    tickers = record.tickers
-    few = len(tickers) <= 2 * LISTED
-    shown = tickers if few else pd.concat([tickers.head(LISTED), tickers.tail(LISTED)])
-    title = "By ticker" if few else f"By ticker, the {LISTED} least and the {LISTED} most skilful of {len(tickers):,}"
-    print_table(console, list(_measured(shown, "ticker")), left=_LEFT, optional=_OPTIONAL, title=f"\n{title}")
+    title, tickers = record.extremes
+    for head, rows, column in (
+        ("By step", record.steps, "step"),
+        ("By the model that was published", record.models, "model"),
+        (title, tickers, "ticker"),
+    ):
+        print_table(console, list(_measured(rows, column)), left=_LEFT, optional=_OPTIONAL, title=f"\n{head}")
     print_table(
         console,
         list(map(miss_cells, record.misses.to_dict("records"))),
@@ -62,8 +57,8 @@ def scores_as_json(record: TrackRecord) -> dict[str, Any]:
         "coverage_80": health.coverage,
         "skill": health.skill,
         "trend": record.trend.word,
-        "steps": by_group(record.recent, "step").to_dict("records"),
-        "models": by_group(record.recent, "model").to_dict("records"),
+        "steps": record.steps.to_dict("records"),
+        "models": record.models.to_dict("records"),
         "tickers": record.tickers.to_dict("records"),
     }
     written: dict[str, Any] = plain_json(values)

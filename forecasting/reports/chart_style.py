@@ -44,7 +44,7 @@ _DPI = 144
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
-def new_figure(width: float, height: float, *, above: float = 0.32, below: float = 0.42) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
     """Make an empty picture of this size in inches; it belongs to no global state.
 
     The margins are fixed, because asking the layout engine takes three times as long as drawing: the left one holds a
@@ -52,7 +52,7 @@ def new_figure(width: float, height: float, *, above: float = 0.32, below: float
     """
     figure = Figure(figsize=(width, height), dpi=_DPI, facecolor="white")
     FigureCanvasAgg(figure)
-    figure.subplots_adjust(left=0.66 / width, right=1 - 0.16 / width, top=1 - above / height, bottom=below / height)
+    figure.subplots_adjust(left=0.66 / width, right=1 - 0.16 / width, top=1 - 0.32 / height, bottom=0.42 / height)
     return figure
 
 
@@ -92,13 +92,13 @@ def label(axes: Axes, *, x: str = "", y: str = "", title: str = "") -> None:
         axes.set_title(title, color=MUTED, fontsize=8.5, loc="left", pad=3)
 
 
-def legend(axes: Axes, *, above: float = 1.0) -> None:
-    """Name what is drawn in a line above the axes (1 is their upper edge), where it covers nothing."""
+def legend(axes: Axes) -> None:
+    """Name what is drawn in a line above the axes, where it covers nothing."""
     if not axes.get_legend_handles_labels()[0]:
         return
     axes.legend(
         loc="lower left",
-        bbox_to_anchor=(0, above),
+        bbox_to_anchor=(0, 1),
         ncols=8,
         fontsize=8,
         frameon=False,

@@ -38,18 +38,18 @@ from forecasting.reports.figures import TONES, Curves
 
 __all__ = [
     "calibration_chart",
-    "data_uri",
     "fan_chart",
     "heldout_chart",
+    "markdown_picture",
     "trend_chart",
 ]
 
 _BANDS = (("q05", "q95", "90 %", "#dceaf6"), ("q10", "q90", "80 %", "#b9d5ec"), ("q25", "q75", "50 %", "#86b6dd"))
 
 
-def data_uri(png: bytes) -> str:
-    """Turn a picture into an address that carries the picture itself, for ``<img src>`` and markdown."""
-    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
+def markdown_picture(says: str, png: bytes) -> str:
+    """Write a picture for markdown, with its bytes inside and what it says beside them."""
+    return f"![{says}](data:image/png;base64,{base64.b64encode(png).decode('ascii')})"
 
 
 def fan_chart(prices: pd.DataFrame, forecast: pd.DataFrame, *, sessions: int = 60) -> bytes:
@@ -99,17 +99,15 @@ def fan_chart(prices: pd.DataFrame, forecast: pd.DataFrame, *, sessions: int = 6
     return png(figure)
 
 
-def heldout_chart(heldout: pd.DataFrame, *, last: int = 120) -> bytes:
+def heldout_chart(heldout: pd.DataFrame) -> bytes:
     """Draw held-out forecasts against the actual: the prices above, the misses of the median below.
 
     Parameters
     ----------
     heldout
         Rows of heldout.parquet of one ticker, one model and one step: ``target_date``, ``actual``, quantiles.
-    last
-        How many of the last targets are drawn.
     """
-    rows = heldout.sort_values("target_date").tail(last)
+    rows = heldout.sort_values("target_date")
     low, mid, high, actual = (rows[name].to_numpy(float) for name in ("q10", "q50", "q90", "actual"))
     at = np.arange(len(rows))
     missed = (actual < low) | (actual > high)

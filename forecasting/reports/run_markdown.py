@@ -7,10 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from forecasting.evaluation.heldout_summary import DRAWN
 from forecasting.formatting import format_date, format_number, percent, pluralize
 from forecasting.reports.cells import forecast_cells
-from forecasting.reports.charts import data_uri, fan_chart, heldout_chart
+from forecasting.reports.charts import fan_chart, heldout_chart, markdown_picture
 from forecasting.reports.html import markdown_table, plain
 from forecasting.reports.run_page import verdict
 from forecasting.reports.summary import Headline, headline, most_telling, overview
@@ -71,9 +70,9 @@ def _pictures(run: Run, ticker: str) -> Iterator[str]:
     # The text beside each picture is this project's own; of names, only the title has one.
     yield f"## {plain(ticker)}, whose forecast departs most from its last price for the width of its band"
     yield f"Open on {format_date(first['target_date'])}: {band}."
-    yield f"![Recent Open and the fan of the next sessions]({data_uri(fan_chart(prices, forecasts))})"
+    yield markdown_picture("Recent Open and the fan of the next sessions", fan_chart(prices, forecasts))
     heldout = pd.DataFrame(dict(run.summaries[ticker].newest))
     if len(heldout):
         inside = float(np.mean((heldout["actual"] >= heldout["q10"]) & (heldout["actual"] <= heldout["q90"])))
         yield f"The last {len(heldout)} held-out forecasts: {percent(inside, 0)} were inside the 80 % band."
-        yield f"![Held-out forecasts against the actual Open]({data_uri(heldout_chart(heldout, last=DRAWN))})"
+        yield markdown_picture("Held-out forecasts against the actual Open", heldout_chart(heldout))

@@ -25,7 +25,7 @@ from forecasting.formatting import (
 from forecasting.monitoring.health import SESSIONS, Health, Trend, by_group, judge, rolling, trend, worst_misses
 from forecasting.monitoring.ledger import read_scores
 from forecasting.reports.cells import measure_cells, miss_cells
-from forecasting.reports.charts import data_uri, trend_chart
+from forecasting.reports.charts import markdown_picture, trend_chart
 from forecasting.reports.figures import Curves
 from forecasting.reports.html import markdown_table, render_page
 from forecasting.store.store import PATIENCE, Store
@@ -92,9 +92,28 @@ class TrackRecord:
         return self.scores[self.scores["target_date"].isin(newest)]
 
     @cached_property
+    def steps(self) -> pd.DataFrame:
+        """Measures of each step over the sessions that are judged."""
+        return by_group(self.recent, "step")
+
+    @cached_property
+    def models(self) -> pd.DataFrame:
+        """Measures of each model that was published, over the sessions that are judged."""
+        return by_group(self.recent, "model")
+
+    @cached_property
     def tickers(self) -> pd.DataFrame:
         """Measures of each ticker over the sessions that are judged, the least skilful first."""
         return by_group(self.recent, "ticker").sort_values("skill", kind="stable", ignore_index=True)
+
+    @property
+    def extremes(self) -> tuple[str, pd.DataFrame]:
+        """As many tickers as can be read, and a title that says which they are."""
+        every = self.tickers
+        if len(every) <= 2 * _LISTED:
+            return "By ticker", every
+        title = f"By ticker, the {_LISTED} least and the {_LISTED} most skilful of {len(every):,}"
+        return title, pd.concat([every.head(_LISTED), every.tail(_LISTED)])
 
     @cached_property
     def misses(self) -> pd.DataFrame:
@@ -205,8 +224,8 @@ def build_score_page(record: TrackRecord) -> str:
         verdict=verdict(record),
         data={"charts": {str(place): curves.chart() for place, curves in enumerate(record.curves)}},
         newest=record.measures.iloc[-1].to_dict(),
-        steps=by_group(record.recent, "step").to_dict("records"),
-        models=by_group(record.recent, "model").to_dict("records"),
+        steps=record.steps.to_dict("records"),
+        models=record.models.to_dict("records"),
         tickers=record.tickers.to_dict("records"),
         misses=record.misses.assign(decimals=record.misses["forecast"].map(decimals_for)).to_dict("records"),
         units=record.units.to_dict("records"),
@@ -215,20 +234,17 @@ def build_score_page(record: TrackRecord) -> str:
 
 def score_markdown(record: TrackRecord) -> str:
     """Write the same for the Prefect UI: markdown, with the pictures inside."""
-    tickers = record.tickers
-    few = len(tickers) <= 2 * _LISTED
-    shown = tickers if few else pd.concat([tickers.head(_LISTED), tickers.tail(_LISTED)])
-    title = "By ticker" if few else f"By ticker: the {_LISTED} least and the {_LISTED} most skilful of {len(tickers)}"
+    title, tickers = record.extremes
     parts = [
         f"# How published forecasts turned out, to {format_date(record.last)}",
         f"**{record.health.status.capitalize()}.** {verdict(record)}",
-        *(f"**{one.says}**\n\n![{one.says}]({data_uri(trend_chart(one))})" for one in record.curves),
+        *(f"**{one.says}**\n\n{markdown_picture(one.says, trend_chart(one))}" for one in record.curves),
         "## By step",
-        _measured(by_group(record.recent, "step"), "step"),
+        _measured(record.steps, "step"),
         "## By the model that was published",
-        _measured(by_group(record.recent, "model"), "model"),
+        _measured(record.models, "model"),
         f"## {title}",
-        _measured(shown, "ticker"),
+        _measured(tickers, "ticker"),
         "## Worst misses",
         _table(map(miss_cells, record.misses.to_dict("records"))),
     ]

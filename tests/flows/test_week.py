@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
-import threading
 import time
+from collections.abc import Callable
 from datetime import date, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -75,6 +74,25 @@ class Job:
         assert ended["state_type"] == "COMPLETED", ended["state"]["message"]
         return ended["state"]["message"]
 
+    def running(self) -> list[str]:
+        """The runs at work."""
+        found = self.api.post("/flow_runs/filter", flow_runs={"state": {"type": {"any_": ["RUNNING"]}}})
+        return [one["id"] for one in found]
+
+    def trains(self, run: str) -> bool:
+        return self.api.tasks(run).get("train and evaluate") == "Running"
+
+    def says(self, run: str, words: str) -> bool:
+        """Whether a run has logged these words."""
+        found = self.api.post("/logs/filter", logs={"flow_run_id": {"any_": [run]}})
+        return any(words in one["message"] for one in found)
+
+    def until(self, reached: Callable[[], bool]) -> None:
+        give_up = time.monotonic() + 300
+        while not reached():
+            assert time.monotonic() < give_up
+            time.sleep(0.5)
+
     def published(self, day: date) -> dict[str, date]:
         """Each ticker's cutoff as of a date."""
         table = self.store.forecasts(day).to_pylist()
@@ -95,8 +113,7 @@ def test_a_fortnight(deployed, prefect_server, price_file, tmp_path, capsys):
     # One file is late: the run waits for it, and publishes all.
     vendor.deliver(late, "AAA", "CCC", "DDD")
     run = job.start(late, data_deadline=10)
-    job.api.wait(run, until={"RUNNING"})
-    time.sleep(10)
+    job.until(lambda: job.says(run, "3 of 4 tickers have rows of 2024-06-18; waiting"))
     assert job.store.dates() == (first,)
     vendor.deliver(late, "BBB")
     assert job.api.wait(run, patience=600)["state_type"] == "COMPLETED"
@@ -132,8 +149,8 @@ def test_a_fortnight(deployed, prefect_server, price_file, tmp_path, capsys):
     command = [sys.executable, "-m", "daily_forecast_flows", "run", "--prices", str(vendor.folder)]
     command += ["--output", str(job.store.root), "--preset", "tutorial", "--epochs", "100000"]
     process = subprocess.Popen(command, env={**os.environ, "PREFECT_API_URL": prefect_server})
-    time.sleep(30)
-    process.send_signal(signal.SIGKILL)
+    job.until(lambda: any(map(job.trains, job.running())))
+    process.kill()
     process.wait()
     assert max(job.store.dates()) == vanished
     job.tick(killed)
@@ -142,9 +159,7 @@ def test_a_fortnight(deployed, prefect_server, price_file, tmp_path, capsys):
     # A cancelled run publishes nothing; the next tick does.
     vendor.deliver(cancelled, "AAA", "BBB", "CCC")
     run = job.start(cancelled, epochs=100_000)
-    give_up = time.monotonic() + 300
-    while job.api.tasks(run).get("train and evaluate") != "Running" and time.monotonic() < give_up:
-        time.sleep(0.5)
+    job.until(lambda: job.trains(run))
     job.api.post(f"/flow_runs/{run}/set_state", state={"type": "CANCELLING", "name": "Cancelling"})
     assert job.api.wait(run)["state_type"] == "CANCELLED"
     assert max(job.store.dates()) == killed
@@ -153,13 +168,13 @@ def test_a_fortnight(deployed, prefect_server, price_file, tmp_path, capsys):
     # `ui` on this server's port touches nothing of it, a run at work included.
     vendor.deliver(taken, "AAA", "BBB")
     run = job.start(taken, data_deadline=10)
-    job.api.wait(run, until={"RUNNING"})
+    job.until(lambda: job.says(run, "2 of 3 tickers have rows of 2024-06-27; waiting"))
     port = prefect_server.split(":")[2].split("/")[0]
     assert main(["ui", "--port", port, "--home", str(tmp_path / "home")]) == 1
     assert "name another with --port" in capsys.readouterr().err
     schedules = job.api.get(f"/deployments/{job.deployment}")["schedules"]
     assert all(one["active"] for one in schedules)
-    threading.Timer(3, vendor.deliver, (taken, "CCC")).start()
+    vendor.deliver(taken, "CCC")
     assert job.api.wait(run, patience=600)["state_type"] == "COMPLETED"
 
     vendor.deliver(last, "AAA", "BBB", "CCC")

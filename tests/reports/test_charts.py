@@ -13,9 +13,9 @@ from forecasting.config import LEVELS, QUANTILE_COLUMNS
 from forecasting.evaluation.heldout_summary import Calibration
 from forecasting.reports.charts import (
     calibration_chart,
-    data_uri,
     fan_chart,
     heldout_chart,
+    markdown_picture,
     trend_chart,
 )
 from forecasting.reports.figures import Curves
@@ -105,8 +105,8 @@ def test_unusual_data_still_give_a_picture(draw):
     assert is_png(draw())
 
 
-def test_a_data_uri_carries_the_picture():
+def test_markdown_carries_the_picture():
     picture = DRAWN["trend"]()
-    head, body = data_uri(picture).split(",", 1)
-    assert head == "data:image/png;base64"
+    head, body = markdown_picture("coverage", picture).removesuffix(")").split(",", 1)
+    assert head == "![coverage](data:image/png;base64"
     assert base64.b64decode(body) == picture
