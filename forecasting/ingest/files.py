@@ -40,15 +40,10 @@ _SIGNATURES = {
 
 
 def find_files(source: str | Path | Sequence[str | Path]) -> list[Path]:
-    """List the files that a source names, in a fixed order, each once.
+    """List the files that a source names, in a fixed order, each once; a source that leads to none is an `InputError`.
 
     A folder gives its ``*.csv`` and ``*.csv.gz`` (not hidden ones, not those of sub-folders); a pattern gives what it
     matches; whatever is named directly is taken as it is.
-
-    Raises
-    ------
-    InputError
-        When a path does not exist, a folder holds no CSV, or a pattern matches nothing.
     """
     sources: Sequence[str | Path] = [source] if isinstance(source, str | Path) else source
     if not sources:
@@ -98,13 +93,7 @@ class Raw:
 
 
 def read_raw(path: Path) -> Raw:
-    """Read a file whole, within bounds, and unpack it if its first bytes say gzip, whatever its name.
-
-    Raises
-    ------
-    InputError
-        When it is not a regular file, cannot be read, is of a known other kind, is damaged gzip, or exceeds a bound.
-    """
+    """Read a file whole, within bounds, and unpack it if its first bytes say gzip, whatever its name."""
     name = str(path)
     try:
         with _open(path) as handle:

@@ -109,10 +109,7 @@ def split_line(line: str, delimiter: str) -> list[str] | None:
 def understand(data: bytes, file: str, format_: PriceFormat) -> tuple[Text, Layout]:
     """Find a file's text and its layout, in the first encoding under which the header can be read.
 
-    Raises
-    ------
-    InputError
-        When no line can be the header, a needed column is missing, or two columns could be the same thing.
+    It is refused when no line can be the header, a needed column is missing, or two could be the same thing.
     """
     first: InputError | None = None
     for text in decode(data, file, format_.encoding, format_.skip_footer):

@@ -50,12 +50,7 @@ _SCALED = re.compile(r"(?P<number>.*?\d[.,]?)\s*(?P<scale>[^\W\d_]*?\.?)(?:æ‰‹|æ
 def read_numbers(cells: pa.ChunkedArray, decimal: Decimal, *, scaled: bool = False) -> tuple[Array, BoolArray]:
     """Read a column of prices, or with ``scaled`` of volumes, which may be abbreviated (``157.78M``, ``64,35 Mio.``).
 
-    Returns
-    -------
-    values
-        NaN where there is none, infinite where a cell says so or exceeds what a double holds.
-    bad
-        Where the cell is neither a number under this decimal mark nor says that there is none.
+    Gives the values, NaN where there is none, and where a cell is neither a number nor says that there is none.
     """
     if decimal == "point" and (plain := _read_plain(cells)) is not None:
         return plain, np.zeros(len(plain), dtype=np.bool_)
@@ -112,23 +107,11 @@ def _bare(cell: str) -> str:
 
 
 def decide(prices: Sequence[pa.ChunkedArray], others: Sequence[pa.ChunkedArray], *, usual: str = "") -> Decimal | None:
-    """Decide the decimal mark of a file.
+    """Decide the decimal mark of a file; None where some cells may be read both ways and nothing settles it.
 
-    Parameters
-    ----------
-    prices
-        The cells of the price columns.
-    others
-        Those of all other columns, asked where the prices leave it open; where they contradict each other, it stays so.
-    usual
-        The marks (``.``, ``,``) which, for how and where the file was written, can only be a decimal point and a comma
-        between thousands. A point alone is believed only where a whole number of four digits shows that thousands are
-        not grouped.
-
-    Returns
-    -------
-    str or None
-        None where some cells may be read both ways and nothing in the file settles it.
+    Where the ``prices`` leave it open, the ``others`` are asked, and then the ``usual`` marks (``.``, ``,``), which can
+    only be a decimal point and a comma between thousands where the file was written. A point alone is believed only
+    where a whole number of four digits shows that thousands are not grouped.
     """
     if any(map(_surely_point, prices)):
         return "point"

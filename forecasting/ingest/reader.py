@@ -195,19 +195,9 @@ class _Reading:
             found = np.flatnonzero(bad[role])
             bad[role][found] = [not is_event(rows.row(row), layout) for row in kept[found].tolist()]
             prices[role] = prices[role] * (1 if role == "volume" else self._format.price_factor)
-        verdict = Verdict(
-            Table(
-                tickers=tickers,
-                codes=codes[kept],
-                days=days,
-                prices=prices,
-                lines=lambda: rows.lines[kept],
-                names=names,
-                numeric_dates=dates.order != "",
-                unsure=dates.unsure,
-                weekdays=self._format.weekdays,
-            )
-        )
+        table = Table(tickers, codes[kept], days, prices, lambda: rows.lines[kept], names)
+        table = replace(table, numeric_dates=dates.order != "", unsure=dates.unsure, weekdays=self._format.weekdays)
+        verdict = Verdict(table)
         for role, marks in bad.items():
             if marks.any():
                 _report_unreadable(verdict, role, marks, rows.cells(block.columns[role], kept))

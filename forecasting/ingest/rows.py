@@ -23,8 +23,6 @@ _MOST_MISFITS = 100_000  # with more lines that are not rows, the file is not on
 _BLOCK = 1 << 24  # bytes that Arrow reads at a time; no line is longer (`raw`)
 _SPACES = (b" ", b"\t", b"\x0b", b"\x0c", b"\x1c", b"\x1d", b"\x1e", b"\x1f")
 _BLANKS = ' \t,;|"'
-_DAMAGED = "\0"
-"""Stands for a line with a quotation mark that is not closed, which would swallow those below it; no text has a NUL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +75,7 @@ class Rows:
 
 
 def read_rows(text: Text, layout: Layout) -> Rows:
-    """Split a file into rows.
-
-    Raises
-    ------
-    InputError
-        When hardly any line is a row.
-    """
+    """Split a file into rows; it is refused when hardly any line is one."""
     data, delimiter = text.data[layout.start :], layout.delimiter
     mark, width = re.escape(delimiter.encode()), _usual_width(data, layout)
     if quoted := b'"' in data:
@@ -94,40 +86,23 @@ def read_rows(text: Text, layout: Layout) -> Rows:
         table, others = _parse(data, delimiter, width)
     except pa.ArrowInvalid:  # a quotation mark that is open for longer than a block
         table, others = [], []
-    damaged: dict[int, str] = {}
     within = rb'(?<=[^\n"' + mark + rb'])"(?=[^\n"' + mark + rb"])"
-    if quoted and (data.count(b'"') % 2 or re.search(within, data) or len(table) + len(others) < _count(data)):
-        data, damaged = _without_damage(data, delimiter)
-        table, others = _parse(data, delimiter, width)
+    found = len(table) + len(others)
+    if quoted and (data.count(b'"') % 2 or re.search(within, data) or found < sum(map(bool, data.split(b"\n")))):
+        table, others = _split(data, delimiter, width)
     numbers = text.line_numbers(layout.start) if others else np.zeros(0, dtype=np.int64)
     if len(others) > _MOST_MISFITS:
         raise InputError(f"{len(others)} lines are not rows of prices", file=text.file, line=int(numbers[others[0][0]]))
     misfits = []
     for place, line in others:
-        cells = split_line(line, delimiter) if line != _DAMAGED else None
+        cells = split_line(line, delimiter)
         if cells is None:
-            misfits.append(Misfit(int(numbers[place]), damaged.get(place, line).split(delimiter), damaged=True))
+            misfits.append(Misfit(int(numbers[place]), line.split(delimiter), damaged=True))
         elif line.strip(_BLANKS) and any(cells):
             misfits.append(Misfit(int(numbers[place]), cells))
     bare = data.isascii() and not any(blank in data for blank in _SPACES)
     columns = table.columns if bare else [pc.utf8_trim_whitespace(column) for column in table.columns]
     return Rows(columns, text, layout, misfits, [place for place, _ in others])
-
-
-def _count(data: bytes) -> int:
-    return sum(1 for line in data.split(b"\n") if line)
-
-
-def _without_damage(data: bytes, delimiter: str) -> tuple[bytes, dict[int, str]]:
-    """Blank lines with a quotation mark that is not closed, or within a field; gives these lines by their places."""
-    lines = [line for line in data.split(b"\n") if line]
-    damaged = {
-        place: line.decode()
-        for place, line in enumerate(lines)
-        if b'"' in line and split_line(line.decode(), delimiter) is None
-    }
-    kept = [_DAMAGED.encode() if place in damaged else line for place, line in enumerate(lines)]
-    return b"\n".join(kept), damaged
 
 
 def _usual_width(data: bytes, layout: Layout) -> int:
@@ -160,3 +135,13 @@ def _parse(data: bytes, delimiter: str, width: int) -> tuple[pa.Table, list[tupl
         ),
     )
     return table, others
+
+
+def _split(data: bytes, delimiter: str, width: int) -> tuple[pa.Table, list[tuple[int, str]]]:
+    """Do the same line by line: a quotation mark that is not closed would swallow the lines below it."""
+    lines = [line.decode() for line in data.split(b"\n") if line]
+    cells = [split_line(line, delimiter) for line in lines]
+    others = [(at, line) for at, (line, row) in enumerate(zip(lines, cells, strict=True)) if len(row or ()) != width]
+    columns = zip(*(row for row in cells if row and len(row) == width), strict=True)
+    found = {str(at): pa.array(column, pa.string()) for at, column in enumerate(columns)}
+    return pa.table(found or {str(at): pa.array([], pa.string()) for at in range(width)}), others

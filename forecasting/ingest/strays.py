@@ -82,37 +82,28 @@ def _left_out(lines: list[int]) -> Finding:
 
 def add_misfits(rows: Rows, owners: Owners, dates: DateColumn, options: Options, result: ReadFile) -> None:
     """Leave out words below the table, set dividends and rare broken rows aside, and make the others problems."""
-    layout, concerned = rows.layout, dict[str | None, list[Problem]]()
-    footer = _footer(rows)
+    layout, footer, last = rows.layout, _footer(rows), options.last_day
     result.findings += [_left_out([misfit.line for misfit in footer])] if footer else []
+    concerned: dict[tuple[str | None, bool], list[Misfit]] = {}
     for misfit in rows.misfits:
         cells = misfit.cells
-        if misfit in footer or (
-            options.last_day is not None
-            and len(cells) > layout.date
-            and dates.day_of(cells[layout.date].strip(), options.format) > options.last_day
-        ):
-            continue
+        day = dates.day_of(cells[layout.date].strip(), options.format) if len(cells) > layout.date else NO_DATE
         owner = cells[owners.column] if owners.column is not None and len(cells) > owners.column else None
-        if owner is not None and options.tickers is not None and owner not in options.tickers:
-            continue
-        owner = owner if owner in owners.tickers else None
-        if not misfit.damaged and is_event(cells, layout):
-            message = f"{where([misfit.line])}: no prices, set aside"
-            result.findings.append(Finding(owner or "", "set_aside", message, 1))
-        else:
-            problem = Problem(why_misfit(misfit, layout), [misfit.line], ticker=owner)
-            concerned.setdefault(owner, []).append(problem)
-    for owner, problems in concerned.items():
+        wanted = options.tickers is None or owner is None or owner in options.tickers
+        if wanted and misfit not in footer and (last is None or day <= last):
+            event = not misfit.damaged and is_event(cells, layout)
+            concerned.setdefault((owner if owner in owners.tickers else None, event), []).append(misfit)
+    for (owner, event), own in concerned.items():
         # A line of which it is not known whose it is is held against the rows of a usual ticker.
         count = len(rows) / len(owners.tickers)
         if owner is not None:
             count = float((owners.codes == owners.tickers.index(owner)).sum())
-        if is_rare(len(problems), count) and not any("merge" in one.what for one in problems):
-            message = f"{where([one.lines[0] for one in problems])}: {problems[0].what}, set aside"
-            result.findings.append(Finding(owner or "", "set_aside", message, len(problems)))
+        what, lines = why_misfit(own[0], layout), [one.line for one in own]
+        if event or (is_rare(len(own), count) and not any(one.cells[0].startswith(MERGE_MARKERS) for one in own)):
+            message = f"{where(lines)}: {'no prices' if event else what}, set aside"
+            result.findings.append(Finding(owner or "", "set_aside", message, len(lines)))
         else:
-            result.problems += problems
+            result.problems.append(Problem(what, lines, ticker=owner))
 
 
 def _footer(rows: Rows) -> list[Misfit]:

@@ -40,13 +40,7 @@ class Text:
 
 
 def decode(data: bytes, file: str, declared: str | None = None, skip_footer: int = 0) -> Iterator[Text]:
-    """Give the texts that the bytes may be, the most likely first; UTF-8 and UTF-16 leave no other choice.
-
-    Raises
-    ------
-    InputError
-        When the bytes are not text at all, or a text that is plainly not a CSV.
-    """
+    """Give the texts that the bytes may be, the most likely first; UTF-8 and UTF-16 leave no other choice."""
     sure = [declared] if declared else []
     if not sure and looks_utf16(data[:4096]):
         little = data.startswith(b"\xff\xfe") or (not data.startswith(b"\xfe\xff") and data[1] == 0)
