@@ -1,4 +1,4 @@
-"""Which files, and which bytes: a path, a folder, a glob become a list of files; each is read whole, within bounds.
+"""From paths to text: which files a path, a folder or a glob names; their bytes, within bounds; their characters.
 
 Only regular files are opened; what is read is bounded in size, in the length of a line and, for gzip, in how much it
 may swell, so that no file can take the machine down.
@@ -6,6 +6,7 @@ may swell, so that no file can take the machine down.
 
 from __future__ import annotations
 
+import codecs
 import glob
 import gzip
 import hashlib
@@ -19,9 +20,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
+
+from forecasting.arrays import IntArray
 from forecasting.errors import InputError
 
-__all__ = ["FOLDER_SUFFIXES", "Raw", "file_sha256", "find_files", "looks_utf16", "read_raw", "ticker_of"]
+__all__ = ["FOLDER_SUFFIXES", "Raw", "Text", "decode", "file_sha256", "find_files", "read_raw", "ticker_of"]
 
 FOLDER_SUFFIXES = (".csv", ".csv.gz")
 _MIB = 1 << 20  # no line of prices is longer than this; a longer one is not a CSV. As much is read at a time
@@ -37,6 +41,11 @@ _SIGNATURES = {
     b"%PDF": "a PDF",
 }
 """What a user may well take for a CSV; other binary files have NUL bytes."""
+_LEGACY = ("cp1252", "cp932", "cp949", "gb18030", "cp1251")
+"""Tried, in this order, when a file is not UTF-8: the first under which the header can be read is taken."""
+_MARKUP = re.compile(
+    rb"<(?:!|\?|/?(?:html|head|body|title|table|div|p|script|meta|error|response|xml)\b)", re.IGNORECASE
+)
 
 
 def find_files(source: str | Path | Sequence[str | Path]) -> list[Path]:
@@ -149,7 +158,7 @@ def _pieces(stream: BinaryIO | gzip.GzipFile, name: str, most: int) -> Iterator[
         if not size:
             _refuse_signature(piece, name)
             # UTF-16 has a NUL in every ASCII character; it is decoded, and looked at again, afterwards.
-            wide = looks_utf16(piece[:4096])
+            wide = _looks_utf16(piece[:4096])
         if not wide and (at := piece.find(b"\0")) >= 0:
             line = 1 + lines + piece.count(b"\n", 0, at)
             raise InputError(f"NUL byte at byte {size + at}: the file is damaged", file=name, line=line)
@@ -179,10 +188,84 @@ def _refuse_signature(head: bytes, name: str) -> None:
             raise InputError(f"is {kind}, not a CSV", file=name)
 
 
-def looks_utf16(head: bytes) -> bool:
+def _looks_utf16(head: bytes) -> bool:
     """Whether the first bytes are UTF-16: a byte order mark, or NULs in every other place only."""
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         return True
     even, odd = head[0::2], head[1::2]
     mostly = (len(some) > 1 and some.count(0) > 0.8 * len(some) for some in (even, odd))
     return any(nul and 0 not in other for nul, other in zip(mostly, (odd, even), strict=True))
+
+
+@dataclass(frozen=True)
+class Text:
+    """A file's text, as UTF-8 without a byte order mark, lines ended by a line feed; its name; how it was written."""
+
+    data: bytes
+    file: str
+    encoding: str
+
+    def line_numbers(self, start: int) -> IntArray:
+        """Give the numbers of the non-empty lines from byte ``start`` on."""
+        ends = np.flatnonzero(np.frombuffer(self.data, dtype=np.uint8)[start:] == ord("\n"))
+        if not self.data.endswith(b"\n"):
+            ends = np.append(ends, len(self.data) - start)
+        return np.flatnonzero(np.diff(ends, prepend=-1) > 1) + self.data.count(b"\n", 0, start) + 1
+
+
+def decode(data: bytes, file: str, declared: str | None = None, skip_footer: int = 0) -> Iterator[Text]:
+    """Give the texts that the bytes may be, the most likely first; UTF-8 and UTF-16 leave no other choice."""
+    sure = [declared] if declared else []
+    if not sure and _looks_utf16(data[:4096]):
+        little = data.startswith(b"\xff\xfe") or (not data.startswith(b"\xfe\xff") and data[1] == 0)
+        sure = ["utf-16-le" if little else "utf-16-be"]
+    for encoding in sure or ("utf-8", *_LEGACY):
+        if (text := _recode(data, encoding)) is not None:
+            text = _plain(text, file)
+            if skip_footer:
+                text = b"\n".join([*text.rstrip(b"\n").split(b"\n")[:-skip_footer], b""])
+            yield Text(text, file, encoding)
+            if sure or encoding == "utf-8":
+                return
+    if sure:
+        why = "as the format declares" if declared else "as it looks: it is damaged"
+        raise InputError(f"the text is not {sure[0]}, {why}", file=file)
+    line = next(number for number, one in enumerate(data.split(b"\n"), 1) if _recode(one, "utf-8") is None)
+    what = "the text is not UTF-8, and under none of the common encodings it has a header"
+    raise InputError(what, file=file, line=line, setting="set encoding in a format file")
+
+
+def _recode(data: bytes, encoding: str) -> bytes | None:
+    """Turn bytes into UTF-8, a piece at a time: a large text is never held as characters. None when they do not fit."""
+    if encoding == "utf-8" and data.isascii():
+        return data
+    decoder = codecs.getincrementaldecoder(encoding)()
+    pieces = []
+    try:
+        for start in range(0, len(data), _MIB):
+            piece = decoder.decode(data[start : start + _MIB], start + _MIB >= len(data))
+            pieces.append(b"" if encoding == "utf-8" else piece.encode())
+    except UnicodeError:
+        return None
+    return data if encoding == "utf-8" else b"".join(pieces)
+
+
+def _plain(data: bytes, file: str) -> bytes:
+    """Write line ends in one way, and refuse what is plainly not a CSV."""
+    data = data.replace("\ufeff".encode(), b"")  # files put together have one at each seam
+    if (at := data.find(b"\0")) >= 0:
+        raise InputError("NUL character: the file is damaged", file=file, line=data.count(b"\n", 0, at) + 1)
+    if b"\r" in data:
+        # \r\r\n is what two careless conversions make of a line end.
+        data = data.replace(b"\r\r\n", b"\n").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    data = data.removesuffix(b"\x1a")
+    head = data[:4096].lstrip()
+    if not head:
+        raise InputError("the file is empty", file=file)
+    if head.startswith(b"version https://git-lfs"):
+        raise InputError("is a git-lfs pointer, not the file itself", file=file, line=1, setting="run git lfs pull")
+    if head.startswith((b"{", b"[")):
+        raise InputError("JSON, not a CSV (an error message of the vendor?)", file=file, line=1)
+    if _MARKUP.match(head):
+        raise InputError("a web page or XML, not a CSV (an error page of the vendor?)", file=file, line=1)
+    return data

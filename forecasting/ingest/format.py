@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
@@ -20,19 +21,15 @@ DecimalMark = Literal["auto", "point", "comma"]
 Weekday = Literal["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
 
 
-def _known_zone(zone: str) -> str:
-    try:
-        return ZoneInfo(zone).key
-    except (KeyError, ValueError, OSError) as error:
-        raise ValueError(f"there is no time zone {zone!r}") from error
+def _known(look_up: Callable[[str], object], what: str) -> AfterValidator:
+    def check(name: str) -> str:
+        try:
+            look_up(name)
+        except (LookupError, ValueError, OSError) as error:
+            raise ValueError(f"there is no {what} {name!r}") from error
+        return name
 
-
-def _known_encoding(encoding: str) -> str:
-    try:
-        codecs.lookup(encoding)
-    except LookupError as error:
-        raise ValueError(f"there is no encoding {encoding!r}") from error
-    return encoding
+    return AfterValidator(check)
 
 
 class PriceFormat(BaseModel):
@@ -48,7 +45,7 @@ class PriceFormat(BaseModel):
     """Columns that are nothing: no ticker, no second date, no second price."""
     delimiter: Literal[",", ";", "\t", "|"] | None = None
     """What separates fields."""
-    encoding: Annotated[str, AfterValidator(_known_encoding)] | None = None
+    encoding: Annotated[str, _known(codecs.lookup, "encoding")] | None = None
     """The text's encoding, such as cp1250 or euc_jp."""
     skip_lines: NonNegativeInt = 0
     """Lines above the header."""
@@ -62,7 +59,7 @@ class PriceFormat(BaseModel):
     """The unit of numbers that count from 1970."""
     add_years: int = 0
     """Added to the years as written: 1900 to 30, 1911 to Minguo's, -543 to Buddhist ones."""
-    zone: Annotated[str, AfterValidator(_known_zone)] | None = None
+    zone: Annotated[str, _known(ZoneInfo, "time zone")] | None = None
     """The exchange's time zone (`Asia/Tokyo`), in which an instant's date is taken."""
     session_opens: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] | None = None
     """Local time (`17:00`) from which a row belongs to the next day's session (`23:59`: none does)."""

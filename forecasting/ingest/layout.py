@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple, NoReturn
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from forecasting.errors import InputError
 from forecasting.findings import Finding
+from forecasting.ingest.files import Text, decode
 from forecasting.ingest.format import PriceFormat
-from forecasting.ingest.names import NEEDED, PRICES, REQUIRED, Role, is_unit, normalise, rank, split_affix, unmangled
-from forecasting.ingest.numbers import MISSING
+from forecasting.ingest.header import DELIMITERS, Block, Header, is_units_row, named_roles, ticker_row
+from forecasting.ingest.names import NEEDED, REQUIRED, Role, normalise, rank, split_affix
 from forecasting.ingest.stamps import read_stamp
 from forecasting.ingest.table import where
-from forecasting.ingest.text import Text, decode
 
 __all__ = ["MERGE_MARKERS", "Block", "Layout", "split_line", "understand"]
 
 MERGE_MARKERS = ("<<<<<<<", "=======", ">>>>>>>", "|||||||")
 """What a line begins with where two versions of a file were never brought together."""
-_DELIMITERS = (",", ";", "\t", "|")
 _PREAMBLE = 30  # a header is looked for in so many first lines; titles and notes before it are left out and reported
 _EASTERN = re.compile("[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7a3]")  # Japanese, Chinese and Korean
 _UNNAMED = frozenset({"", "index", "unnamed 0"})  # what the first column is called when it is a data frame's index
@@ -30,14 +29,6 @@ _OTHER_DATES = frozenset(
 )
 """What the date of something else than the session is called."""
 _PLAIN_DATES = frozenset({"ymd", "numeric", "named", "compact"})
-_TICKERS = frozenset({"ticker", "tickers", "symbol", "symbols"})
-
-
-class Block(NamedTuple):
-    """The price columns of one ticker, or of all when a ticker column or the file's name says whose they are."""
-
-    ticker: str | None
-    columns: Mapping[Role, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +113,7 @@ def understand(data: bytes, file: str, format_: PriceFormat) -> tuple[Text, Layo
 
 def _find_layout(text: Text, format_: PriceFormat) -> Layout:
     lines = list(_head(text, format_.skip_lines))
-    delimiters: Sequence[str] = _DELIMITERS if format_.delimiter is None else (format_.delimiter,)
+    delimiters: Sequence[str] = DELIMITERS if format_.delimiter is None else (format_.delimiter,)
     if lines and re.fullmatch("sep=.", first := lines[0].text.strip().casefold()):
         delimiters, lines = (first[-1],), lines[1:]
     if not lines:
@@ -168,9 +159,13 @@ def _read_header(  # noqa: PLR0917 - a line, and what is around it
     line = lines[place]
     under = [split_line(one.text, delimiter) or [] for one in lines[place + 1 : place + 4]]
     above = (split_line(lines[place - 1].text, delimiter) or []) if place else []
-    tickers, below = _ticker_row(cells, above, under[0] if under else []) or (None, False)
-    header = _Header(cells, text.file, line.number, format_)
+    tickers, below = ticker_row(cells, above, under[0] if under else []) or (None, False)
+    header = Header(cells, text.file, line.number, format_)
     blocks = header.blocks(tickers)
+    if not blocks and tickers is None and any(affixes := list(map(split_affix, cells))):
+        bare = [affix[1] if affix else cell for affix, cell in zip(affixes, cells, strict=True)]
+        header = replace(header, cells=bare)
+        blocks = header.blocks([affix[0] if affix else "" for affix in affixes])
     if not blocks:
         return None
     header.refuse_split_again(delimiter)
@@ -179,7 +174,7 @@ def _read_header(  # noqa: PLR0917 - a line, and what is around it
     first, *others = [*under, [], [], []][names] or [""]
     named_index = rank("date", first) is not None and not any(others)
     names += int(named_index)
-    units = names < len(under) and _is_units_row(under[names], cells)
+    units = names < len(under) and is_units_row(under[names], cells)
     taken = {column for block in blocks for column in block.columns.values()}
     date = header.pick("date", taken)
     ticker = header.pick("ticker", taken if date is None else taken | {date})
@@ -191,14 +186,15 @@ def _read_header(  # noqa: PLR0917 - a line, and what is around it
         if loose := date is not None:
             what = f"column {cells[date]} is the only one of dates, and was taken for the Date"
             header.findings.append(Finding("", "warning", what))
+    found = f" (found {', '.join(filter(None, cells))})"
     for role, name in format_.columns.items():
         if (ticker if role == "ticker" else date if role == "date" else blocks[0].columns.get(role)) is None:
-            header.refuse(f"there is no column {name}, which the format declares as {role.capitalize()}{header.found}")
+            header.refuse(f"there is no column {name}, which the format declares as {role.capitalize()}{found}")
     if date is None and under and len(under[0]) == len(cells) + 1:
         what = f"the rows have {len(under[0])} fields and the header {len(cells)}"
         header.refuse(f"{what}: is the first an index without a name?", "header and skip_lines")
     if date is None:
-        header.refuse(f"column missing: Date{header.found}", "columns.date")
+        header.refuse(f"column missing: Date{found}", "columns.date")
     left_out = [one.number for one in lines[: place - 1 if tickers and not below else place]]
     left_out += [lines[place + names + 1].number] if units else []
     said = f"{where(left_out)}: text above the rows was left out" if left_out else ""
@@ -229,136 +225,11 @@ def _only_dates(cells: Sequence[str], rows: Sequence[Sequence[str]], taken: set[
 
 def _no_header(text: Text, lines: Sequence[_Line], delimiters: Sequence[str]) -> InputError:
     """Say what is missing on the line that looks most like a header, or that there is no header at all."""
-    split = [
-        (line, cells) for line in lines for sign in delimiters if len(cells := split_line(line.text, sign) or []) > 1
-    ]
-    counts = [sum(any(rank(role, cell) is not None for cell in cells) for role in REQUIRED) for _, cells in split]
-    if not any(counts):
-        shown = lines[0].text if len(lines[0].text) <= 60 else lines[0].text[:57] + "..."
-        what = f"no header: expected names such as Date, Open, High, Low, found {shown!r}"
-        return InputError(what, file=text.file, line=lines[0].number, setting="set header in a format file")
-    line, cells = split[counts.index(max(counts))]
-    missing = [role.capitalize() for role in REQUIRED if not any(rank(role, cell) is not None for cell in cells)]
-    what = f"columns missing: {', '.join(missing)}" if missing else "not every ticker has all columns"
-    found = ", ".join(cell for cell in cells if cell)
-    return InputError(
-        f"{what} (found {found})", file=text.file, line=line.number, setting="set columns in a format file"
-    )
-
-
-@dataclass(slots=True)
-class _Header:
-    """The cells of a line that may be a header, and what the format declares of them.
-
-    ``findings`` fills with what is left out for being unclear, ``rivals`` with the columns that could be a role's, too.
-    """
-
-    cells: Sequence[str]
-    file: str
-    line: int
-    format: PriceFormat
-    findings: list[Finding] = field(default_factory=list)
-    rivals: dict[Role, list[int]] = field(default_factory=dict)
-
-    @property
-    def found(self) -> str:
-        """The names, for a message about what is not among them."""
-        return f" (found {', '.join(cell for cell in self.cells if cell)})"
-
-    def refuse(self, what: str, key: str | None = None) -> NoReturn:
-        """Refuse the file, with the key that settles it."""
-        setting = None if key is None else f"set {key} in a format file"
-        raise InputError(what, file=self.file, line=self.line, setting=setting)
-
-    def rank(self, role: Role, index: int) -> int | None:
-        """How sure a column bears a role's name; what is declared is surest, and every other column is none then."""
-        cell, declared = self.cells[index], self.format.columns
-        if role in declared:
-            exact = cell.strip() == declared[role].strip()
-            return 0 if exact else 1 if normalise(cell) == normalise(declared[role]) else None
-        others = {normalise(name) for name in (*declared.values(), *self.format.ignore)}
-        return None if cell.strip() and normalise(cell) in others else rank(role, cell)
-
-    def blocks(self, tickers: Sequence[str] | None) -> list[Block]:
-        """Group the price columns by ticker (each column's, where a row names them); nothing when any are missing."""
-        if tickers is not None:
-            grouped: dict[str, list[int]] = {}
-            for index, ticker in enumerate(tickers):
-                grouped.setdefault(ticker, []).append(index)
-            found = [self._block(ticker, columns) for ticker, columns in grouped.items() if ticker]
-            return [block for block in found if block] if all(found) else []
-        plain = self._block(None, range(len(self.cells)))
-        return [plain] if plain else self._affixed()
-
-    def pick(self, role: Role, taken: Iterable[int] = ()) -> int | None:
-        """Find the column that surest bears a role's name, among those not taken.
-
-        Of equally sure ones, the one spelled exactly as the role counts. Otherwise two of them are an error, or for
-        Close and Volume, which can be done without, a finding.
-        """
-        out = set(taken)
-        ranks = {i: place for i in range(len(self.cells)) if i not in out and (place := self.rank(role, i)) is not None}
-        surest = [index for index, place in ranks.items() if place == min(ranks.values())]
-        exact = [index for index in surest if unmangled(self.cells[index]).casefold() == role]
-        if len(surest) < 2 or len(exact) == 1:
-            picked = next(iter(exact or surest), None)
-            self.rivals[role] = [index for index in ranks if index != picked]
-            return picked
-        named = " and ".join(f"{index + 1} ({self.cells[index]!r})" for index in surest)
-        if role not in {"close", "volume"}:
-            self.refuse(f"columns {named} could both be {role.capitalize()}", f"columns.{role}")
-        what = f"line {self.line}: columns {named} could both be {role.capitalize()}; neither is used"
-        self.findings.append(Finding("", "warning", what))
-        return None
-
-    def refuse_split_again(self, delimiter: str) -> None:
-        """Refuse a whole header inside one cell: the file was split a second time, by another delimiter."""
-        for index, cell in enumerate(self.cells):
-            for other in set(_DELIMITERS) - {delimiter}:
-                if sum(any(rank(role, part) is not None for role in REQUIRED) for part in cell.split(other)) >= 3:
-                    self.refuse(f"column {index + 1} {cell!r} holds a whole header: the file was split twice")
-
-    def _block(self, ticker: str | None, among: Iterable[int]) -> Block | None:
-        taken = set(range(len(self.cells))) - set(among)
-        if not all(any(self.rank(role, i) is not None for i in among) for role in NEEDED):
-            return None
-        columns: dict[Role, int] = {}
-        for role in PRICES:
-            column = self.pick(role, taken | set(columns.values()))
-            if column is not None:
-                columns[role] = column
-        return Block(ticker, columns) if columns.keys() >= set(NEEDED) else None
-
-    def _affixed(self) -> list[Block]:
-        """Group columns whose names hold the ticker (``AAPL.Open``); nothing when any group is not whole."""
-        grouped: dict[str, dict[Role, int]] = {}
-        for index, cell in enumerate(self.cells):
-            ticker, role = split_affix(cell) or (None, None)
-            if ticker and role and grouped.setdefault(ticker, {}).setdefault(role, index) != index:
-                self.refuse(f"column {index + 1} ({cell!r}) is there twice")
-        whole = [Block(ticker, columns) for ticker, columns in grouped.items() if columns.keys() >= set(NEEDED)]
-        return whole if len(whole) == len(grouped) else []
-
-
-def _ticker_row(cells: Sequence[str], above: Sequence[str], below: Sequence[str]) -> tuple[list[str], bool] | None:
-    """Find the row that names a ticker for each price column (yfinance), and whether it is under the header."""
-    columns = {i for i, cell in enumerate(cells) if i and any(rank(role, cell) is not None for role in PRICES)}
-    for row, under in ((below, True), (above, False)):
-        if len(row) != len(cells) or len(columns) < len(NEEDED):
-            continue
-        # Where nothing says that these are tickers, they may be units; where it is said, M is Macy's and no million.
-        named = normalise(row[0]) in _TICKERS or (not row[0] and not is_unit(row[min(columns)]))
-        # 0700.HK is a word, 139.6 and null are not.
-        words = all(any(c.isalpha() for c in row[i]) and row[i].casefold() not in MISSING for i in columns)
-        if named and words:
-            return [cell if index in columns else "" for index, cell in enumerate(row)], under
-    return None
-
-
-def _is_units_row(row: Sequence[str], header: Sequence[str]) -> bool:
-    """Whether a row under the header says what the columns are, their units or types: words in place of all numbers."""
-    said = [cell for cell in row if cell]
-    again = [cell.casefold() for cell in row] == [cell.casefold() for cell in header]
-    if again or not said or len(row) > len(header) or any(c.isdigit() for cell in said for c in cell):
-        return False
-    return sum(map(is_unit, said)) * 2 > len(said) or (bool(row[0]) and len(said) > len(header) / 2)
+    split = [(line, split_line(line.text, sign) or []) for line in lines for sign in delimiters]
+    line, cells = max(split, key=lambda one: len(named_roles(one[1])) if len(one[1]) > 1 else 0)
+    missing = [role.capitalize() for role in REQUIRED if role not in named_roles(cells)]
+    found, key = f" (found {', '.join(filter(None, cells))})", "columns"
+    what = (f"columns missing: {', '.join(missing)}" if missing else "not every ticker has all columns") + found
+    if len(missing) == len(REQUIRED) or len(cells) < 2:
+        what, key = f"no header: expected names such as Date, Open, High, Low, found {line.text[:60]!r}", "header"
+    return InputError(what, file=text.file, line=line.number, setting=f"set {key} in a format file")

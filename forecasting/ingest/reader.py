@@ -12,6 +12,7 @@ import pyarrow as pa
 from forecasting.arrays import Array, BoolArray, IntArray
 from forecasting.findings import Finding
 from forecasting.ingest.dates import NO_DATE, DateColumn, UndecidedDatesError, read_dates, unknown_clock
+from forecasting.ingest.files import Text
 from forecasting.ingest.instruments import misplaced_ticker, report_instruments, separating_column, without_turnover
 from forecasting.ingest.layout import Block, Layout
 from forecasting.ingest.names import NEEDED, PRICES, Role, normalise
@@ -19,7 +20,6 @@ from forecasting.ingest.numbers import Decimal, decide, read_numbers
 from forecasting.ingest.rows import Rows, read_rows
 from forecasting.ingest.strays import Owners, add_misfits, add_undated, cut_field, is_event, why_misfit
 from forecasting.ingest.table import Decided, Options, Problem, ReadFile, Table, Verdict
-from forecasting.ingest.text import Text
 
 __all__ = ["read_table"]
 

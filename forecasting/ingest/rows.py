@@ -14,8 +14,8 @@ import pyarrow.csv as pa_csv
 
 from forecasting.arrays import IntArray
 from forecasting.errors import InputError
+from forecasting.ingest.files import Text
 from forecasting.ingest.layout import Layout, split_line
-from forecasting.ingest.text import Text
 
 __all__ = ["Misfit", "Rows", "read_rows"]
 
