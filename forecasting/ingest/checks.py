@@ -91,7 +91,7 @@ def _leaps(table: Table) -> Array:
 
 
 def in_scale(verdict: Verdict) -> None:
-    """No row is a power of ten above or below the rows around it."""
+    """Refuse rows that are a power of ten above or below those beside them, and what may be a change of unit."""
     table, leaps = verdict.table, _leaps(verdict.table)
     jumped = days.later(np.abs(leaps) > _SCALE)
     factor = np.zeros(len(table))  # of the rows that are out of scale, in logs
@@ -101,7 +101,7 @@ def in_scale(verdict: Verdict) -> None:
             factor[start:stop] = leap
         alone = at[(factor[at] == 0) & (factor[at - 1] == 0)]
         factor[alone] = np.where(np.abs(leaps[alone - 1]) > _NO_SPLIT, leaps[alone - 1], 0)
-        jumped[rows.start + np.flatnonzero(jumped[rows])] = np.isin(at, alone)
+        jumped[at] = np.isin(at, alone)
     what = f"Open changes by a factor of more than {np.exp(_SCALE):g} from the row before (a split?)"
     verdict.warn(jumped & (factor == 0), what, "open")
 
@@ -110,7 +110,13 @@ def in_scale(verdict: Verdict) -> None:
         opened = table.prices["open"][row]
         return f"{opened:.10g} is about {np.exp(abs(factor[row])):.3g} {side} the rows beside it"
 
+    near = np.min([np.abs(np.abs(leaps) - np.log(step)) for step in (100, 1000)], axis=0) < _STEP
+    left = np.repeat(table.edges[1:], np.diff(table.edges)) - np.arange(len(table))
+    late = days.later(near) & (left <= _LATE) & (factor == 0)
     verdict.refuse(factor != 0, say, "open")
+    what = "from here on Open is about 100 or 1,000 times larger or smaller ({value}): a change of unit, no split"
+    late = late[np.isin(table.codes, verdict.table.codes)]
+    verdict.refuse(late, f"{what} until {_LATE} rows bear it out", "open")
 
 
 def _excursions(jumps: IntArray, leaps: Array, first: int, stop: int) -> Iterator[tuple[int, int, float]]:
@@ -137,16 +143,6 @@ def snapshot(verdict: Verdict) -> None:
     flat = _flat(verdict.table)
     running = flat & days.later(~flat[:-1] & verdict.table.same) & days.earlier(~verdict.table.same, last=True)
     verdict.warn(running, "the last row has one price and no volume: a running day's snapshot?")
-
-
-def changed_unit(verdict: Verdict) -> None:
-    """Refuse a step of 100 or 1,000 near the end: a change of unit, and no split until many rows bear it out."""
-    table = verdict.table
-    steps = np.abs(_leaps(table))
-    near = np.minimum(np.abs(steps - np.log(100)), np.abs(steps - np.log(1000))) < _STEP
-    left = np.repeat(table.edges[1:], np.diff(table.edges)) - np.arange(len(table))
-    what = "from here on Open is about 100 or 1,000 times larger or smaller ({value}): a change of unit, no split"
-    verdict.refuse(days.later(near) & (left <= _LATE), f"{what} until {_LATE} rows bear it out", "open")
 
 
 def lone_rows(verdict: Verdict) -> None:
@@ -195,4 +191,4 @@ def _far_below(values: Array, factor: float) -> BoolArray:
     return below
 
 
-DOUBTS = (*days.DOUBTS, changed_unit, lone_rows, repeated_rows, frozen_blocks, running_session)
+DOUBTS = (*days.DOUBTS, lone_rows, repeated_rows, frozen_blocks, running_session)

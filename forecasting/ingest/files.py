@@ -43,9 +43,6 @@ _SIGNATURES = {
 """What a user may well take for a CSV; other binary files have NUL bytes."""
 _LEGACY = ("cp1252", "cp932", "cp949", "gb18030", "cp1251")
 """Tried, in this order, when a file is not UTF-8: the first under which the header can be read is taken."""
-_MARKUP = re.compile(
-    rb"<(?:!|\?|/?(?:html|head|body|title|table|div|p|script|meta|error|response|xml)\b)", re.IGNORECASE
-)
 
 
 def find_files(source: str | Path | Sequence[str | Path]) -> list[Path]:
@@ -262,10 +259,6 @@ def _plain(data: bytes, file: str) -> bytes:
     head = data[:4096].lstrip()
     if not head:
         raise InputError("the file is empty", file=file)
-    if head.startswith(b"version https://git-lfs"):
-        raise InputError("is a git-lfs pointer, not the file itself", file=file, line=1, setting="run git lfs pull")
     if head.startswith((b"{", b"[")):
         raise InputError("JSON, not a CSV (an error message of the vendor?)", file=file, line=1)
-    if _MARKUP.match(head):
-        raise InputError("a web page or XML, not a CSV (an error page of the vendor?)", file=file, line=1)
     return data

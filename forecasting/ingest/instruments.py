@@ -66,7 +66,8 @@ def report_instruments(verdict: Verdict, rows: Rows, kept: IntArray, unread: Seq
         if len(again) and (own[again] != own[again - 1]).all() and len(texts) <= len(own) / 2:
             marks[table.places[again]] = True
             what = f"a day has several rows, which column {name} distinguishes: it names the instrument"
-            verdict.blame(marks, what, name, f'set ticker = "{name}" under [columns] in a format file')
+            setting = f'set ticker = "{name}" under [columns] in a format file'
+            verdict.refuse(marks, what, name, setting, keep=True)
             continue
         word = normalise(name).replace(" ", "")
         named = _IDENTIFIER.fullmatch(word) is not None
@@ -76,7 +77,7 @@ def report_instruments(verdict: Verdict, rows: Rows, kept: IntArray, unread: Seq
         marks[list(said)] = True
         if named:
             setting = f'set ticker = "{name}" under [columns], or ignore = ["{name}"], in a format file'
-            verdict.blame(marks, said.__getitem__, name, setting)
+            verdict.refuse(marks, said.__getitem__, name, setting, keep=True)
         else:
             verdict.warn(marks, said.__getitem__, name)
 

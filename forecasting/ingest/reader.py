@@ -265,7 +265,7 @@ def _report_unreadable(verdict: Verdict, role: Role, bad: BoolArray, cells: pa.C
     if role not in NEEDED:
         verdict.warn(bad, lambda row: f"{say(row)}, taken as missing", role)
         return
-    verdict.blame(bad, say, role)
+    verdict.refuse(bad, say, role, keep=True)
     # Infinite, which no price is, and not missing.
     prices = {**verdict.prices, role: np.where(bad, np.inf, verdict.prices[role])}
     verdict.table = replace(verdict.table, prices=prices)

@@ -169,19 +169,16 @@ class Verdict:
         """The prices of the rows that are left."""
         return self.table.prices
 
-    def blame(self, rows: BoolArray, what: What, column: str | None = None, setting: str | None = None) -> list[int]:
-        """Make the marked rows a problem of each ticker they belong to; gives these tickers' codes."""
+    def refuse(
+        self, rows: BoolArray, what: What, column: str | None = None, setting: str | None = None, *, keep: bool = False
+    ) -> None:
+        """Make the marked rows a problem of each ticker they belong to; take these out, unless they are kept."""
         table, codes = self.table, []
         for code, first, lines in self._by_ticker(rows):
             name, said = table.names.get(column, column) if column else None, self._say(what, first, column)
             self.problems.append(Problem(said, lines, name, table.tickers[code], setting, table.files))
             codes.append(code)
-        return codes
-
-    def refuse(self, rows: BoolArray, what: What, column: str | None = None, setting: str | None = None) -> None:
-        """Make the marked rows a problem of each ticker they belong to, and take those tickers out."""
-        codes = self.blame(rows, what, column, setting)
-        self.table = self.table.without(codes)
+        self.table = table if keep else table.without(codes)
 
     def refuse_unless_rare(self, rows: BoolArray, what: What, role: Role) -> None:
         """Set the marked rows aside in tickers that have very few among very many; refuse the others."""
