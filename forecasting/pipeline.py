@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from forecasting.config import ForecastConfig
-from forecasting.evaluation.evaluate import Evaluated, evaluate
+from forecasting.evaluation.evaluate import evaluate
 from forecasting.evaluation.heldout_summary import published_heldout, summarize_heldout
 from forecasting.features.series import TickerSeries, engineer
 from forecasting.features.windows import group, window
@@ -93,12 +93,14 @@ def forecast_shard(
     windows = window(shard, config)
     trained = train(windows, config, watch)
     evaluated = evaluate(windows, trained, config)
-    rows = _kept(evaluated, heldout)
+    published = published_heldout(evaluated.heldout, evaluated.forecasts)
+    kept = {"all": evaluated.heldout, "published": published, "none": {}}[heldout]
+    rows = pa.concat_tables([kept[ticker] for ticker in sorted(kept)]) if kept else None
     return ShardForecast(
         evaluated=replace(evaluated, heldout={}),
         model=model_file(f"shard-{number:03d}", windows, trained, evaluated, config),
         heldout=rows if rows is None or drafts is None else drafts.heldout(rows),
-        summaries=summarize_heldout(evaluated.heldout, evaluated.forecasts),
+        summaries=summarize_heldout(published),
     )
 
 
@@ -106,17 +108,3 @@ def forecast_bytes(config: ForecastConfig, ingested: Ingested, as_of: date) -> b
     """Give the bytes of forecasts.parquet that a configuration, the rows and a date lead to; nothing is written."""
     run = forecast(ingested, config, as_of)
     return parquet_bytes(as_table(run.forecasts, FORECASTS), FORECASTS)
-
-
-def _kept(evaluated: Evaluated, which: Literal["all", "published", "none"]) -> pa.Table | None:
-    """Put the held-out rows of a shard together, as far as they are kept, by ticker."""
-    if which == "none":
-        return None
-    tables = dict(sorted(evaluated.heldout.items()))
-    if which == "published":
-        chosen = {str(ticker): rows for ticker, rows in evaluated.forecasts.groupby("ticker")}
-        tables = {
-            ticker: published_heldout(table, chosen[ticker]["model"], chosen[ticker]["step"])
-            for ticker, table in tables.items()
-        }
-    return pa.concat_tables(tables.values())

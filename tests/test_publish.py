@@ -11,9 +11,13 @@ import pytest
 
 from forecasting.config import ForecastConfig
 from forecasting.errors import InputError
+from forecasting.features.series import engineer
+from forecasting.features.windows import group
 from forecasting.ingest.prices import read_prices
-from forecasting.pipeline import forecast
+from forecasting.pipeline import forecast, forecast_shard
 from forecasting.publish import publish
+from forecasting.reproduce import verify_files
+from forecasting.run import collect
 from forecasting.schemas import FORECASTS, HELDOUT, METRICS, SCHEMA_VERSION
 from forecasting.store import paths
 from forecasting.store.store import Store
@@ -97,6 +101,32 @@ def test_the_manifest_holds_what_went_in_and_what_came_out(store) -> None:
     for name, entry in manifest.files.items():
         assert entry.sha256 == sha256(files[name]).hexdigest()
     assert set(manifest.files) == {name for name in files if not name.endswith("manifest.json")}
+
+
+@pytest.mark.parametrize("which", ["published", "none"])
+def test_fewer_heldout_rows_change_nothing_else(run, store, tmp_path, which) -> None:
+    series = engineer(run.ingested.prices, CONFIG, AS_OF)
+    other = Store(tmp_path)
+    with other.drafts() as drafts:
+        shards = [
+            forecast_shard(number, shard, CONFIG, drafts=drafts, heldout=which)
+            for number, shard in enumerate(group(series.series, CONFIG))
+        ]
+        publish(other, collect(run.ingested, series, shards, config=CONFIG, as_of=AS_OF))
+    whole, files = files_of(store), files_of(other)
+    parts = {name for name in whole if "heldout" in name}
+    assert {name for name in files if "heldout" in name} == (parts if which == "published" else set())
+    same = [name for name in whole if "heldout" not in name and "manifest" not in name]
+    assert {name: files[name] for name in same} == {name: whole[name] for name in same}
+    assert verify_files(other, AS_OF) == ()
+    chosen = run.forecasts[["ticker", "step", "model"]].merge(store.heldout(AS_OF).to_pandas())
+    kept = other.heldout(AS_OF).to_pandas()
+    assert kept.columns.tolist() == HELDOUT.names
+    assert len(kept) == (len(chosen) if which == "published" else 0)
+    if which == "published":
+        keys = ["ticker", "step", "cutoff"]
+        expected = chosen.sort_values(keys, ignore_index=True)[HELDOUT.names]
+        pd.testing.assert_frame_equal(kept.sort_values(keys, ignore_index=True), expected, check_dtype=False)
 
 
 def test_run_again_everything_is_the_same_bytes(run, store, tmp_path) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import groupby
-from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -79,29 +77,34 @@ class HeldoutSummary:
     calibration: Calibration
 
 
-def summarize_heldout(heldout: Mapping[str, pa.Table], forecasts: pd.DataFrame) -> dict[str, HeldoutSummary]:
-    """Summarize each ticker's held-out rows; ``forecasts`` name the model that is published at each step."""
-    published = {
-        str(ticker): (own["model"].tolist(), own["step"].tolist()) for ticker, own in forecasts.groupby("ticker")
-    }
-    return {ticker: _summarize(rows, *published.get(ticker, ([], []))) for ticker, rows in heldout.items()}
+def published_heldout(heldout: Mapping[str, pa.Table], forecasts: pd.DataFrame) -> dict[str, pa.Table]:
+    """Choose from each ticker's held-out rows those of the model that is published at each step, by step and date.
+
+    ``forecasts`` name that model.
+    """
+    published: dict[str, dict[int, str]] = {ticker: {} for ticker in heldout}
+    for ticker, step, model in zip(*(forecasts[name] for name in ("ticker", "step", "model")), strict=True):
+        published[ticker][step] = model
+    return {ticker: _published(rows, published[ticker]) for ticker, rows in heldout.items()}
 
 
-def published_heldout(heldout: pa.Table, models: Iterable[str], steps: Iterable[int]) -> pa.Table:
-    """Choose from one ticker's held-out rows those of the model that is published at each step, by step and date."""
-    step = heldout["step"].to_numpy()
-    chosen = np.zeros(len(step), dtype=bool)
-    for model, own in groupby(sorted(zip(models, steps, strict=True)), key=itemgetter(0)):
-        same = pc.equal(heldout["model"], str(model)).to_numpy(zero_copy_only=False).astype(bool)
-        chosen |= same & np.isin(step, [one for _, one in own])
-    rows = np.flatnonzero(chosen)
-    return heldout.take(rows[np.lexsort((heldout["target_date"].to_numpy()[rows], step[rows]))])
+def _published(rows: pa.Table, models: Mapping[int, str]) -> pa.Table:
+    step, chosen = rows["step"].to_numpy(), np.zeros(len(rows), dtype=bool)
+    for model in set(models.values()):
+        same = pc.equal(rows["model"], model).to_numpy(zero_copy_only=False).astype(bool)
+        chosen |= same & np.isin(step, [one for one, own in models.items() if own == model])
+    at = np.flatnonzero(chosen)
+    return rows.take(at[np.lexsort((rows["target_date"].to_numpy()[at], step[at]))])
 
 
-def _summarize(heldout: pa.Table, models: list[str], steps: list[int]) -> HeldoutSummary:
-    table = published_heldout(heldout, models, steps)
+def summarize_heldout(published: Mapping[str, pa.Table]) -> dict[str, HeldoutSummary]:
+    """Summarize each ticker's rows, as `published_heldout` gives them."""
+    return {ticker: _summarize(table) for ticker, table in published.items()}
+
+
+def _summarize(table: pa.Table) -> HeldoutSummary:
     rows = {name: table[name].to_numpy() for name in ("step", "target_date", "actual", *QUANTILE_COLUMNS)}
     finite = np.isfinite([rows[name] for name in ("actual", "q10", "q90")]).all(axis=0)
-    newest = np.flatnonzero(finite & (rows["step"] == min(steps, default=1)))[-DRAWN:]
+    newest = np.flatnonzero(finite & (rows["step"] == rows["step"].min(initial=60)))[-DRAWN:]
     kept = ("step", "target_date", "actual", "q10", "q50", "q90")
     return HeldoutSummary({name: rows[name][newest] for name in kept}, Calibration.of(rows))

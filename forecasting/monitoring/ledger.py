@@ -218,15 +218,12 @@ def _with_day(table: pa.Table, day: date) -> pa.Table:
 def _known_opens(store: Store, day: date, ticker: str) -> dict[date, float]:
     """Read from a publication's held-out rows what the last Opens before it were then."""
     try:
-        rows = store.heldout(
-            day,
-            ["target_date", "actual"],
-            filters=[("ticker", "==", ticker), ("step", "==", 1), ("model", "==", "persistence")],
-        )
+        # Of whichever models are kept: their rows have the same Opens.
+        rows = store.heldout(day, ["target_date", "actual"], filters=[("ticker", "==", ticker), ("step", "==", 1)])
     except InputError:
         return {}
-    known = sorted(zip(rows["target_date"].to_pylist(), rows["actual"].to_pylist(), strict=True))
-    return dict(known[-_KNOWN_OPENS:])
+    known = dict(sorted(zip(rows["target_date"].to_pylist(), rows["actual"].to_pylist(), strict=True)))
+    return dict(list(known.items())[-_KNOWN_OPENS:])
 
 
 def _add(store: Store, day: date, rows: pd.DataFrame) -> None:

@@ -24,7 +24,7 @@ from obstore.exceptions import AlreadyExistsError, PreconditionError
 from obstore.store import ObjectStore
 
 from forecasting.buckets import asking
-from forecasting.store.places import StoreLockedError
+from forecasting.store.places import Lock, StoreLockedError
 
 __all__ = ["Lease"]
 
@@ -37,11 +37,9 @@ SECONDS = 45.0
 _CERTAINLY_OVER = 10
 """So many times the lease after its last renewal, by the service's clock, nobody holds it, however wrong ours is."""
 
-_POLL_SECONDS = 1.0
 
-
-class Lease:
-    """A lease on a bucket; see `forecasting.store.places.Lock`.
+class Lease(Lock):
+    """A lease on a bucket.
 
     Parameters
     ----------
@@ -51,9 +49,11 @@ class Lease:
         The store's address, for messages.
     """
 
+    poll_seconds = 1.0
+
     def __init__(self, connect: Callable[[], ObjectStore], address: str) -> None:
         self._connect = connect
-        self._address = address
+        self.address = address
         self._version: str | None = None
         self._renewed = 0.0
         self._seen: tuple[str | None, float] = (None, 0.0)
@@ -65,27 +65,6 @@ class Lease:
     def held(self) -> bool:
         """Whether this object holds the lease, as far as it can know: the last renewal is recent enough."""
         return self._version is not None and time.monotonic() - self._renewed < SECONDS
-
-    def acquire(self, wait: float) -> None:
-        """Take the lease, waiting at most `wait` seconds for another run to end.
-
-        Raises
-        ------
-        StoreLockedError
-            When another run still renews it after the wait.
-        """
-        if self.held:
-            raise StoreLockedError(f"{self._address} is already locked by this run")
-        deadline = time.monotonic() + wait
-        while (holder := self._try()) is not None:
-            if time.monotonic() >= deadline:
-                raise StoreLockedError(
-                    f"{self._address} is in use by another run ({holder}); waited {wait:g} s for it and wrote nothing"
-                )
-            time.sleep(min(_POLL_SECONDS, max(0.0, deadline - time.monotonic())))
-        self._released = threading.Event()
-        self._renewal = threading.Thread(target=self._renew_until, args=(self._released,), name="lease", daemon=True)
-        self._renewal.start()
 
     def confirm(self) -> None:
         """Renew the lease now.
@@ -99,12 +78,12 @@ class Lease:
             started = time.monotonic()
             try:
                 if self._version is None:
-                    raise StoreLockedError(f"{self._address}: the lease on it was lost")
-                with asking(self._address):
+                    raise StoreLockedError(f"{self.address}: the lease on it was lost")
+                with asking(self.address):
                     self._version = self._write(replacing=self._version)
             except (PreconditionError, FileNotFoundError):
                 self._version = None
-                raise StoreLockedError(f"{self._address}: the lease on it was lost; another run has it") from None
+                raise StoreLockedError(f"{self.address}: the lease on it was lost; another run has it") from None
             self._renewed = started
 
     def release(self) -> None:
@@ -119,27 +98,29 @@ class Lease:
         self._version = None
 
     def _try(self) -> str | None:
-        """Try to take the lease; returns who holds it, None when it is ours."""
         started = time.monotonic()
         try:
-            with asking(self._address):
+            with asking(self.address):
                 self._version = self._write()
         except AlreadyExistsError:
             holder, version = self._look()
             if holder is not None:
                 return holder
             try:
-                with asking(self._address):
+                with asking(self.address):
                     self._version = self._write(replacing=version)
             except (PreconditionError, AlreadyExistsError, FileNotFoundError):
                 return "another run was faster"
         self._renewed = started
+        self._released = threading.Event()
+        self._renewal = threading.Thread(target=self._renew_until, args=(self._released,), name="lease", daemon=True)
+        self._renewal.start()
         return None
 
     def _look(self) -> tuple[str | None, str | None]:
         """Return who holds the lease (None when nobody does), and which version of it was seen."""
         try:
-            with asking(self._address):
+            with asking(self.address):
                 answer = obstore.get(self._connect(), NAME)
                 meta, data = answer.meta, bytes(answer.bytes())
         except FileNotFoundError:
@@ -169,7 +150,7 @@ class Lease:
             except StoreLockedError:
                 return
             except Exception as error:  # noqa: BLE001 - whatever it was, the next try or the end of the lease settles it
-                _log.warning("the lease on %s could not be renewed: %s", self._address, error)
+                _log.warning("the lease on %s could not be renewed: %s", self.address, error)
 
 
 def _read(data: bytes) -> dict[str, Any]:

@@ -7,18 +7,15 @@ import errno
 import fcntl
 import os
 import socket
-import time
 from pathlib import Path
 
 from forecasting.errors import InputError
-from forecasting.store.places import StoreLockedError
+from forecasting.store.places import Lock
 
 __all__ = ["FolderLock"]
 
-_POLL_SECONDS = 0.1
 
-
-class FolderLock:
+class FolderLock(Lock):
     """An exclusive ``flock`` on a file.
 
     The lock is the kernel's: it ends with the process, also after SIGKILL, and a file left behind locks nobody out.
@@ -30,8 +27,11 @@ class FolderLock:
         The lock file; made when absent, never removed.
     """
 
+    poll_seconds = 0.1
+
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.address = str(path.parent)
         self._descriptor: int | None = None
 
     def __reduce__(self) -> tuple[type[FolderLock], tuple[Path]]:
@@ -43,32 +43,6 @@ class FolderLock:
         """Whether this object holds the lock."""
         return self._descriptor is not None
 
-    def acquire(self, wait: float) -> None:
-        """Take the lock, waiting at most `wait` seconds for another run to end.
-
-        Raises
-        ------
-        StoreLockedError
-            When it is still held after the wait, by another process or another object of this one.
-        InputError
-            When the lock file's place is taken by something else than a file.
-        """
-        if self.held:
-            raise StoreLockedError(f"{self.path.parent} is already locked by this run")
-        deadline = time.monotonic() + wait
-        while (descriptor := self._try()) is None:
-            if time.monotonic() >= deadline:
-                raise StoreLockedError(
-                    f"{self.path.parent} is in use by another run ({self._holder()}); waited {wait:g} s for it and "
-                    "wrote nothing"
-                )
-            time.sleep(_POLL_SECONDS)
-        self._descriptor = descriptor
-        _HELD.add(self)
-        with contextlib.suppress(OSError):  # On a full disk the lock holds as well without its note.
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
-
     def release(self) -> None:
         """Give the lock back; does nothing when it is not held."""
         if self._descriptor is not None:
@@ -78,7 +52,17 @@ class FolderLock:
             self._descriptor = None
             _HELD.discard(self)
 
-    def _try(self) -> int | None:
+    def _try(self) -> str | None:
+        if (descriptor := self._open()) is None:
+            return self._holder()
+        self._descriptor = descriptor
+        _HELD.add(self)
+        with contextlib.suppress(OSError):  # on a full disk the lock holds as well without its note
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
+        return None
+
+    def _open(self) -> int | None:
         """Return the locked file's descriptor, or None while another holds it."""
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
         try:

@@ -7,6 +7,8 @@ giving the draft its name; what is published together is written whole before th
 from __future__ import annotations
 
 import hashlib
+import time
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -57,21 +59,52 @@ class Entry:
     modified: datetime
 
 
-class Lock(Protocol):
-    """At most one holder at a time, of all processes that use the place; one that dies does not hold it on."""
+class Lock(ABC):
+    """At most one holder at a time, of all processes that use the place; one that dies does not hold it on.
+
+    Attributes
+    ----------
+    address
+        Of the place, for messages.
+    poll_seconds
+        How long to wait between two tries.
+    """
+
+    address: str
+    poll_seconds: float
 
     @property
+    @abstractmethod
     def held(self) -> bool:
         """Whether this object holds the lock."""
-        ...
 
     def acquire(self, wait: float) -> None:
-        """Take the lock, waiting at most `wait` seconds; raises `StoreLockedError` when another still holds it."""
-        ...
+        """Take the lock, waiting at most `wait` seconds for another run to end.
 
+        Raises
+        ------
+        StoreLockedError
+            When another run still holds it after the wait, or this object holds it already.
+        InputError
+            When the lock's place is taken by something else.
+        """
+        if self.held:
+            raise StoreLockedError(f"{self.address} is already locked by this run")
+        deadline = time.monotonic() + wait
+        while (holder := self._try()) is not None:
+            if (left := deadline - time.monotonic()) <= 0:
+                raise StoreLockedError(
+                    f"{self.address} is in use by another run ({holder}); waited {wait:g} s for it and wrote nothing"
+                )
+            time.sleep(min(self.poll_seconds, left))
+
+    @abstractmethod
     def release(self) -> None:
         """Give the lock back; does nothing when it is not held."""
-        ...
+
+    @abstractmethod
+    def _try(self) -> str | None:
+        """Try to take the lock; return who holds it, None when it is ours."""
 
 
 class Place(Protocol):

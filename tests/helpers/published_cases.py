@@ -62,7 +62,7 @@ def heldout(history, row, last=15):
     return frame.assign(
         ticker=history["ticker"].iloc[0],
         step=1,
-        model="persistence",
+        model="combination",
         actual=opens[at + 1],
         forecast=opens[at],
         **dict.fromkeys(QUANTILE_COLUMNS, 1.0),

@@ -19,7 +19,7 @@ from forecasting.backtest.metrics import score_backtest
 from forecasting.backtest.page import Backtest
 from forecasting.backtest.study import Judged, Study
 from forecasting.config import LEVELS, QUANTILE_COLUMNS, ForecastConfig
-from forecasting.evaluation.heldout_summary import summarize_heldout
+from forecasting.evaluation.heldout_summary import published_heldout, summarize_heldout
 from forecasting.evaluation.metrics import score_heldout
 from forecasting.ingest.prices import Ingested
 from forecasting.run import Run
@@ -132,7 +132,7 @@ def fake_run(prices: Sequence[pd.DataFrame], **changes: object) -> Run:
         forecasts=pd.concat(forecasts, ignore_index=True),
         metrics=pd.concat(metrics, ignore_index=True),
         heldout=(),
-        summaries=summarize_heldout(held, pd.concat(forecasts, ignore_index=True)),
+        summaries=summarize_heldout(published_heldout(held, pd.concat(forecasts, ignore_index=True))),
         curves=pd.concat(curves, ignore_index=True),
         models=(),
         ingested=Ingested(pd.concat(prices, ignore_index=True), (), (), ()),

@@ -50,7 +50,7 @@ def publish(root):
 @pytest.fixture
 def quick_lease(monkeypatch):
     monkeypatch.setattr(lease, "SECONDS", 1.0)
-    monkeypatch.setattr(lease, "_POLL_SECONDS", 0.1)
+    monkeypatch.setattr(lease.Lease, "poll_seconds", 0.1)
 
 
 def content(store):
@@ -226,7 +226,7 @@ def gate(monkeypatch):
 def check(bucket, publish, gate, monkeypatch, *, earlier, chosen):
     """Take the service away at each of the chosen requests of a run, and hold what is found to what is promised."""
     monkeypatch.setattr(lease, "SECONDS", 0.5)
-    monkeypatch.setattr(lease, "_POLL_SECONDS", 0.05)
+    monkeypatch.setattr(lease.Lease, "poll_seconds", 0.05)
     if earlier is not None:
         publish(bucket, earlier)
     before = content(Store(bucket))

@@ -13,7 +13,10 @@ import pytest
 from store_cases import AS_OF, forecasts, heldout, manifest, publish, run
 
 from forecasting.errors import InputError
+from forecasting.reproduce import verify_files
+from forecasting.schemas import HELDOUT, parquet_bytes
 from forecasting.store import paths
+from forecasting.store.retention import prune
 from forecasting.store.store import Store, StoreLockedError
 
 
@@ -114,6 +117,35 @@ def test_what_a_later_run_does_not_have_does_not_stay(store):
         "forecasts/as_of=2017-01-31/forecasts.parquet",
         "runs/as_of=2017-01-31/manifest.json",
     }
+
+
+def test_an_old_stores_single_file_of_heldout_rows_is_read_verified_and_replaced(store):
+    publish(store)
+    parts = [paths.heldout_part(AS_OF, shard) for shard in range(2)]
+    single = paths.folder("evaluation", AS_OF) + "/heldout.parquet"
+    known = store.heldout(AS_OF)
+    with store.lock():
+        record = store.write(single, parquet_bytes(known, HELDOUT))
+        files = {name: file for name, file in store.manifest(AS_OF).files.items() if name not in parts}
+        store.write(paths.manifest(AS_OF), manifest().with_files({**files, single: record}).to_json())
+        for name in parts:
+            store.place.delete(name)
+    assert store.heldout(AS_OF).equals(known)
+    assert store.heldout(AS_OF, ["ticker"], [("step", "==", 1)]).num_rows == 2
+    assert verify_files(store, AS_OF) == ()
+    publish(store, 200.0)
+    assert not store.exists(single)
+    assert store.heldout(AS_OF).equals(known)
+
+
+def test_an_old_stores_single_file_of_heldout_rows_is_pruned(store):
+    single = paths.folder("evaluation", AS_OF) + "/heldout.parquet"
+    publish(store)
+    with store.lock():
+        store.write(single, b"x")
+    publish(store, as_of=date(2017, 2, 1))
+    assert single in prune(store, keep_heldout=1)
+    assert not store.exists(single)
 
 
 def test_forecasts_that_have_been_scored_are_kept(store, caplog):
