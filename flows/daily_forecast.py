@@ -22,7 +22,7 @@ from prefect.runtime import flow_run
 from prefect.utilities.annotations import quote
 
 from daily_forecast_flows.options import Options
-from daily_forecast_flows.outcome import Outcome, describe, emit_events
+from daily_forecast_flows.outcome import Outcome, describe
 from daily_forecast_flows.sessions import find_session
 from daily_forecast_flows.shards import work_shards
 from daily_forecast_flows.tasks import (
@@ -37,7 +37,6 @@ from daily_forecast_flows.tasks import (
     publish,
     result_of,
     score,
-    timings_since,
 )
 from forecasting.features.windows import group
 from forecasting.formatting import pluralize
@@ -57,7 +56,7 @@ def daily_forecast(options: Options) -> State[Any]:
     if options.as_of == "scheduled":
         found = find_session(options, store, flow_run.scheduled_start_time, started)
         if isinstance(found, Outcome):
-            return end(found)
+            return conclude(found, describe)
         ingested, as_of = found
     else:
         ingested = result_of(ingest(options, options.as_of_day()))
@@ -80,15 +79,7 @@ def daily_forecast(options: Options) -> State[Any]:
             noun="ticker", key="training", config=config, heldout=options.heldout,
         )  # fmt: skip
         run = collect(ingested, engineered, forecasts, config=config, as_of=as_of)
-        timings = timings_since(started)
-        published = result_of(publish(store, quote(run), options, timings, quote(record), wait_for=parents))
+        published = result_of(publish(store, quote(run), options, started, quote(record), wait_for=parents))
     if options.keep_runs is not None or options.keep_heldout is not None:
         result_of(prune(store, options.keep_runs, options.keep_heldout, wait_for=[published]))
-    return end(Outcome.of(store, run, published, record))
-
-
-def end(outcome: Outcome) -> State[Any]:
-    """Report what came of the run, as events too; the days of a backfill wake nobody, and have no page."""
-    if flow_run.parent_flow_run_id is None:
-        emit_events(outcome)
-    return conclude(outcome, describe if outcome.run is not None else None, after=outcome.published)
+    return conclude(Outcome.of(store, run, published, record), describe, after=published)

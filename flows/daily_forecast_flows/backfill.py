@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any, cast
@@ -50,16 +50,6 @@ class Backfilled:
     """Those that could not be forecast at all, with the reason."""
 
     @property
-    def done(self) -> int:
-        """How many sessions were worked on."""
-        return len(self.published) + len(self.failed)
-
-    @property
-    def left(self) -> int:
-        """How many are still to be worked on."""
-        return len(self.sessions) - self.there - self.done
-
-    @property
     def partial(self) -> bool:
         """Whether some dates, or some tickers on a date, could not be forecast."""
         return bool(self.failed or self.withheld)
@@ -87,12 +77,14 @@ def backfill(options: BackfillOptions) -> State[Any]:
     progress = Backfilled(sessions_between(options.calendar, first, last))
     name_run(f"{first} to {last}, {pluralize(len(progress.sessions), 'session')}")
     bar = ProgressArtifact("backfill", "nothing is done yet")
-    began = time.monotonic()
+    todo = [day for day in progress.sessions if options.restate or not store.published(day)]
+    progress.there, began = len(progress.sessions) - len(todo), time.monotonic()
     try:
-        for done in _each(options, store, progress):
-            pace = (time.monotonic() - began) / progress.done
-            text = f"{done}: {progress.message}; {pace * progress.left / 60:.0f} min left"
-            bar.update(1 - progress.left / len(progress.sessions), text)
+        for done, session in enumerate(todo, 1):
+            _forecast(options, session, progress)
+            left = (time.monotonic() - began) / done * (len(todo) - done)
+            text = f"{session}: {progress.message}; {left / 60:.0f} min left"
+            bar.update((progress.there + done) / len(progress.sessions), text)
             get_run_logger().info("%s", text)
             sys.stderr.write(f"{printable(text, 500)}\n")
     except (KeyboardInterrupt, TerminationSignal, CancelledRun):
@@ -103,27 +95,22 @@ def backfill(options: BackfillOptions) -> State[Any]:
     return conclude(progress)
 
 
-def _each(options: BackfillOptions, store: Store, progress: Backfilled) -> Iterator[date]:
-    """Go through the sessions that are not published yet, oldest first, giving each once it is worked on."""
+def _forecast(options: BackfillOptions, session: date, progress: Backfilled) -> None:
+    """Run the daily forecast of one session, and note what came of it."""
     given = options.model_dump(exclude={"first", "last"})
-    todo = [day for day in progress.sessions if options.restate or not store.published(day)]
-    progress.there = len(progress.sessions) - len(todo)
-    for session in todo:
-        state = cast("State[Outcome]", daily_forecast(**given, as_of=session.isoformat(), return_state=True))
-        if state.is_cancelled():
-            raise CancelledRun(state.message)
-        outcome = state.result(raise_on_failure=False)
-        # Prefect may keep a run's state for long; what it holds are all tickers' held-out forecasts.
-        state.data = None
-        if isinstance(outcome, InputError):
-            progress.failed[session] = str(outcome)
-        elif isinstance(outcome, BaseException):
-            raise outcome
-        else:
-            progress.published.append(session)
-            progress.withheld += [session] if outcome.partial else []
-        del outcome, state
-        yield session
+    state = cast("State[Outcome]", daily_forecast(**given, as_of=session.isoformat(), return_state=True))
+    if state.is_cancelled():
+        raise CancelledRun(state.message)
+    outcome = state.result(raise_on_failure=False)
+    # Prefect may keep a run's state for long; what it holds are all tickers' held-out forecasts.
+    state.data = None
+    if isinstance(outcome, InputError):
+        progress.failed[session] = str(outcome)
+    elif isinstance(outcome, BaseException):
+        raise outcome
+    else:
+        progress.published.append(session)
+        progress.withheld += [session] if outcome.partial else []
 
 
 def sessions_between(calendar: str, first: date, last: date) -> list[date]:

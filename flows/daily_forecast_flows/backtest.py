@@ -5,7 +5,6 @@ daily-forecast backtest --help
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -34,10 +33,9 @@ from forecasting.backtest.page import Backtest, backtest_markdown, verdict
 from forecasting.backtest.store import publish_backtest
 from forecasting.backtest.study import Part, Study, deal, forecast_part, judge, never_forecast, origin_dates
 from forecasting.config import ForecastConfig
-from forecasting.formatting import format_number, name_few, p_value, percent, pluralize
+from forecasting.formatting import name_few, pluralize
 from forecasting.ingest.prices import Ingested
-from forecasting.reports.html import plain
-from forecasting.reports.run_tables import MOST_ROWS, ticker_cell
+from forecasting.reports.run_tables import backtest_rows
 from forecasting.store.store import Store
 
 __all__ = ["Backtested", "backtest"]
@@ -83,8 +81,7 @@ def backtest(options: BacktestOptions) -> State[Any]:
             noun="fit", key="backtest-progress", study=study, config=config,
         )  # fmt: skip
     result = result_of(score(quote(tables), quote(ingested), study, config, wait_for=parents))
-    timings = timings_since(started)
-    folder = result_of(publish(store, quote(result), quote(ingested), options, timings, wait_for=[result]))
+    folder = result_of(publish(store, quote(result), quote(ingested), options, started, wait_for=[result]))
     return conclude(Backtested(result, folder), describe, after=folder)
 
 
@@ -107,11 +104,9 @@ def score(tables: list[pa.Table], ingested: Ingested, study: Study, config: Fore
 
 
 @step("publish", **RETRIES)
-def publish(
-    store: Store, backtest: Backtest, ingested: Ingested, options: BacktestOptions, timings: Mapping[str, Any]
-) -> str:
+def publish(store: Store, backtest: Backtest, ingested: Ingested, options: BacktestOptions, started: datetime) -> str:
     """Write forecasts, scores, report and manifest into the store."""
-    return publish_backtest(store, backtest, ingested, reading=options.reading(), timings=timings)
+    return publish_backtest(store, backtest, ingested, reading=options.reading(), timings=timings_since(started))
 
 
 @step("describe")
@@ -119,20 +114,5 @@ def describe(done: Backtested) -> None:
     """Leave the report, the scores of every ticker's next session, and where the page is, on the run's page."""
     backtest, said = done.backtest, f"Backtest as of {done.backtest.as_of}"
     create_markdown_artifact(backtest_markdown(backtest), key="backtest", description=verdict(backtest))
-    nearest = backtest.metrics[backtest.metrics["step"] == 1].head(MOST_ROWS)
-    rows = [
-        {
-            "ticker": ticker_cell(row["ticker"]),
-            "model": plain(row["model"]),
-            "CRPS": format_number(row["crps"], 4),
-            "in 80 %": percent(row["coverage_80"]),
-            "chosen at": percent(row["chosen_share"]),
-            "best baseline": plain(row["best_baseline"]) if isinstance(row["best_baseline"], str) else "",
-            "CRPS / best": format_number(row["crps_ratio"], 3),
-            "p (Holm)": plain(p_value(row["dm_p_holm"])),
-            "q": plain(p_value(row["dm_q_value"])),
-        }
-        for row in nearest.to_dict("records")
-    ]
-    create_table_artifact(rows, key="backtest-scores", description=said)
+    create_table_artifact(backtest_rows(backtest.metrics), key="backtest-scores", description=said)
     leave_path(f"{done.folder}/report.html", "backtest-file", f"{said}, a page by itself")

@@ -9,9 +9,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import App
 
 from daily_forecast_flows.options import PROJECT, BackfillOptions, BacktestOptions, Options, RunOptions
 from forecasting.commands import COMMANDS, DONE, FAILED, complain, run_command
@@ -23,11 +22,10 @@ app = App(
     help="Forecast the next sessions' Open of every ticker, every day, and look at what was published.",
     version_flags=(),
 )
-Everything = Parameter(name="*")
 
 
 @app.command
-def run(*, options: Annotated[Options, Everything] | None = None) -> int:
+def run(*, options: Options | None = None) -> int:
     """Forecast the next sessions' Open of every ticker, and publish it beside its scores."""
     return _run_flow("daily_forecast:daily_forecast", options or Options())
 
@@ -37,13 +35,13 @@ for _name, (_place, _purpose) in COMMANDS.items():
 
 
 @app.command
-def backfill(*, options: Annotated[BackfillOptions, Everything] | None = None) -> int:
+def backfill(*, options: BackfillOptions | None = None) -> int:
     """Forecast as of each session of a range of dates, as live runs of those days would have."""
     return _run_flow("daily_forecast_flows.backfill:backfill", options or BackfillOptions())
 
 
 @app.command
-def backtest(*, options: Annotated[BacktestOptions, Everything] | None = None) -> int:
+def backtest(*, options: BacktestOptions | None = None) -> int:
     """Forecast from many past sessions by what was known then, and score every model beside the best baseline."""
     return _run_flow("daily_forecast_flows.backtest:backtest", options or BacktestOptions())
 
@@ -109,12 +107,7 @@ def _run_flow(place: str, options: RunOptions) -> int:
 def _check(options: RunOptions) -> None:
     """See that a run could begin: configuration, calendar, device, that there is input, the output's place.
 
-    What the files hold is read once, by the flow.
-
-    Raises
-    ------
-    InputError
-        Naming what is wrong.
+    An `InputError` says what is wrong. What the files hold is read once, by the flow.
     """
     # What takes long to import is imported only where it is needed: a server of our own starts after this.
     from forecasting.buckets import address_of  # noqa: PLC0415

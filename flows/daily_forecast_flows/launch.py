@@ -31,7 +31,7 @@ from prefect.settings import (
 
 from daily_forecast_flows.options import RunOptions
 from daily_forecast_flows.server import require_server, starting_server
-from forecasting.commands import FAILED, complain
+from forecasting.commands import DONE, FAILED, PARTIAL, complain
 
 __all__ = ["drain", "run_flow"]
 
@@ -41,10 +41,8 @@ def run_flow(place: str, options: RunOptions) -> int:
 
     Raises
     ------
-    InputError
-        When the input turned out wrong.
-    NoServerError
-        When no server answers.
+    InputError, NoServerError
+        When the input turned out wrong, or no server answers.
     """
     warnings = logging.StreamHandler()
     warnings.setLevel(logging.WARNING)
@@ -57,7 +55,7 @@ def run_flow(place: str, options: RunOptions) -> int:
         # torch and pandas take as long to import as a server to start: here the two overlap.
         module, _, name = place.partition(":")
         flow: Callable[..., Any] = getattr(import_module(module), name)
-        from daily_forecast_flows.outcome import exit_status, show, status_of  # noqa: PLC0415
+        from daily_forecast_flows.outcome import exit_status, show  # noqa: PLC0415
         from daily_forecast_flows.tasks import listener  # noqa: PLC0415
         from forecasting.store.store import Store  # noqa: PLC0415
 
@@ -74,7 +72,7 @@ def run_flow(place: str, options: RunOptions) -> int:
         except (httpx.TransportError, PrefectException) as error:
             lost = f"the Prefect server was lost: {type(error).__name__}: {error}"
             if ended:
-                return complain(lost, status_of(ended[0]))
+                return complain(lost, PARTIAL if ended[0].partial else DONE)
             newest = Store(options.output, create=False).latest()
             return complain(f"{lost}; the newest date published in {options.output}: {newest}", FAILED)
         finally:

@@ -33,7 +33,7 @@ from prefect.states import Cancelling, Crashed
 from rich.console import Console
 
 from daily_forecast_flows.options import PROJECT
-from daily_forecast_flows.server import Child, require_server, starting_server
+from daily_forecast_flows.server import child, require_server, starting_server
 from forecasting.buckets import address_of
 from forecasting.commands import DONE, FAILED, complain
 from forecasting.errors import InputError
@@ -67,19 +67,9 @@ SETTINGS = {
 
 
 def bring_up(home: Path, port: int, notify: str | None) -> int:
-    """Bring everything up, wait until interrupted or the worker ends, and take everything down.
+    """Bring everything up, wait until interrupted or the worker ends, and take it down; returns the exit status.
 
-    Parameters
-    ----------
-    home, port
-        The folder of the server's database, and where it listens.
-    notify
-        Notification block for the automations, as ``TYPE/NAME``.
-
-    Returns
-    -------
-    int
-        The exit status.
+    The server has its database in ``home``; the automations notify by the block ``notify``, as ``TYPE/NAME``.
     """
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
@@ -104,12 +94,22 @@ def _bring_up(environment: dict[str, str], port: int, notify: str | None) -> int
             ["work-pool", "create", POOL, "--type", "process", "--overwrite"],
             ["deploy", "--prefect-file", str(DEPLOYMENTS), "--all"],
         ):
-            if problem := _run_prefect(command, environment):
-                return complain(problem, FAILED)
+            done = subprocess.run(  # noqa: S603 - this interpreter and Prefect
+                [sys.executable, "-m", "prefect", "--no-prompt", *command],
+                cwd=PROJECT,
+                env={**os.environ, **environment},
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            if done.returncode:
+                sys.stderr.write(f"{done.stdout}{done.stderr}")
+                return FAILED
         apply_automations(notify=notify)
         with SyncPrefectClient(api) as client:
             left, paused = _crash_leftovers(client), _pause_on_sample(client)
-        with Child(["prefect", "worker", "start", "--pool", POOL, "--name", "local"], environment) as worker:
+        with child(["prefect", "worker", "start", "--pool", POOL, "--name", "local"], environment) as worker:
             say(f"The UI is at {api.removesuffix('/api')}")
             say("Run the demo: Deployments, demo, Run. Ctrl-C takes everything down.")
             if left:
@@ -120,26 +120,12 @@ def _bring_up(environment: dict[str, str], port: int, notify: str | None) -> int
             if notify is None:
                 say("Nobody is notified of late, failed or degraded runs: --notify names the block that is.")
             try:
-                while worker.ended() is None:
+                while worker.poll() is None:
                     time.sleep(1.0)
             finally:
                 with SyncPrefectClient(api) as client:
                     _cancel_runs(client)
     return complain("The worker has ended", FAILED)
-
-
-def _run_prefect(command: Sequence[str], environment: dict[str, str]) -> str:
-    """Run a command of Prefect's in the project's folder, and return what it said when it failed."""
-    done = subprocess.run(  # noqa: S603 - this interpreter and Prefect
-        [sys.executable, "-m", "prefect", "--no-prompt", *command],
-        cwd=PROJECT,
-        env={**os.environ, **environment},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return f"{done.stdout}{done.stderr}" if done.returncode else ""
 
 
 def _pause_on_sample(client: SyncPrefectClient) -> list[str]:
@@ -196,12 +182,8 @@ def deployments() -> Iterator[RunnerDeployment]:
 def serve_deployments() -> int:
     """Poll for the deployments' runs without a work pool and a worker, until interrupted; returns the exit status.
 
-    When it stops, their schedules are paused, so that no run is promised that nobody would make.
-
-    Raises
-    ------
-    InputError
-        When no server is configured, or the same deployments are there for a worker, which serving would break.
+    When it stops, their schedules are paused, so that no run is promised that nobody would make. An `InputError` says
+    that no server is configured, or that the same deployments are there for a worker, which serving would break.
     """
     if not PREFECT_API_URL.value():
         raise InputError("no server is configured", setting="start one (make ui does) and set PREFECT_API_URL")
@@ -219,23 +201,8 @@ def serve_deployments() -> int:
 def apply_automations(path: Path = AUTOMATIONS, notify: str | None = None) -> list[str]:
     """Create the automations of a file on the server that is configured, or update those of the same name.
 
-    Parameters
-    ----------
-    path
-        The file.
-    notify
-        The notification block that they use, as ``TYPE/NAME``: ``slack-webhook/alerts``. Without one, automations that
-        notify are left as they are on the server.
-
-    Returns
-    -------
-    list
-        What was done, a sentence per automation.
-
-    Raises
-    ------
-    InputError
-        When there is no such block.
+    Returns a sentence per automation. Those that notify use the block ``notify``, named as ``TYPE/NAME`` (an
+    `InputError` says that there is none); without one they are left as they are on the server.
     """
     require_server()
     given = yaml.safe_load(path.read_text(encoding="utf-8"))["automations"]

@@ -27,6 +27,7 @@ PROJECT = _CHECKOUT if (_CHECKOUT / "flows" / "daily_forecast.py").is_file() els
 """Where default paths begin: the checkout's folder; installed from a wheel, the current folder."""
 
 
+@Parameter(name="*")
 class _Places(BaseModel):
     """Where from, where to, and of whom."""
 

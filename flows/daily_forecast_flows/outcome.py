@@ -32,7 +32,7 @@ from forecasting.store import paths
 from forecasting.store.store import Store, StoreLockedError
 from forecasting.store.transaction import Published
 
-__all__ = ["Outcome", "describe", "emit_events", "exit_status", "leave_path", "news", "show", "status_of"]
+__all__ = ["Outcome", "describe", "exit_status", "leave_path", "news", "show"]
 
 
 @dataclass(frozen=True)
@@ -117,23 +117,6 @@ def _summary(outcome: Outcome, run: Run, summary: Headline) -> Iterator[str]:
         yield f"not in the input any more: {name_few(outcome.missing, 5)}"
 
 
-def emit_events(outcome: Outcome) -> None:
-    """Emit the events of a run, each with its facts and a link to the run."""
-    where = outcome.store.address
-    resource = {
-        "prefect.resource.id": f"forecast.store.{where.strip('/').replace('/', '.')}",
-        "prefect.resource.name": where,
-    }
-    run = [{"prefect.resource.id": f"prefect.flow-run.{flow_run.id}", "prefect.resource.role": "flow-run"}]
-    facts: dict[str, Any] = {"url": flow_run.ui_url}
-    if outcome.headline is not None:
-        health = outcome.record.health.status if outcome.record else None
-        facts |= plain_json(asdict(outcome.headline))
-        facts |= {"as_of": str(outcome.as_of), "missing": len(outcome.missing), "health": health}
-    for name, why in news(outcome):
-        emit_event(name, resource=resource, related=run, payload={**facts, "message": why})
-
-
 def news(outcome: Outcome) -> Iterator[tuple[str, str]]:
     """List the events of an outcome, with a sentence for each."""
     if outcome.overdue:
@@ -154,12 +137,30 @@ def news(outcome: Outcome) -> Iterator[tuple[str, str]]:
         yield "forecast.degraded", f"Degraded as of {outcome.as_of}: {'; '.join(outcome.record.health.reasons)}"
 
 
+def _emit_events(outcome: Outcome) -> None:
+    """Emit the events of a run, each with its facts and a link to the run."""
+    where = outcome.store.address
+    resource = {
+        "prefect.resource.id": f"forecast.store.{where.strip('/').replace('/', '.')}",
+        "prefect.resource.name": where,
+    }
+    run = [{"prefect.resource.id": f"prefect.flow-run.{flow_run.id}", "prefect.resource.role": "flow-run"}]
+    facts: dict[str, Any] = {"url": flow_run.ui_url}
+    if outcome.headline is not None:
+        health = outcome.record.health.status if outcome.record else None
+        facts |= plain_json(asdict(outcome.headline))
+        facts |= {"as_of": str(outcome.as_of), "missing": len(outcome.missing), "health": health}
+    for name, why in news(outcome):
+        emit_event(name, resource=resource, related=run, payload={**facts, "message": why})
+
+
 @step("describe")
 def describe(outcome: Outcome) -> None:
-    """Leave the report, the tables and where the report is on the run's page.
+    """Emit the run's events, and leave the report, the tables and where the report is on its page.
 
     Keys are the same from day to day, so that an artifact's own page shows its history.
     """
+    _emit_events(outcome)
     run, day = outcome.run, outcome.as_of
     if run is None:
         return
@@ -196,13 +197,7 @@ def show(ended: Any) -> None:
 
 
 def exit_status(state: State[Any]) -> int:
-    """Return the exit status of a run, and say what went wrong, if anything did.
-
-    Raises
-    ------
-    InputError
-        When the input turned out wrong.
-    """
+    """Return the exit status of a run, and say what went wrong; what is wrong with the input is raised."""
     if state.is_cancelled():
         return complain(state.message or "Stopped", STOPPED)
     ended = state.result(raise_on_failure=False)
@@ -213,9 +208,4 @@ def exit_status(state: State[Any]) -> int:
     if isinstance(ended, BaseException):
         traceback.print_exception(ended)
         return FAILED
-    return status_of(ended)
-
-
-def status_of(ended: Any) -> int:
-    """Return the exit status of what came of a run that did not fail."""
     return PARTIAL if ended.partial else DONE

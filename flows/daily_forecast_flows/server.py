@@ -1,7 +1,7 @@
 """A Prefect server on loopback, and other child processes, that cannot outlive the process which started them.
 
 Prefect's own temporary server is left behind when its flow is killed, and a pool of processes starts one for each of
-its processes. A `Child` hangs on a lifeline: it reads from a pipe whose writing end only its parent has. When the
+its processes. A `child` hangs on a lifeline: it reads from a pipe whose writing end only its parent has. When the
 parent ends, even by a kill, the pipe closes and the child stops, on Linux as on macOS. The server's port is bound
 before it starts, so that whatever answers there is this server and no other.
 """
@@ -18,12 +18,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import Self
 
 import uvicorn
 from prefect.client.orchestration import SyncPrefectClient, get_client
 
-__all__ = ["Child", "NoServerError", "require_server", "starting_server"]
+__all__ = ["NoServerError", "child", "require_server", "starting_server"]
 
 GRACE = 10.0
 """Seconds between asking a process to end and ending it."""
@@ -36,49 +35,39 @@ class NoServerError(ConnectionError):
     """No Prefect server answers; the message says which, or why."""
 
 
-class Child:
-    """A child process with a lifeline that runs this module; a context manager that ends it.
+@contextmanager
+def child(
+    arguments: Sequence[str], environment: Mapping[str, str] | None = None, descriptors: Sequence[int] = ()
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run this module as a process with a lifeline for the length of a ``with`` block.
 
     Parameters
     ----------
     arguments
         ``prefect`` and the arguments of Prefect's own command, or ``serve`` and the descriptor of a bound socket.
-    environment
-        Variables beside this process's own.
-    descriptors
-        Open files that the child inherits.
+    environment, descriptors
+        Variables beside this process's own, and open files that the child inherits.
     """
-
-    def __init__(
-        self, arguments: Sequence[str], environment: Mapping[str, str] | None = None, descriptors: Sequence[int] = ()
-    ) -> None:
-        # A session of its own: Ctrl-C in the terminal reaches the parent alone, which ends its children in order.
-        # Errors come through; the rest of its output is in the UI.
-        self._process = subprocess.Popen(  # noqa: S603 - this interpreter and this module
-            [sys.executable, "-m", __spec__.name, *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            env={**os.environ, **(environment or {})},
-            pass_fds=descriptors,
-            start_new_session=True,
-        )
-
-    def ended(self) -> int | None:
-        """Return the exit status, None while it runs."""
-        return self._process.poll()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Let go of the lifeline and wait; kill what does not end by itself."""
-        if self._process.stdin is not None:
-            self._process.stdin.close()
+    # A session of its own: Ctrl-C in the terminal reaches the parent alone, which ends its children in order.
+    # Errors come through; the rest of its output is in the UI.
+    process = subprocess.Popen(  # noqa: S603 - this interpreter and this module
+        [sys.executable, "-m", __spec__.name, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        env={**os.environ, **(environment or {})},
+        pass_fds=descriptors,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        if process.stdin is not None:
+            process.stdin.close()
         try:
-            self._process.wait(timeout=2 * GRACE)
+            process.wait(timeout=2 * GRACE)
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+            process.kill()
+            process.wait()
 
 
 @contextmanager
@@ -87,33 +76,15 @@ def starting_server(
 ) -> Iterator[Callable[[], str]]:
     """Start a server for the length of a ``with`` block, and leave the caller free while it comes up.
 
-    Parameters
-    ----------
-    environment
-        Variables beside this process's own, such as ``PREFECT_HOME``.
-    port
-        Where it listens; a free port when 0.
-    ui
-        Serve the UI too, and run the services that only a lasting server needs: scheduler, automations.
-
-    Yields
-    ------
-    Callable
-        Waits until the server answers, and returns the address of its API.
-
-    Raises
-    ------
-    NoServerError
-        When the port is taken, or the server ends early or does not answer in time.
+    It listens at ``port``, a free one when 0; with ``ui`` it has pages, and the services that only a lasting server
+    needs: scheduler, automations. Yields what waits until the server answers and returns the address of its API. A
+    `NoServerError` says that the port is taken, or that the server ended early or does not answer in time.
     """
-    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        bound.bind(("127.0.0.1", port))
+        bound = socket.create_server(("127.0.0.1", port))
     except OSError as error:
-        bound.close()
-        message = f"port {port} of this machine cannot be listened on ({error.strerror}); name another with --port"
-        raise NoServerError(message) from None
+        what = f"port {port} of this machine cannot be listened on ({os.strerror(error.errno or 0)})"
+        raise NoServerError(f"{what}; name another with --port") from None
     port = bound.getsockname()[1]
     address = f"http://127.0.0.1:{port}/api"
     settings = {**(environment or {})}
@@ -122,13 +93,13 @@ def starting_server(
         settings |= {"PREFECT_UI_URL": address.removesuffix("/api")}
     else:  # the names under which Prefect marks a temporary server
         settings |= {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
-    with Child(["serve", str(bound.fileno())], settings, [bound.fileno()]) as child:
+    with child(["serve", str(bound.fileno())], settings, [bound.fileno()]) as server:
         bound.close()  # the child has it: once that is gone, whoever asks is refused at once
 
         def wait() -> str:
             # By its address: this process's own settings may name another server, or none.
             with SyncPrefectClient(address) as client:
-                _wait(client, address, START_TIMEOUT, child.ended)
+                _wait(client, address, START_TIMEOUT, server.poll)
             return address
 
         yield wait

@@ -33,15 +33,8 @@ LOOK_EVERY = 60.0
 def find_session(options: Options, store: Store, scheduled: datetime, now: datetime) -> tuple[Ingested, date] | Outcome:
     """Find the session that a scheduled run is for, and read its rows once they are there.
 
-    Returns
-    -------
-    tuple or Outcome
-        What was read and the date to forecast as of, or why there is nothing to do.
-
-    Raises
-    ------
-    InputError
-        When there is no such calendar, or nothing is usable at the deadline.
+    Returns what was read and the date to forecast as of, or an outcome that says why there is nothing to do. An
+    `InputError` says that there is no such calendar, or that nothing is usable at the deadline.
     """
 
     def idle(why: str, *, overdue: bool = False) -> Outcome:

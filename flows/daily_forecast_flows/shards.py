@@ -44,8 +44,8 @@ from forecasting.store.transaction import Drafts
 
 __all__ = ["Board", "ProgressArtifact", "board", "follow", "make_runner", "work_shards"]
 
-LOOK_EVERY, UPDATE_EVERY, LOG_EVERY = 1.0, 3.0, 20.0
-"""Seconds; an update of the artifact costs the server some 10 ms, and a page of a thousand log lines helps nobody."""
+LOOK_EVERY, UPDATE_EVERY = 1.0, 3.0
+"""Seconds; an update of the artifact costs the server some 10 ms."""
 
 
 def work_shards(
@@ -64,20 +64,14 @@ def work_shards(
 
     Parameters
     ----------
-    task
-        Takes ``shard`` and its ``number``, ``board`` and what else is ``shared``.
-    shards
-        What each call gets of its own.
-    options
-        Name the task runner, the cluster and the time budget.
-    drafts
-        Of the run; on a cluster, their end is what the shards stop at.
+    task, shards, shared
+        The task gets a ``shard`` and its ``number``, a ``board``, and what all of them share.
+    options, drafts
+        Of the run.
     sizes, noun, key
         How much work each shard is, in what, and what the progress is called.
     after
         A future that has ended, shown as the shards' parent in the graph of the run.
-    shared
-        The same for all.
 
     Returns
     -------
@@ -100,18 +94,11 @@ def work_shards(
 def make_runner(
     kind: Literal["threads", "processes", "dask", "ray"], cluster: str | None = None, workers: int | None = None
 ) -> TaskRunner[Any]:
-    """Make a task runner.
+    """Make a task runner with so many workers on this machine (by default its cores), or for a cluster's address.
 
-    Parameters
-    ----------
-    kind
-        ``threads`` start at once and share memory; torch lets go of the interpreter's lock while it computes.
-        ``processes`` each import everything again, and are worth it when training takes minutes. ``dask`` and ``ray``
-        are clusters; a shard whose worker dies is done again by another.
-    cluster
-        The address of the cluster; None makes one on this machine for the length of the run.
-    workers
-        How many on this machine; the cores that this process may use when None. The numbers that come out are the same.
+    Threads start at once and share memory; torch lets go of the interpreter's lock while it computes. Processes each
+    import everything again, and are worth it when training takes minutes. On a cluster, a shard whose worker dies is
+    done again by another.
 
     Raises
     ------
@@ -231,9 +218,9 @@ def board(drafts: Drafts, deadline: float | None = None, *, local: bool = True) 
 
 
 def follow(board: Board, futures: Sequence[PrefectFuture[Any]], sizes: Sequence[int], *, noun: str, key: str) -> None:
-    """Return when all futures have ended; report on the way how far they are: on the run's page, log and terminal."""
+    """Return when all futures have ended; report on the way how far they are, on the run's page and in the terminal."""
     total, share, pending = sum(sizes), 0.0, list(futures)
-    began = updated = logged = time.monotonic()
+    began = updated = time.monotonic()
     artifact = ProgressArtifact(key, f"0 of {pluralize(total, noun)}")
     columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn()
     with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as shown:
@@ -247,9 +234,6 @@ def follow(board: Board, futures: Sequence[PrefectFuture[Any]], sizes: Sequence[
             if now - updated >= UPDATE_EVERY:
                 artifact.update(share, text)
                 updated = now
-            if now - logged >= LOG_EVERY:
-                get_run_logger().info("%s: %.0f %%, %s", key, 100 * share, text)
-                logged = now
     # Until then a future asks the server, which may still have its task as running, and so as the parent of the next.
     wait(pending)
     text = f"{pluralize(total, noun)} in {time.monotonic() - began:.0f} s"

@@ -7,7 +7,7 @@ the work. Only what touches a disk is tried again; bad data and a full disk stay
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from datetime import UTC, date, datetime
 from functools import wraps
@@ -23,25 +23,21 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Failed
 from prefect.utilities.annotations import quote
 
-import forecasting.features.series
-import forecasting.ingest.prices
-import forecasting.monitoring.ledger
-import forecasting.pipeline
-import forecasting.publish
-import forecasting.reports.store_index
-import forecasting.reports.track_record
-import forecasting.store.retention
 from daily_forecast_flows.options import Options, RunOptions, parameters_of
 from daily_forecast_flows.shards import Board
+from forecasting import pipeline
 from forecasting.config import ForecastConfig
 from forecasting.errors import InputError
-from forecasting.features.series import Engineered, TickerSeries
+from forecasting.features import series
 from forecasting.formatting import pluralize
-from forecasting.ingest.prices import Ingested
+from forecasting.ingest import prices
 from forecasting.model.training_loop import TrainingStoppedError
-from forecasting.monitoring.ledger import Scoring
-from forecasting.reports.track_record import TrackRecord
+from forecasting.monitoring.ledger import Scoring, score_published, scored
+from forecasting.publish import publish as publish_run
+from forecasting.reports.store_index import publish_index
+from forecasting.reports.track_record import TrackRecord, publish_score_page
 from forecasting.run import Run, ShardForecast
+from forecasting.store import retention
 from forecasting.store.store import Store, StoreLockedError
 from forecasting.store.transaction import Published
 
@@ -123,15 +119,17 @@ def timings_since(started: datetime) -> dict[str, Any]:
 
 
 def conclude(ended: Any, describe: Task[..., Any] | None = None, after: Any = None) -> State[Any]:
-    """End a run: say what came of it, then leave that on its page by a task, unless it is part of another run."""
-    logger = get_run_logger()
-    logger.info("%s", ended.message)
+    """End a run: say what came of it, then have a task describe it on its page.
+
+    The days of a backfill wake nobody, and have no page: pictures of hundreds of days would swell the database.
+    """
+    get_run_logger().info("%s", ended.message)
     if flow_run.parent_flow_run_id is None:
         listener.get()(ended)
         # Published is published: that the page could not be written must not turn the run into a failure.
         described = describe(quote(ended), return_state=True, wait_for=[after]) if describe else None
         if described is not None and not described.is_completed():
-            logger.warning("The run's page has no report: %s", described.message)
+            get_run_logger().warning("The run's page has no report: %s", described.message)
     return Completed(message=ended.message, data=ended)
 
 
@@ -160,38 +158,31 @@ def passing(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:  # n
     return isinstance(error, OSError) and error.errno not in LASTING
 
 
-RETRIES: Mapping[str, Any] = {
-    "retries": 3,
-    "retry_delay_seconds": [2, 10, 30],
-    "retry_jitter_factor": 0.5,
-    "retry_condition_fn": passing,
-}
+RETRIES = {"retries": 3, "retry_delay_seconds": [2, 10, 30], "retry_jitter_factor": 0.5, "retry_condition_fn": passing}
 
 
 @step("ingest", **RETRIES)
-def ingest(options: RunOptions, as_of: date | None) -> Ingested:
+def ingest(options: RunOptions, as_of: date | None) -> prices.Ingested:
     """Read and check the prices, up to a date or, where none is named, to the last one that the tickers share."""
     tickers = options.config().tickers
-    return forecasting.ingest.prices.read_prices(
-        options.prices, as_of=as_of, shared=as_of is None, tickers=tickers, **options.reading()
-    )
+    return prices.read_prices(options.prices, as_of=as_of, shared=as_of is None, tickers=tickers, **options.reading())
 
 
-def last_day(ingested: Ingested) -> date:
+def last_day(ingested: prices.Ingested) -> date:
     """Return the newest date that was read."""
     newest: date = ingested.prices["date"].max().date()
     return newest
 
 
 @step("engineer")
-def engineer(ingested: Ingested, config: ForecastConfig, as_of: date) -> Engineered:
+def engineer(ingested: prices.Ingested, config: ForecastConfig, as_of: date) -> series.Engineered:
     """Make each ticker's Open and High-Low."""
-    return forecasting.features.series.engineer(ingested.prices, config, as_of)
+    return series.engineer(ingested.prices, config, as_of)
 
 
 @step("train and evaluate")
 def forecast_shard(
-    shard: Sequence[TickerSeries],
+    shard: Sequence[series.TickerSeries],
     number: int,
     *,
     config: ForecastConfig,
@@ -199,41 +190,30 @@ def forecast_shard(
     board: Board,
 ) -> ShardForecast:
     """Lay out a shard's windows, train its LSTMs and score them beside the baselines, reporting how far it is."""
-    return forecasting.pipeline.forecast_shard(
-        number,
-        shard,
-        config,
-        drafts=board.drafts,
-        heldout=heldout,
-        watch=board.watch(number, len(shard), config),
-    )
+    watch = board.watch(number, len(shard), config)
+    return pipeline.forecast_shard(number, shard, config, drafts=board.drafts, heldout=heldout, watch=watch)
 
 
 @step("score", **RETRIES)
-def score(store: Store, ingested: Ingested, config: ForecastConfig, as_of: date) -> tuple[Scoring, TrackRecord | None]:
+def score(
+    store: Store, ingested: prices.Ingested, config: ForecastConfig, as_of: date
+) -> tuple[Scoring, TrackRecord | None]:
     """Score the forecasts of earlier dates whose sessions have come in, and write the page on all scores."""
-    scoring = forecasting.monitoring.ledger.score_published(store, ingested.prices, config.calendar, as_of)
-    return scoring, forecasting.reports.track_record.publish_score_page(store)
+    scoring = score_published(store, ingested.prices, config.calendar, as_of)
+    return scoring, publish_score_page(store)
 
 
 @step("publish", **RETRIES)
-def publish(
-    store: Store, run: Run, options: Options, timings: Mapping[str, Any], record: TrackRecord | None
-) -> Published:
+def publish(store: Store, run: Run, options: Options, started: datetime, record: TrackRecord | None) -> Published:
     """Write report, scores, models and manifest into the store, the forecasts last, then the page on all dates."""
-    published = forecasting.publish.publish(
-        store,
-        run,
-        reading=options.reading(),
-        timings=timings,
-        restate=options.restate,
-        scored=lambda: forecasting.monitoring.ledger.scored(store, run.as_of),
-    )
-    forecasting.reports.store_index.publish_index(store, record)
+    given: dict[str, Any] = {"reading": options.reading(), "restate": options.restate}
+    given |= {"timings": timings_since(started), "scored": lambda: scored(store, run.as_of)}
+    published = publish_run(store, run, **given)
+    publish_index(store, record)
     return published
 
 
 @step("prune")
 def prune(store: Store, keep_runs: int | None, keep_heldout: int | None) -> int:
     """Remove old held-out rows, models and reports; forecasts, scores, metrics and manifests stay."""
-    return len(forecasting.store.retention.prune(store, keep_runs=keep_runs, keep_heldout=keep_heldout, wait=60.0))
+    return len(retention.prune(store, keep_runs=keep_runs, keep_heldout=keep_heldout, wait=60.0))

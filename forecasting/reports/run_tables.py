@@ -1,4 +1,4 @@
-"""What a run says in the tables of the Prefect UI, beside its report.
+"""What a run or a backtest says in the tables of the Prefect UI, beside its report.
 
 Cells are plain Python values: the UI's tables take no others. The UI reads texts as markdown, in tables too; names and
 messages come from files that anyone may have written, and are shown so that they can be neither markup nor links. A
@@ -14,13 +14,13 @@ from typing import Any
 import pandas as pd
 
 from forecasting.evaluation.metrics import REFERENCE
-from forecasting.formatting import MISSING, printable
+from forecasting.formatting import MISSING, format_number, p_value, percent, printable
 from forecasting.reports.cells import forecast_cells, score_cells
 from forecasting.reports.html import plain
 from forecasting.reports.summary import pooled_scores
 from forecasting.run import Run
 
-__all__ = ["MOST_ROWS", "forecast_rows", "quality_rows", "score_rows", "ticker_cell"]
+__all__ = ["backtest_rows", "forecast_rows", "quality_rows", "score_rows"]
 
 Rows = list[dict[str, Any]]
 
@@ -41,7 +41,7 @@ def forecast_rows(run: Run) -> Rows:
         reason = f"\n{_wrapped(cells['reason'], 20)}" if cells["reason"] else ""
         rows.append(
             {
-                "ticker": ticker_cell(cells["ticker"]),
+                "ticker": _ticker(cells["ticker"]),
                 "Open on": cells["target_date"],
                 "median": cells["q50"],
                 "80 % band": f"{low} to {high}" if len(low) < 9 else f"{low} to\n{high}",
@@ -64,7 +64,7 @@ def score_rows(metrics: pd.DataFrame) -> Rows:
     own = rated.sort_values(["ticker", "step", "crps"]).to_dict("records")
     return [
         *(_score_row(row, f"all ({row['tickers']})", f"{row['published']} of {row['tickers']}") for row in pooled),
-        *(_score_row(row, ticker_cell(row["ticker"]), "yes" if row["chosen"] else "") for row in own),
+        *(_score_row(row, _ticker(row["ticker"]), "yes" if row["chosen"] else "") for row in own),
     ]
 
 
@@ -89,8 +89,27 @@ def quality_rows(run: Run) -> Rows:
     noticed = [(one.ticker, one.kind.replace("_", " "), one.rows, one.message) for one in run.findings]
     rows = [*withheld, *noticed] or [("", "nothing", 0, "nothing was set aside and nothing looks odd")]
     return [
-        {"ticker": ticker_cell(who), "what": what, "rows": many or None, "why": _wrapped(why, 54)}
+        {"ticker": _ticker(who), "what": what, "rows": many or None, "why": _wrapped(why, 54)}
         for who, what, many, why in rows[:MOST_ROWS]
+    ]
+
+
+def backtest_rows(metrics: pd.DataFrame) -> Rows:
+    """List what a backtest found of every ticker's next session, in each model."""
+    nearest = metrics[metrics["step"] == 1].head(MOST_ROWS)
+    return [
+        {
+            "ticker": _ticker(row["ticker"]),
+            "model": plain(row["model"]),
+            "CRPS": format_number(row["crps"], 4),
+            "in 80 %": percent(row["coverage_80"]),
+            "chosen at": percent(row["chosen_share"]),
+            "best baseline": plain(row["best_baseline"]) if isinstance(row["best_baseline"], str) else "",
+            "CRPS / best": format_number(row["crps_ratio"], 3),
+            "p (Holm)": plain(p_value(row["dm_p_holm"])),
+            "q": plain(p_value(row["dm_q_value"])),
+        }
+        for row in nearest.to_dict("records")
     ]
 
 
@@ -102,7 +121,7 @@ def _shown(rows: pd.DataFrame) -> pd.DataFrame:
     return nearest.head(MOST_ROWS)
 
 
-def ticker_cell(name: str) -> str:
+def _ticker(name: str) -> str:
     """Write a ticker's name for a table of the UI, a long one on several lines."""
     return _wrapped(name, 16)
 

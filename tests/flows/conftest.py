@@ -85,8 +85,8 @@ def deployed(prefect_server):
 def worker(prefect_server, deployed):
     """A worker, for as long as the test runs."""
     from daily_forecast_flows.operate import SETTINGS
-    from daily_forecast_flows.server import Child
+    from daily_forecast_flows.server import child
 
     environment = {**SETTINGS, "PREFECT_API_URL": prefect_server, "PREFECT_WORKER_QUERY_SECONDS": "1"}
-    with Child(["prefect", "worker", "start", "--pool", "forecasts"], environment) as child:
-        yield child
+    with child(["prefect", "worker", "start", "--pool", "forecasts"], environment) as process:
+        yield process
