@@ -1,12 +1,10 @@
-"""Kinds of files that were read wrongly once, without a word: built here, and read from the shared ones where they are.
+"""Kinds of files that were read wrongly once, without a word.
 
 Each is read right, refused with a message that names what is wrong, or read with a warning that does.
 """
 
 from __future__ import annotations
 
-import csv
-import json
 import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -16,12 +14,9 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 import pytest
 
-from forecasting.commands.check import FileReport, check_files
 from forecasting.errors import InputError
-from forecasting.ingest.format import PriceFormat
 from forecasting.ingest.prices import read_prices
 
-REAL = Path(__file__).resolve().parents[3] / "shared" / "real_files"
 HEADER = "Date,Open,High,Low,Close,Volume"
 
 
@@ -110,7 +105,6 @@ REFUSED: dict[str, tuple[str, str]] = {
     "buddhist_years_of_two_digits": (dated(lambda day: f"{day:%d/%m}/{day.year - 1957:02d}"), "two digits"),
     "another_century": (dated(lambda day: f"{day.month}/{day.day}/{32 + day.year % 10}"), "century"),
     "minguo": (dated(lambda day: f"{day.year - 1911}/{day:%m/%d}"), "add_years"),
-    "buddhist_years": (dated(lambda day: f"{day.day}/{day.month}/{day.year + 543}"), "add_years"),
     "dots_of_decimals_or_thousands": (dotted("%d/%m/%Y"), "--decimal"),
     "dots_without_quotes": (dotted("%Y-%m-%d", quote=""), "--decimal"),
     "dots_by_semicolon": (dotted("%d.%m.%Y", ";", ""), "--decimal"),
@@ -174,7 +168,6 @@ WARNED: dict[str, tuple[str, int, str]] = {
         86,
         "weekend rows",
     ),
-    "footer_of_averages": (file([*ROWS, "Average,100,101,99,100,600000"]), 90, "line 92: text after"),
     "footer_of_a_count": (file([*ROWS, "90 rows in all"]), 90, "line 92"),
     "rare_row_without_its_last_field": (file([*ROWS, *[row(at, day) for at, day in enumerate(
         weekdays(DAYS[-1] + timedelta(days=1), 60), 90)][:59], "2020-07-31,101.2,102.5,100.1,101.3"]), 149, "line 151"),
@@ -301,62 +294,3 @@ def test_one_file_a_day_for_the_whole_exchange_is_one_table(tmp_path: Path) -> N
     assert [(one.ticker, Path(str(one.error.file)).name, one.error.line) for one in read.refused] == [
         ("B", f"{DAYS[20]}.csv", 3)
     ]
-
-
-# --- the shared files ------------------------------------------------------------------------------------------------
-
-
-def expected() -> list[dict[str, str]]:
-    if not (REAL / "EXPECT.tsv").exists():
-        return []
-    with (REAL / "EXPECT.tsv").open(encoding="utf-8") as handle:
-        return [one for one in csv.DictReader(handle, delimiter="\t") if (REAL / one["file"]).is_file()]
-
-
-def read_as(report: FileReport, one: dict[str, str]) -> bool:
-    ticker = next(iter(report.tickers.values()))
-    figures = {name: getattr(ticker, name) for name in ("rows", "first_date", "first_open", "last_date", "last_open")}
-    return all(not one[name] or str(value) == one[name] or value == float(one[name]) for name, value in figures.items())
-
-
-@pytest.mark.skipif(not REAL.exists(), reason="the shared files are not here")
-@pytest.mark.parametrize("one", expected(), ids=lambda one: one["file"])
-def test_shared_file_is_read_refused_or_warned_of_as_expected(one: dict[str, str]) -> None:
-    (report,) = check_files([REAL / one["file"]])
-    said = json.loads(report.as_json())
-    allowed, words = one["allow"].split(), re.compile(one["words"], re.IGNORECASE)
-    if not said["ok"]:
-        message = said["error"].replace(str(REAL / one["file"]), "")
-        assert "refuse" in allowed
-        assert words.search(message), message
-        return
-    warnings = [
-        warning.replace(str(REAL / one["file"]), "") for it in said["tickers"].values() for warning in it["warnings"]
-    ]
-    warned = "warn" in allowed and any(map(words.search, warnings))
-    assert warned or ("read" in allowed and read_as(report, one)), said
-
-
-DECLARED: dict[str, dict[str, object]] = {
-    "s01_tv_epoch_session_starts_evening_before.csv": {"zone": "Asia/Tokyo", "session_opens": "16:30"},
-    "s03_tsetmc_open_is_yesterday.csv": {"columns": {"open": "FIRST"}},
-    "s05_buddhist_two_digit_english_header.csv": {"date_order": "dmy", "add_years": 1957},
-    "s07_thousand_dots_english_header.csv": {"decimal": "comma"},
-    "s19_two_digit_years_1930.csv": {"add_years": 1900},
-    "s24_trade_date_beside_settlement_date.csv": {"columns": {"date": "Trade Date"}},
-    "r16_index_column_without_header.csv": {
-        "header": ["date", "open", "high", "low", "close", "volume"],
-        "skip_lines": 1,
-    },
-    "r21_twse_official_two_digit_minguo.csv": {"date_order": "ymd", "add_years": 1911},
-}
-"""What the messages of the files that are refused ask for."""
-
-
-@pytest.mark.parametrize("one", [one for one in expected() if one["file"] in DECLARED], ids=lambda one: one["file"])
-def test_shared_file_that_is_refused_is_read_right_once_its_format_is_declared(one: dict[str, str]) -> None:
-    (refused,) = check_files([REAL / one["file"]])
-    assert refused.error is not None
-    (report,) = check_files([REAL / one["file"]], format=PriceFormat.model_validate(DECLARED[one["file"]]))
-    assert report.error is None
-    assert read_as(report, one)

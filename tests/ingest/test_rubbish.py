@@ -1,78 +1,32 @@
-"""Damaged files: each is refused with its line and column, or read with a word on what was left out."""
+"""Damaged files: each is refused with its line and column."""
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 
 import pytest
+from damaged_files import (
+    DAYS,
+    EXCEL,
+    GOOD,
+    HEADER,
+    MIXED,
+    PRICES,
+    before,
+    cell,
+    dated,
+    file,
+    instead,
+    last_column_is_low,
+    line,
+    moved,
+    quoted_in_32nds,
+    scaled,
+)
 
 from forecasting.errors import InputError
 from forecasting.ingest.prices import read_prices
-
-HEADER = "Date,Open,High,Low,Close,Volume"
-DAYS = [date(2023, 12, 18) + timedelta(days=at + 2 * (at // 5)) for at in range(24)]  # weekdays, from a Monday on
-PRICES = [(100 + at % 5 + 0.25, 103 + at % 5 + 0.5, 97 + at % 5 + 0.75, 101 + at % 5 + 0.25) for at in range(24)]
-
-
-def line(at: int, scale: float = 1.0, day: object = None) -> str:
-    cells = ",".join(f"{scale * price:.2f}" for price in PRICES[at])
-    return f"{DAYS[at] if day is None else day},{cells},{1000 + at}"
-
-
-GOOD = [line(at) for at in range(24)]
-
-
-def file(rows: list[str] = GOOD, header: str = HEADER, end: str = "\n") -> str:
-    return "\n".join([header, *rows]) + end
-
-
-def instead(at: int, row: str) -> str:
-    return file([*GOOD[:at], row, *GOOD[at + 1 :]])
-
-
-def before(at: int, row: str) -> str:
-    return file([*GOOD[:at], row, *GOOD[at:]])
-
-
-def cell(at: int, column: int, value: str) -> str:
-    cells = GOOD[at].split(",")
-    cells[column] = value
-    return instead(at, ",".join(cells))
-
-
-def dated(form: str) -> list[str]:
-    return [line(at, day=DAYS[at].strftime(form)) for at in range(24)]
-
-
-def moved(days: int, clock: str = "") -> list[str]:
-    return [line(at, day=f"{DAYS[at] + timedelta(days=days)}{clock}") for at in range(24)]
-
-
-def last_column_is_low(cut: int) -> str:
-    rows = [f"{DAYS[at]},{1000 + at},{PRICES[at][0]:.2f},{PRICES[at][1]:.2f},{PRICES[at][2]:.2f}" for at in range(24)]
-    return file(rows, "Date,Volume,Open,High,Low", end="")[:-cut]
-
-
-def scaled() -> str:
-    """Prices brought to run from exactly 0 to exactly 1, as for a network's input; one zero among many rows."""
-    rows = []
-    for at in range(300):
-        price = at if at < 250 else 250 + (at - 250) / 1000
-        cells = (price + 0.5, min(price + 1.0, 250.5), price, price + 0.5)
-        rows.append(f"{DAYS[0] + timedelta(days=at)},{','.join(f'{cell / 250.5:.9f}' for cell in cells)},{at}")
-    return file(rows)
-
-
-def quoted_in_32nds() -> str:
-    rows = [
-        f"{DAYS[at]},{','.join(f'{int(p)}{chr(39)}{int(p % 1 * 320):03d}' for p in PRICES[at])}" for at in range(24)
-    ]
-    return file(rows, "Date,Open,High,Low,Close")
-
-
-MIXED = dated("%d/%m/%Y")[:12] + dated("%m/%d/%Y")[12:]
-EXCEL = [line(at, day=f"{d:%d/%m/%Y}" if d.day > 12 else f"{d.month}/{d.day}/{d.year}") for at, d in enumerate(DAYS)]
 
 # name: (content, line, column, a part of the message)
 REFUSED: dict[str, tuple[str | bytes, int | None, str | None, str]] = {
@@ -264,64 +218,3 @@ def test_refused_with_its_place(name: str, tmp_path: Path) -> None:
         assert caught.value.line == at_line, str(caught.value)
     if column is not None:
         assert caught.value.column == column, str(caught.value)
-
-
-# name: (content, rows that are left, parts of what is told)
-REPORTED: dict[str, tuple[str, int, tuple[str, ...]]] = {
-    "text_above": ("Prices of ABC\nin dollars\n" + file(), 24, ("lines 1-2",)),
-    "text_below": (file([*GOOD, "Source: a vendor, all rights reserved"]), 24, ("line 26",)),
-    "average_below": (file([*GOOD, "Average,101,104,98,102,1000"]), 24, ("line 26: text after",)),
-    "row_of_nulls": (instead(5, f"{DAYS[5]},null,null,null,null,null"), 23, ("line 7: no prices",)),
-    "row_of_nothing": (instead(5, f"{DAYS[5]},,,,,"), 23, ("line 7: no prices",)),
-    "dividend_on_a_day": (before(5, f"{DAYS[5]},0.24 Dividend"), 24, ("line 7: no prices",)),
-    "another_table_below": (file([*GOOD, "", "Totals of the month", "rows,24"]), 24, ("lines 27-28",)),
-    "repeated_rows": (file([*GOOD, GOOD[3], GOOD[4]]), 24, ("lines 26-27",)),
-    "file_twice": (file([*GOOD, *GOOD]), 24, ("lines 26-49",)),
-    "shuffled": (file([GOOD[at * 7 % 24] for at in range(24)]), 24, ("out of order",)),
-    "appended_late": (file([*GOOD[:9], *GOOD[10:], GOOD[9]]), 24, ("line 25: the dates are out of order",)),
-    "cut_volume": (file(end="")[:-2], 24, ("line 25: the last line ends in",)),
-    "weekly": (file([line(at, day=DAYS[0] + timedelta(days=7 * at)) for at in range(24)]), 24, ("daily rows",)),
-    "saturday": (file([*GOOD, line(0, day="2024-01-20")]), 25, ("line 26: a weekend",)),
-    "open_a_little_outside": (cell(5, 1, "104.00"), 24, ("line 7: Open is outside",)),
-    "lone_jump": (file([*GOOD[:9], *[line(at, 0.1) for at in range(9, 24)]]), 24, ("line 11: Open changes",)),
-    "two_settlements": (
-        file([f"{row},5,6" for row in [r.rsplit(",", 2)[0] for r in GOOD]], "Date,Open,High,Low,Closing,Fechamento"),
-        24,
-        ("could both be Close",),
-    ),
-}
-
-
-@pytest.mark.parametrize("name", REPORTED)
-def test_read_with_a_word_on_it(name: str, tmp_path: Path) -> None:
-    content, rows, parts = REPORTED[name]
-    path = tmp_path / "a.csv"
-    path.write_text(content)
-    read = read_prices(path)
-    assert len(read.prices) == rows
-    reported = "\n".join(finding.message for finding in read.findings)
-    assert all(part in reported for part in parts), reported
-
-
-def test_tickers_side_by_side_are_distinguished_under_names_that_pandas_numbered(tmp_path: Path) -> None:
-    rows = [f"{d},{','.join(f'{p},{2 * p}' for p in PRICES[at][:3])}" for at, d in enumerate(DAYS)]
-    header = "Price,Open,Open.1,High,High.1,Low,Low.1\nTicker,AAA,BBB,AAA,BBB,AAA,BBB\nDate,,,,,,"
-    (tmp_path / "wide.csv").write_text(file(rows, header))
-
-    by_ticker = dict(iter(read_prices(tmp_path / "wide.csv").prices.groupby("ticker")))
-
-    assert by_ticker["AAA"]["open"].tolist() == [prices[0] for prices in PRICES]
-    assert by_ticker["BBB"]["open"].tolist() == [2 * prices[0] for prices in PRICES]
-
-
-def test_tickers_side_by_side_are_distinguished(tmp_path: Path) -> None:
-    rows = [f"{d},{','.join(f'{p},{2 * p if at > 3 else str()}' for p in PRICES[at][:3])}" for at, d in enumerate(DAYS)]
-    header = "Price,Open,Open,High,High,Low,Low\nTicker,AAA,BBB,AAA,BBB,AAA,BBB\nDate,,,,,,"
-    (tmp_path / "wide.csv").write_text(file(rows, header))
-
-    read = read_prices(tmp_path / "wide.csv")
-
-    by_ticker = dict(iter(read.prices.groupby("ticker")))
-    assert by_ticker["AAA"]["open"].tolist() == [prices[0] for prices in PRICES]
-    assert by_ticker["BBB"]["open"].tolist() == [2 * prices[0] for prices in PRICES[4:]]
-    assert [finding.rows for finding in read.findings] == [4]
