@@ -8,7 +8,7 @@ pass for something else.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,9 @@ __all__ = ["build_report", "verdict"]
 
 _FINDINGS_SHOWN = 1000
 
+_PAGE_BYTES, _ROW_BYTES, _RECORD_BYTES = 2_800_000, 150, 1_200
+"""What a page of thousands of tickers may come to, and each one's line in its table and record for its charts."""
+
 
 def build_report(run: Run) -> str:
     """Build the page; the same run gives the same bytes."""
@@ -38,8 +41,9 @@ def build_report(run: Run) -> str:
     pooled = pooled_scores(run.metrics).sort_values(["step", "crps_ratio"], kind="stable")
     names = table["ticker"].astype(str).tolist()
     together = Calibration()
-    records = ticker_records(_rows_of_each(run, names, together), len(names))
     first = most_telling(table)
+    charted = {*_charted(table), *filter(None, [first])}
+    records = ticker_records(_rows_of_each(run, names, charted, together), len(names))
     charts = _tutorial_charts(run.tutorial)
     if together.rows:
         charts["calibration"] = calibration_spec(together)
@@ -55,6 +59,7 @@ def build_report(run: Run) -> str:
         ladder=ladder(pooled, summary.step),
         meanings=[(model, meaning) for model, meaning in MODELS.items() if model in set(pooled["model"])],
         charts=charts,
+        charted=sum(one is not None for one in records["tickers"]),
         findings=run.findings[:_FINDINGS_SHOWN],
         more_findings=max(0, len(run.findings) - _FINDINGS_SHOWN),
         settings=_settings(run.config),
@@ -79,8 +84,17 @@ def verdict(summary: Headline) -> str:
     return said
 
 
-def _rows_of_each(run: Run, tickers: Sequence[str], together: Calibration) -> Iterator[TickerRows]:
-    """Give each ticker's rows of every table, and count the calibration of all of them ``together``."""
+def _charted(table: pd.DataFrame) -> list[str]:
+    """Choose the tickers whose charts the page has room for: the best and the worst scored."""
+    room = max(2, (_PAGE_BYTES - _ROW_BYTES * len(table)) // _RECORD_BYTES)
+    ordered = table.sort_values("crps_ratio", kind="stable")["ticker"].astype(str).tolist()
+    return ordered if len(ordered) <= room else [*ordered[: room // 2], *ordered[-(room // 2) :]]
+
+
+def _rows_of_each(
+    run: Run, tickers: Sequence[str], charted: Container[str], together: Calibration
+) -> Iterator[TickerRows | None]:
+    """Give each charted ticker's rows of every table, and count the calibration of all tickers ``together``."""
     prices = _by_ticker(run.ingested.prices, SESSIONS)
     ordered = run.forecasts.sort_values(["ticker", "step"], kind="stable")
     forecasts = _by_ticker(ordered.assign(reason=ordered["reason"].astype(object).fillna("")))
@@ -91,7 +105,8 @@ def _rows_of_each(run: Run, tickers: Sequence[str], together: Calibration) -> It
         heldout = run.summaries[ticker]
         together.add(heldout.calibration)
         newest, calibration = heldout.newest, heldout.calibration
-        yield TickerRows(ticker, prices[ticker], own, metrics[ticker], newest, calibration, curves[ticker])
+        rows = TickerRows(ticker, prices[ticker], own, metrics[ticker], newest, calibration, curves[ticker])
+        yield rows if ticker in charted else None
 
 
 def _by_ticker(frame: pd.DataFrame, last: int = 0) -> Mapping[str, dict[str, NDArray[Any]]]:

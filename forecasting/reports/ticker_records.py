@@ -84,13 +84,13 @@ class _Shared:
         return self.place(self.dates, tuple(np.diff(days, prepend=0).tolist()))
 
 
-def ticker_records(tickers: Iterable[TickerRows], amount: int) -> dict[str, Any]:
+def ticker_records(tickers: Iterable[TickerRows | None], amount: int) -> dict[str, Any]:
     """Make the records of all tickers.
 
     Parameters
     ----------
     tickers
-        In the order of the page's table; asked for one after the other.
+        In the order of the page's table, None for one without charts; asked for one after the other.
     amount
         How many they are; the more, the less each record has.
 
@@ -106,7 +106,7 @@ def ticker_records(tickers: Iterable[TickerRows], amount: int) -> dict[str, Any]
     shared = _Shared()
     columns = _COLUMNS if detailed else _FEW_COLUMNS
     return {
-        "tickers": [_record(rows, shared, columns, targets, detailed) for rows in tickers],
+        "tickers": [rows and _record(rows, shared, columns, targets, detailed) for rows in tickers],
         "dates": list(shared.dates),
         "steps": list(shared.steps),
         "models": [[printable(name) for name in models] for models in shared.models],

@@ -14,8 +14,9 @@ from forecasting.config import ForecastConfig
 from forecasting.findings import Finding
 from forecasting.formatting import MINUS
 from forecasting.model.tutorial_report import TutorialReport
+from forecasting.reports import run_page
 from forecasting.reports.run_page import build_report, verdict
-from forecasting.reports.summary import Headline
+from forecasting.reports.summary import Headline, most_telling, overview
 from forecasting.run import Run
 from forecasting.store.manifest import WithheldRecord
 
@@ -72,12 +73,27 @@ def test_of_many_tickers_all_are_listed_and_each_has_its_chart():
         assert control in html
 
 
+def test_where_not_all_charts_fit_the_best_and_the_worst_have_theirs(monkeypatch):
+    monkeypatch.setattr(run_page, "_PAGE_BYTES", 12 * 150 + 4 * 1200)
+    run = fake_run(several(12, 150))
+    html = build_report(run)
+    data = data_of(html)
+    charted = [record["n"] for record in data["tickers"] if record]
+    table = overview(run.forecasts, run.metrics).sort_values("crps_ratio", kind="stable")["ticker"].tolist()
+    assert set(charted) == {*table[:2], *table[-2:], most_telling(overview(run.forecasts, run.metrics))}
+    assert data["tickers"][data["first"]]
+    assert len(data["tickers"]) == 12
+    assert all(f"T{place:02d}" in Page(html).text for place in range(12))
+    assert f"One page has room for {len(charted)} of so many" in Page(html).text
+
+
 @pytest.mark.slow
-def test_two_thousand_tickers_fit_in_three_megabytes():
+@pytest.mark.parametrize("amount", [2000, 10_000])
+def test_thousands_of_tickers_fit_in_three_megabytes(amount):
     run = fake_run([random_prices("T", 300, level=400.0)])
     alike = run.metrics[run.metrics["model"] == "lstm"]
     models = [run.metrics, *(alike.assign(model=name) for name in ("ewma_range", "har", "combination"))]
-    assert len(build_report(many(replace(run, metrics=pd.concat(models)), 2000)).encode()) < 3_000_000
+    assert len(build_report(many(replace(run, metrics=pd.concat(models)), amount)).encode()) < 3_000_000
 
 
 def test_the_tutorial_is_held_to_account():

@@ -187,7 +187,7 @@
   };
 
   const sparkline = (record) => {
-    const opens = running(record.o);
+    const opens = running(record?.o ?? []);
     if (opens.length < 2) return "";
     const low = Math.min(...opens), span = Math.max(...opens) - low || 1;
     const points = opens.map((open, place) => `${((100 * place) / (opens.length - 1)).toFixed(0)},${(22 - (20 * (open - low)) / span).toFixed(1)}`);
@@ -201,6 +201,14 @@
     const pick = (row) => {
       table.querySelector("tr[aria-current]")?.removeAttribute("aria-current");
       row.setAttribute("aria-current", "true");
+      if (!recordOf.get(row)) {
+        panel.replaceChildren(
+          html("h2", {}, html("bdi", {}, row.cells[0].textContent)),
+          html("p", {}, "The page has room for the charts of the best and the worst scored alone. This ticker\u2019s forecasts are in its line, and all of its steps in the store: daily-forecast show."),
+        );
+        detail.replaceChildren();
+        return;
+      }
       const one = read(recordOf.get(row));
       const why = one.reasons[0] ? `${one.models[0]}: ${one.reasons[0]}` : one.models[0];
       panel.replaceChildren(
