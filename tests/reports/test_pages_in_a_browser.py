@@ -14,6 +14,7 @@ from report_cases import backtest, fake_run, many, random_prices, scores
 
 from forecasting.backtest.page import build_backtest_page
 from forecasting.findings import Finding
+from forecasting.reports import run_page
 from forecasting.reports.run_page import build_report
 from forecasting.reports.store_index import LISTED, PublishedDate, build_index
 from forecasting.reports.track_record import build_score_page, track_record
@@ -194,6 +195,19 @@ def test_any_ticker_is_drawn_on_a_click_and_described_in_words_of_its_own(run, t
         sync_api.expect(page.locator("#all tr[aria-current] td").first).to_have_text(name)
     assert len(set(described)) == 3
     assert page.locator("img").count() == 0
+
+
+def test_a_ticker_whose_chart_has_no_room_is_said_to_have_none(run, tab, monkeypatch):
+    monkeypatch.setattr(run_page, "_PAGE_BYTES", 0)
+    page = tab(build_report(run))
+    without = page.locator("#all tbody tr").filter(has_not=page.locator("svg"))
+    name = without.first.locator("bdi").inner_text()
+    without.first.locator("button").click()
+    sync_api.expect(page.locator("#ticker h2 bdi")).to_have_text(name)
+    sync_api.expect(page.locator("#ticker")).to_contain_text("the best and the worst scored alone")
+    assert page.locator("#ticker svg").count() == 0
+    page.locator("#all tbody tr").filter(has=page.locator("svg")).first.locator("button").click()
+    assert fan(page).locator("path").count() == 6
 
 
 def test_values_are_read_by_pointer_and_by_keys(run, tab):
