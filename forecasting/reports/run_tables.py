@@ -42,10 +42,10 @@ def forecast_rows(run: Run) -> Rows:
         rows.append(
             {
                 "ticker": _ticker(cells["ticker"]),
-                "Open on": cells["target_date"],
                 "median": cells["q50"],
                 "80 % band": f"{low} to {high}" if len(low) < 9 else f"{low} to\n{high}",
                 "change": cells["change"],
+                "Open on": cells["target_date"],
                 "from": anchor if row["cutoff"] == newest else f"{anchor}\n{cells['cutoff']}",
                 "model": f"{plain(cells['model'])}{reason}",
             }
@@ -74,10 +74,10 @@ def _score_row(row: Mapping[Any, Any], ticker: str, published: str) -> dict[str,
         "ticker": ticker,
         "step": int(row["step"]),
         "model": plain(cells["model"]),
-        "published": published,
         "CRPS": cells["crps_ratio"],
-        "MAE": cells["mae_ratio"],
         "in 80 %": cells["coverage_80"],
+        "published": published,
+        "MAE": cells["mae_ratio"],
         "MASE": cells.get("mase", MISSING),
         "DM p": plain(cells.get("dm_p_value", MISSING)),
     }
