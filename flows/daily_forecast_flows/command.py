@@ -12,6 +12,7 @@ from pathlib import Path
 
 from cyclopts import App
 
+from daily_forecast_flows import importing
 from daily_forecast_flows.options import PROJECT, BackfillOptions, BacktestOptions, Options, RunOptions
 from forecasting.commands import COMMANDS, DONE, FAILED, complain, run_command
 
@@ -98,8 +99,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run_flow(place: str, options: RunOptions) -> int:
     """Run the flow at ``module:name``; what can be known to be wrong is said before anything starts."""
     _check(options)
-    # It sets Prefect's logging up, so it comes before whatever imports Prefect.
-    from daily_forecast_flows.launch import run_flow  # noqa: PLC0415
+    with importing():
+        # It sets Prefect's logging up, so it comes before whatever imports Prefect.
+        from daily_forecast_flows.launch import run_flow  # noqa: PLC0415
 
     return run_flow(place, options)
 

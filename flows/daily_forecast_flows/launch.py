@@ -29,6 +29,7 @@ from prefect.settings import (
     temporary_settings,
 )
 
+from daily_forecast_flows import importing
 from daily_forecast_flows.options import RunOptions
 from daily_forecast_flows.server import require_server, starting_server
 from forecasting.commands import DONE, FAILED, PARTIAL, complain
@@ -53,11 +54,12 @@ def run_flow(place: str, options: RunOptions) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with _prefect_api() as wait:
         # torch and pandas take as long to import as a server to start: here the two overlap.
-        module, _, name = place.partition(":")
-        flow: Callable[..., Any] = getattr(import_module(module), name)
-        from daily_forecast_flows.outcome import exit_status, show  # noqa: PLC0415
-        from daily_forecast_flows.tasks import listener  # noqa: PLC0415
-        from forecasting.store.store import Store  # noqa: PLC0415
+        with importing():
+            module, _, name = place.partition(":")
+            flow: Callable[..., Any] = getattr(import_module(module), name)
+            from daily_forecast_flows.outcome import exit_status, show  # noqa: PLC0415
+            from daily_forecast_flows.tasks import listener  # noqa: PLC0415
+            from forecasting.store.store import Store  # noqa: PLC0415
 
         wait()
         ended: list[Any] = []

@@ -22,6 +22,8 @@ from contextlib import contextmanager, suppress
 import uvicorn
 from prefect.client.orchestration import SyncPrefectClient, get_client
 
+from daily_forecast_flows import importing
+
 __all__ = ["NoServerError", "child", "require_server", "starting_server"]
 
 GRACE = 10.0
@@ -157,6 +159,8 @@ def _serve(descriptor: int) -> None:
     )
     server = uvicorn.Server(settings)
     _stop_with_parent(lambda: setattr(server, "should_exit", True))
+    with importing():
+        settings.load()
     server.run(sockets=[socket.socket(fileno=descriptor)])
 
 
