@@ -7,6 +7,7 @@ the work. Only what touches a disk is tried again; bad data and a full disk stay
 from __future__ import annotations
 
 import errno
+import logging
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from datetime import UTC, date, datetime
@@ -66,6 +67,7 @@ def job(model: type[OptionsT]) -> Callable[[Callable[[OptionsT], State[Any]]], F
         @cancellable
         @wraps(function)
         def run(**given: Any) -> State[Any]:
+            logging.getLogger("prefect.flow_runs").addFilter(_is_not_a_cancel)
             try:
                 return function(model.of(given))
             except (InputError, StoreLockedError, OSError) as error:
@@ -74,6 +76,11 @@ def job(model: type[OptionsT]) -> Callable[[Callable[[OptionsT], State[Any]]], F
         return run
 
     return decorate
+
+
+def _is_not_a_cancel(record: logging.LogRecord) -> bool:
+    """Leave out the traceback with which Prefect reports that a run ended as cancelled, as if it were unexpected."""
+    return not (record.exc_info and isinstance(record.exc_info[1], CancelledRun))
 
 
 def _refuse_unknown(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001 - a hook of Prefect's
