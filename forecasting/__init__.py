@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from forecasting.config import ForecastConfig
     from forecasting.errors import InputError
-    from forecasting.ingest.frame import prices_from_frame
+    from forecasting.ingest.ingested import prices_from_frame
     from forecasting.ingest.prices import Ingested, read_prices
     from forecasting.pipeline import forecast
     from forecasting.run import Run
@@ -41,7 +41,7 @@ _MODULES = {
     "Store": "store.store",
     "forecast": "pipeline",
     "forecast_from": "saved_model",
-    "prices_from_frame": "ingest.frame",
+    "prices_from_frame": "ingest.ingested",
     "read_model": "saved_model",
     "read_prices": "ingest.prices",
 }

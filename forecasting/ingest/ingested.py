@@ -15,7 +15,7 @@ from forecasting.findings import Finding
 from forecasting.ingest.names import PRICES, Role
 from forecasting.ingest.table import Decided, Problem, Table
 
-__all__ = ["Ingested", "InputFile", "Refusal", "Rows", "frame_of", "rows_by_ticker"]
+__all__ = ["Ingested", "InputFile", "Refusal", "Rows", "frame_of", "prices_from_frame", "rows_by_ticker"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +67,7 @@ class Ingested:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """One ticker's rows of one file, checked and by day, without the file's text.
-
-    Attributes
-    ----------
-    days, prices
-        As in a `Table`.
-    last
-        Where the last row's date is, for whoever finds it wrong.
-    """
+    """One ticker's rows of one file, checked and by day, without the file's text; and where the ``last`` date is."""
 
     file: str
     days: IntArray
@@ -85,10 +77,9 @@ class Rows:
 
 def rows_by_ticker(table: Table, file: str) -> Iterator[tuple[str, Rows]]:
     """Cut a checked table, which is sorted, into its tickers; the prices are views of the table's."""
-    starts = np.flatnonzero(np.diff(table.codes, prepend=-1))
-    stops = [*starts[1:], len(table)]
-    lines = table.lines()[np.array(stops, dtype=np.int64) - 1].tolist()
-    for start, stop, line in zip(starts, stops, lines, strict=True):
+    starts, stops = table.edges[:-1], table.edges[1:]
+    lines = table.lines()[stops - 1].tolist() if len(table) else []
+    for start, stop, line in zip(starts, stops, lines, strict=False):
         name = table.tickers[table.codes[start]]
         last = Problem("", [line], table.names["date"], name, files=table.files)
         prices = {role: values[start:stop] for role, values in table.prices.items()}
@@ -114,3 +105,23 @@ def frame_of(rows: dict[str, Rows]) -> pd.DataFrame:
     frame.insert(0, "ticker", pd.array(ticker, dtype="str"))
     frame.insert(1, "date", days)
     return frame
+
+
+def prices_from_frame(frame: pd.DataFrame) -> Ingested:
+    """Take daily prices from a data frame, as `forecasting.ingest.prices.read_prices` takes them from CSV.
+
+    Parameters
+    ----------
+    frame
+        Columns ticker, date, open, high and low, and close and volume where there are any, in any order of rows. It is
+        not changed. Dates are dates or timestamps at midnight without a time zone.
+
+    Raises
+    ------
+    InputError
+        When a column is missing or of another type, a price is not a positive number, High is below Low, or a ticker
+        has two rows of one date; it names the row.
+    """
+    from forecasting.frame_checks import check_prices  # noqa: PLC0415 - slow to import, and not needed for files
+
+    return Ingested(prices=check_prices(frame), findings=(), refused=(), inputs=())

@@ -28,11 +28,6 @@ def shared_day(prices: pd.DataFrame) -> date:
     tickers of an old archive have no say, and neither has one ticker alone far ahead. A ticker whose last one to three
     rows come after a hole of more than ten sessions does not vote while others do: a mistyped date leaves a hole
     before it. With one ticker it is that ticker's last date, with two that agree within ten sessions the earlier.
-
-    Parameters
-    ----------
-    prices
-        Columns ticker and date, sorted by both (`read_prices`).
     """
     days = prices["date"].to_numpy().astype("datetime64[D]").astype(np.int64)
     starts = np.flatnonzero(prices["ticker"] != prices["ticker"].shift())

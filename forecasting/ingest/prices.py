@@ -19,8 +19,8 @@ import pandas as pd
 
 from forecasting.errors import InputError
 from forecasting.findings import Finding
+from forecasting.formatting import printable
 from forecasting.ingest.checks import check_rows
-from forecasting.ingest.daily import is_one_day, joined
 from forecasting.ingest.files import file_sha256, find_files, read_raw, ticker_of
 from forecasting.ingest.format import DateOrder, DecimalMark, PriceFormat
 from forecasting.ingest.ingested import Ingested, InputFile, Refusal, Rows, frame_of, rows_by_ticker
@@ -28,7 +28,7 @@ from forecasting.ingest.latest import FAR, ending, far_ahead, last_shared
 from forecasting.ingest.layout import understand
 from forecasting.ingest.reader import read_table
 from forecasting.ingest.remote import local_copies
-from forecasting.ingest.table import Decided, Options, Problem, ReadFile, Table
+from forecasting.ingest.table import Decided, Options, Problem, ReadFile, Table, joined
 
 __all__ = ["Ingested", "InputFile", "Refusal", "find_files", "read_prices"]
 
@@ -149,34 +149,26 @@ class _Reading:
         whole = next((problem for problem in found.problems if problem.ticker is None), None)
         if whole is not None:
             self._refuse(ticker, file, whole.error(file))
-        elif not found.problems and all(map(is_one_day, found.tables)):
+        elif not found.problems and all(table.is_one_day() for table in found.tables):
             self._days += [(file, _without_text(table)) for table in found.tables]
             self._findings += [replace(one, message=f"{file}: {one.message}") for one in found.findings]
         else:
             self._check(found.tables, file, found.problems, found.findings)
 
     def _check(
-        self,
-        tables: Iterable[Table],
-        file: str,
-        problems: Sequence[Problem] = (),
-        findings: Sequence[Finding] = (),
+        self, tables: Iterable[Table], file: str, problems: Iterable[Problem] = (), findings: Iterable[Finding] = ()
     ) -> None:
         """Check tables of numbers; what is sound is kept, the other tickers are refused."""
         verdicts = [check_rows(table) for table in tables]
-        problems = [*problems, *(problem for verdict in verdicts for problem in verdict.problems)]
-        refused: set[str] = set()
-        for problem in problems:
-            if problem.ticker is not None and problem.ticker not in refused:
-                refused.add(problem.ticker)
-                self._refuse(_printable(problem.ticker), file, problem.error(file))
-        for finding in (*findings, *(finding for verdict in verdicts for finding in verdict.findings)):
+        refused: dict[str | None, Problem] = {}
+        for problem in (*problems, *(one for verdict in verdicts for one in verdict.problems)):
+            if refused.setdefault(problem.ticker, problem) is problem:
+                self._refuse(printable(problem.ticker, 64) or None, file, problem.error(file))
+        for finding in (*findings, *(one for verdict in verdicts for one in verdict.findings)):
             if finding.ticker not in refused:
                 self._findings.append(replace(finding, message=f"{file}: {finding.message}"))
-        for verdict in verdicts:
-            codes = [code for code, name in enumerate(verdict.table.tickers) if name in refused]
-            table = verdict.table.without(codes)
-            for name, rows in rows_by_ticker(table, file) if len(table) else ():
+        for name, rows in (one for verdict in verdicts for one in rows_by_ticker(verdict.table, file)):
+            if name not in refused:
                 self._files[name].append(file)
                 self._rows[name] = rows
 
@@ -211,7 +203,8 @@ class _Reading:
                 del self._rows[ticker]
         self._refuse_absent()
         if not self._rows:
-            raise self._refused[0].error if self._refused else self._nothing()
+            file = self._inputs[0].path if len(self._inputs) == 1 else None
+            raise self._refused[0].error if self._refused else InputError(f"there are no rows{self._until}", file=file)
 
     def shared_day(self) -> tuple[int, int]:
         """Return the last day that the tickers share, and the last of all."""
@@ -224,9 +217,8 @@ class _Reading:
         for ticker, rows in self._rows.items():
             last = int(rows.days[-1])
             if last > day + FAR:
-                setting = (
-                    f"correct the date, or set --as-of {np.datetime64(last, 'D')} if it is the others that are old"
-                )
+                when = np.datetime64(last, "D")
+                setting = f"correct the date, or set --as-of {when} if it is the others that are old"
                 problem = replace(rows.last, what=far_ahead(ticker, last, day), setting=setting)
                 refused.append(Refusal(ticker, rows.file, problem.error(rows.file)))
         return refused
@@ -245,27 +237,19 @@ class _Reading:
     def _refuse_absent(self) -> None:
         there = {*self._rows, *(refusal.ticker for refusal in self._refused)}
         for ticker in sorted((self._options.tickers or frozenset()) - there):
-            what = f"ticker {ticker} is in none of the files"
-            if self._options.last_day is not None:
-                what += f", or has no rows up to {_EPOCH.fromordinal(self._options.last_day + _EPOCH.toordinal())}"
+            what = f"ticker {ticker} is in none of the files{', or has no rows' if self._until else ''}{self._until}"
             self._refused.append(Refusal(ticker, "", InputError(what, setting="see --tickers and --as-of")))
 
-    def _nothing(self) -> InputError:
+    @property
+    def _until(self) -> str:
         last = self._options.last_day
-        until = "" if last is None else f" up to {date.fromordinal(last + _EPOCH.toordinal())}"
-        files = self._inputs
-        return InputError(f"there are no rows{until}", file=files[0].path if len(files) == 1 else None)
+        return "" if last is None else f" up to {np.datetime64(last, 'D')}"
 
 
 def _without_text(table: Table) -> Table:
     """Look the rows' lines up now, so that the file's text can leave the memory."""
     lines = table.lines()
     return replace(table, lines=lambda: lines)
-
-
-def _printable(ticker: str) -> str | None:
-    """Write a refused name so that it can be shown."""
-    return ticker.encode("unicode_escape").decode()[:64] or None if not ticker.isprintable() else ticker[:64] or None
 
 
 def _warn_of_future(prices: pd.DataFrame) -> None:

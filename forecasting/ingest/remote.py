@@ -21,23 +21,9 @@ _MAGIC = frozenset("*?[")
 
 @contextmanager
 def local_copies(source: Source) -> Iterator[tuple[Source, dict[Path, str]]]:
-    """Have the files of addresses on this machine for the length of a ``with`` block.
+    """Have the files of addresses (an object, a folder or a pattern) on this machine for the length of a block.
 
-    Parameters
-    ----------
-    source
-        Paths and addresses; a bucket's object, its folder, or a pattern of objects.
-
-    Yields
-    ------
-    source, names
-        The same with the copies in place of the addresses, and the address of each copy. Without any address, what was
-        given and no names.
-
-    Raises
-    ------
-    InputError
-        When an address names no CSV, or the bucket cannot be read.
+    Gives the same source with the copies in place of the addresses, and the address of each copy.
     """
     sources = [source] if isinstance(source, str | Path) else list(source)
     if all(address_of(one) is None for one in sources):

@@ -14,9 +14,9 @@ from forecasting.findings import Finding
 from forecasting.ingest.format import PriceFormat
 from forecasting.ingest.names import Role
 
-__all__ = ["LINES", "WEEK", "Decided", "Options", "Problem", "ReadFile", "Table", "Verdict", "is_rare", "where"]
+__all__ = ["WEEK", "Decided", "Options", "Problem", "ReadFile", "Table", "Verdict", "is_rare", "joined", "where"]
 
-LINES = 1 << 40  # no file has so many lines
+_LINES = 1 << 40  # no file has so many lines
 WEEK = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _MANY, _RARE = 100, 0.01
 _SPANS = 6
@@ -50,8 +50,8 @@ class Problem:
         others = f" (lines {_spans(self.lines)})" if len(self.lines) > 1 else ""
         line = int(self.lines[0]) if len(self.lines) else None
         if self.files and line is not None:
-            file, others = self.files[line // LINES], f" (and {len(self.lines) - 1} more rows)" if others else ""
-            line %= LINES
+            file, others = self.files[line // _LINES], f" (and {len(self.lines) - 1} more rows)" if others else ""
+            line %= _LINES
         return InputError(self.what + others, file=file, line=line, column=self.column, setting=self.setting)
 
 
@@ -60,7 +60,7 @@ class Table:
     """Rows of numbers: tickers (by their ``codes``), days since 1970-01-01, and prices, NaN where a file has none.
 
     ``lines`` gives the rows' line numbers, when there is something to report; with several ``files``, a line is its own
-    number and ``LINES`` times the place of its file. ``names`` are the columns' names, by role. Of the dates it says
+    number and ``_LINES`` times the place of its file. ``names`` are the columns' names, by role. Of the dates it says
     whether the order of day and month had to be decided (``numeric_dates``), why they may be of other days than they
     seem (``unsure``), and on which ``weekdays`` (``Mon``) the market is declared to trade. Once the rows are sorted,
     ``places`` are those that they have in the file.
@@ -99,6 +99,10 @@ class Table:
         out[list(codes)] = True
         return self.take(np.flatnonzero(~out[self.codes])) if out.any() else self
 
+    def is_one_day(self) -> bool:
+        """Whether these are rows of a day of an exchange: of several tickers, named in a column, and of one date."""
+        return "ticker" in self.names and len(self) > 1 and bool((self.days == self.days[0]).all())
+
     def sorted(self) -> Table:
         """Sort the rows by the tickers' names and by day; those of a day stay in the file's order."""
         order = sorted(range(len(self.tickers)), key=lambda code: self.tickers[code])
@@ -130,6 +134,22 @@ class Table:
         """Reduce each ticker's values to one, and give it to each of its rows."""
         reduced: Array = np.repeat(reduce.reduceat(values, self.edges[:-1]), np.diff(self.edges))
         return reduced
+
+
+def joined(days: Sequence[tuple[str, Table]]) -> Table | None:
+    """Join the tables of single days, each of a file; None when no ticker has more than one of them."""
+    tables = [table for _, table in days]
+    names = sorted({table.tickers[code] for table in tables for code in np.unique(table.codes)})
+    if len(names) == sum(len(np.unique(table.codes)) for table in tables):
+        return None
+    places = {name: place for place, name in enumerate(names)}
+    codes = [np.array([places.get(name, -1) for name in table.tickers])[table.codes] for table in tables]
+    prices = {role: np.concatenate([table.prices[role] for table in tables]) for role in tables[0].prices}
+    lines = np.concatenate([at * _LINES + table.lines() for at, table in enumerate(tables)])
+    dates = np.concatenate([table.days for table in tables])
+    files = [file for file, _ in days]
+    whole = Table(names, np.concatenate(codes), dates, prices, lambda: lines, tables[0].names, files=files)
+    return replace(whole, weekdays=tables[0].weekdays).take(np.argsort(dates, kind="stable"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,5 +272,5 @@ def where(lines: Sequence[int], files: Sequence[str] = ()) -> str:
     """Write ``line 7`` or ``lines 7-9, 14``; of several files, the first line and how many more rows there are."""
     if files:
         more = f" and {len(lines) - 1} more rows" if len(lines) > 1 else ""
-        return f"{files[lines[0] // LINES]}, line {lines[0] % LINES}{more}"
+        return f"{files[lines[0] // _LINES]}, line {lines[0] % _LINES}{more}"
     return f"line {lines[0]}" if len(lines) == 1 else f"lines {_spans(lines)}"
