@@ -1,7 +1,6 @@
-"""What makes rows a price history: possible prices of one scale; and doubts about what no history has.
+"""What makes rows a price history: possible prices of one scale; each check is a sentence on what no history has.
 
-Each check is one sentence about what a daily history cannot be. All tickers are looked at together; only those in which
-something is found are looked at again, one by one.
+All tickers are looked at together; only those in which something is found are looked at again, one by one.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ _RECENT = 20
 def check_rows(table: Table) -> Verdict:
     """Check rows, leave identical duplicates out, and sort them by ticker and day."""
     verdict = Verdict(table.sorted())
-    for check in (possible, consistent, close_and_volume, *days.CHECKS, in_scale, snapshot, *DOUBTS):
+    for check in (possible, consistent, close_and_volume, *days.CHECKS, in_scale, *DOUBTS):
         if len(verdict.table):
             check(verdict)
     return verdict
@@ -138,13 +137,6 @@ def _flat(table: Table) -> BoolArray:
     return flat
 
 
-def snapshot(verdict: Verdict) -> None:
-    """Report a last row of one price, written while its day was still running."""
-    flat = _flat(verdict.table)
-    running = flat & days.later(~flat[:-1] & verdict.table.same) & days.earlier(~verdict.table.same, last=True)
-    verdict.warn(running, "the last row has one price and no volume: a running day's snapshot?")
-
-
 def lone_rows(verdict: Verdict) -> None:
     """Report a lone row far from its neighbours that comes back: a slip, or another instrument's row."""
     leaps = _leaps(verdict.table)
@@ -164,24 +156,25 @@ def repeated_rows(verdict: Verdict) -> None:
 
 def frozen_blocks(verdict: Verdict) -> None:
     """Report a block of one price without volume: a placeholder, and no trading."""
-    table = verdict.table
-    opens, high, low, _, volume = (table.prices[role] for role in PRICES)
-    flat = (opens == high) & (high == low) & ((volume == 0) | np.isnan(volume))
+    table, flat = verdict.table, _flat(verdict.table)
+    opens = table.prices["open"]
     runs = np.cumsum(~days.later(flat[1:] & flat[:-1] & (opens[1:] == opens[:-1]) & table.same))
     what = "one flat price without volume on several rows: a placeholder?"
     verdict.warn(np.bincount(runs)[runs] >= _FROZEN, what)
 
 
 def running_session(verdict: Verdict) -> None:
-    """Report a last row with far less than the usual volume and range: its session was running."""
-    table = verdict.table
-    ends = table.edges[1:][np.diff(table.edges) > _RECENT]
-    recent = ends[:, None] - np.arange(_RECENT + 1, 0, -1)
+    """Report a last row of one price without volume, or with far less volume and range: its session was running."""
+    table, flat = verdict.table, _flat(verdict.table)
+    ends = table.edges[1:]
     marks = np.zeros(len(table), dtype=np.bool_)
+    marks[ends - 1] = flat[ends - 1] & ~flat[np.maximum(ends - 2, table.edges[:-1])]
+    ends = ends[np.diff(table.edges) > _RECENT]
+    recent = ends[:, None] - np.arange(_RECENT + 1, 0, -1)
     # Both below all of the last month's, and far below the usual: a half day is neither.
     span = (table.prices["high"] - table.prices["low"])[recent]
-    marks[ends - 1] = _far_below(table.prices["volume"][recent], 10) & _far_below(span, 5)
-    what = "the last row has a small part of the usual volume and range: written while its session was running?"
+    marks[ends - 1] |= _far_below(table.prices["volume"][recent], 10) & _far_below(span, 5)
+    what = "the last row has one price, or a small part of the usual volume and range: was its session running?"
     verdict.warn(marks, what)
 
 

@@ -1,8 +1,7 @@
 """When a row is from: a column of dates, its format decided once for the whole column.
 
-No date is read by itself. The column's shape (year first, day or month first, a month's name, digits alone, an Excel
-serial, a count from 1970) is what all its cells share; where the cells leave it open, that is an error which names the
-key that settles it.
+No date is read by itself: the column's shape (year first, a month's name, a count from 1970) is what all its cells
+share; where they leave it open, that is an error which names the key that settles it.
 """
 
 from __future__ import annotations
@@ -27,8 +26,7 @@ NO_DATE = np.iinfo(np.int64).min
 _EPOCH = date(1970, 1, 1).toordinal()
 _FIRST, _LAST = 1700, 2100  # no price is dated before or after
 _PIVOT = 50  # years of two digits are 1950 to 2049
-_DAILY, _MOSTLY = 7, 0.9
-"""In a run of daily rows, the median step is at most so many days, and so many steps go one way."""
+_DAILY, _MOSTLY = 7, 0.9  # in a run of daily rows, the median step is at most so many days, and so many go one way
 _FIELDS: Mapping[str, tuple[int, int, int]] = {"ymd": (0, 1, 2), "dmy": (2, 1, 0), "mdy": (2, 0, 1)}
 _ORDERS: Mapping[str, tuple[str, ...]] = {"numeric": ("dmy", "mdy"), "short": ("dmy", "mdy", "ymd")}
 _ISO = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
@@ -36,8 +34,7 @@ _COUNT = re.compile(r"-?(?:\d{9,12}|\d{13}|\d{15,16}|\d{18,19})(?:\.\d+)?", re.A
 """Numbers that may count seconds, or thousandths and smaller parts of them, from 1970."""
 _NUMBER = re.compile(r"-?\d{1,19}(?:\.\d*)?", re.ASCII)
 _UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
-_SIZES = (10**11, 10**14, 10**17)
-"""Counts of seconds are smaller than the first, of milliseconds than the second, and so on."""
+_SIZES = (10**11, 10**14, 10**17)  # counts of seconds are below the first, of milliseconds below the second
 _DAY = 86_400
 _TWO_DIGITS = "the years have two digits, and may be of another century or counted from another epoch"
 _LATE = 16 * 60 + 30  # half past four: a local clock after it may be that of a session that opens the evening before
@@ -82,12 +79,8 @@ class DateColumn:
 def read_dates(texts: Sequence[str], format_: PriceFormat | None = None, *, loose: bool = False) -> DateColumn:
     """Read the distinct texts of a date column, in the order of their first rows.
 
-    In a ``loose`` column, whose name does not say that it holds dates, numbers are not taken for days or epochs.
-
-    Raises
-    ------
-    UndecidedDatesError
-        When what is declared and what the column shows leave the dates open.
+    In a ``loose`` column, whose name does not say that it holds dates, numbers are not taken for days or epochs. What
+    the column and what is declared leave open is an `UndecidedDatesError`.
     """
     format_ = format_ or PriceFormat()
     if format_.date_format not in {None, "excel"}:
@@ -273,9 +266,8 @@ def _day(parts: Sequence[int], order: str, add: int) -> int | None:
 def unknown_clock(clocks: Mapping[int, Clock], texts: Sequence[str], cells: Sequence[int]) -> tuple[int, str] | None:
     """Find a cell whose date is not known, because of its clock, and say why; None when all are.
 
-    The date of an instant in UTC is that of the session where midnight has just passed (the clocks of Asia's mornings,
-    New York's midnight) or New York opens; at other hours some market's session of the next day has begun. A local
-    clock in the late afternoon may be that of a session which opens the evening before.
+    An instant in UTC is of its own date where midnight has just passed or New York opens; at other hours some market's
+    next session has begun. A local clock in the late afternoon may be that of a session that opens the evening before.
     """
     for cell in cells:
         clock = clocks.get(cell)

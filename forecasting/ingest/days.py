@@ -35,9 +35,9 @@ def later(pairs: BoolArray) -> BoolArray:
     return np.concatenate([[False], pairs])
 
 
-def earlier(pairs: BoolArray, *, last: bool = False) -> BoolArray:
-    """Mark the earlier row of each marked pair; the last row of all is in none."""
-    return np.concatenate([pairs, [last]])
+def earlier(pairs: BoolArray) -> BoolArray:
+    """Mark the earlier row of each marked pair."""
+    return np.concatenate([pairs, [False]])
 
 
 def equal(one: Array, other: Array) -> BoolArray:
@@ -75,20 +75,11 @@ def not_far(verdict: Verdict) -> None:
     table = verdict.table
     far = np.zeros(len(table), dtype=np.bool_)
     for rows in table.histories(later(_steps(table) > _GAP)):
-        far[rows] = _isolated(table.days[rows])
+        gaps, own = np.diff(table.days[rows]), far[rows]
+        for count in range(1, min(_FEW, len(gaps) // 3) + 1):
+            own[:count] |= gaps[count - 1] > max(_GAP, 10 * gaps[count:].max(initial=1))
+            own[-count:] |= gaps[-count] > max(_GAP, 10 * gaps[:-count].max(initial=1))
     verdict.refuse(far, "{day} is more than a year from the other dates", "date")
-
-
-def _isolated(days: IntArray) -> BoolArray:
-    """Which of a ticker's sorted days are a few at either end, far from all others."""
-    isolated = np.zeros(len(days), dtype=np.bool_)
-    gaps = np.diff(days)
-    for count in range(1, min(_FEW, (len(days) - 1) // 3) + 1):
-        if gaps[count - 1] > max(_GAP, 10 * gaps[count:].max(initial=1)):
-            isolated[:count] = True
-        if gaps[-count] > max(_GAP, 10 * gaps[:-count].max(initial=1)):
-            isolated[-count:] = True
-    return isolated
 
 
 def regular(verdict: Verdict) -> None:
@@ -103,16 +94,16 @@ def regular(verdict: Verdict) -> None:
     verdict.warn(odd, "a weekend's date among weekdays", "date")
     what = "weeks that begin on a weekend: unless the market keeps them, the dates are early (weekdays declares them)"
     verdict.warn(early, what, "date")
-    wide = table.per_ticker(np.add, later(steps >= 5) * 1) > 0.5 * table.per_ticker(np.add, later(table.same) * 1)
-    first = ~later(table.same) & earlier(table.same)
+    counts = table.per_ticker(np.add, later(table.same) * 1)
+    wide = (counts >= 4) & (table.per_ticker(np.add, later(steps >= 5) * 1) > 0.5 * counts)
     what = "rows are mostly five days or more apart, where daily rows are expected"
-    verdict.warn(first & wide & (table.per_ticker(np.add, later(table.same) * 1) >= 4), what)
+    verdict.warn(~later(table.same) & wide, what)
 
 
 def in_order(verdict: Verdict) -> None:
     """Refuse dates that leap against the file's own order; report smaller breaks."""
     table = verdict.table
-    by = np.lexsort((np.arange(len(table)) if table.places is None else table.places, table.codes))
+    by = np.lexsort((table.places, table.codes))
     steps = np.where(table.same, np.diff(table.days[by]), 0)
     if not (steps > 0).any() or not (steps < 0).any():
         return
@@ -138,21 +129,18 @@ def _leaping(days: IntArray) -> BoolArray:
     """Which rows of a mostly ascending sequence come after a leap back, up to where the sequence is itself again."""
     starts = np.flatnonzero(np.diff(days) < -_FAR) + 1
     leaping = np.zeros(len(days), dtype=np.bool_)
-    if not len(starts) or _in_blocks(np.split(days, starts)):
+    runs = np.split(days, starts)
+    ranges = sorted((int(run.min()), int(run.max())) for run in runs)
+    gaps = [after[0] - before[1] for before, after in pairwise(ranges)]
+    shortest = min(map(len, runs))
+    # Stretches of one history may be in any order: long ones that do not overlap, or short ones that also join.
+    if gaps and min(gaps) > 0 and (shortest >= _BLOCK or (shortest > _FEW and max(gaps) <= _FAR)):
         return leaping
     for start in starts.tolist():
         again = np.flatnonzero(days[start:] >= days[start - 1])
         stop = start + int(again[0]) if len(again) else len(days)
         leaping[start : min(stop, start + max(1, len(days) // 2))] = True
     return leaping
-
-
-def _in_blocks(runs: list[IntArray]) -> bool:
-    """Whether the runs are stretches of one history: long ones that do not overlap, or short ones that also join."""
-    ranges = sorted((int(run.min()), int(run.max())) for run in runs)
-    gaps = [after[0] - before[1] for before, after in pairwise(ranges)]
-    shortest = min(map(len, runs))
-    return min(gaps) > 0 and (shortest >= _BLOCK or (shortest > _FEW and max(gaps) <= _FAR))
 
 
 def weekdays_of(days: IntArray) -> frozenset[int]:
@@ -180,7 +168,7 @@ def one_week(verdict: Verdict) -> None:
 def _early(days: IntArray) -> str:
     """Say that days in weeks from Sunday, or from Saturday, are another market's sessions, a day or two early.
 
-    A market that keeps such a week has holidays of its own; only dates that are early leave out another's.
+    Its holidays prove it: a market that keeps such a week has holidays of its own.
     """
     from forecasting.calendars import recorded_sessions  # noqa: PLC0415 - slow to import, and hardly ever needed
 

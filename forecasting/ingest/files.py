@@ -1,7 +1,6 @@
 """From paths to text: which files a path, a folder or a glob names; their bytes, within bounds; their characters.
 
-Only regular files are opened; what is read is bounded in size, in the length of a line and, for gzip, in how much it
-may swell, so that no file can take the machine down.
+Only regular files are opened; size, lines and the swelling of a gzip are bounded: no file takes the machine down.
 """
 
 from __future__ import annotations
@@ -25,16 +24,16 @@ import numpy as np
 from forecasting.arrays import IntArray
 from forecasting.errors import InputError
 
-__all__ = ["FOLDER_SUFFIXES", "Raw", "Text", "decode", "file_sha256", "find_files", "read_raw", "ticker_of"]
+__all__ = ["FOLDER_SUFFIXES", "Text", "decode", "file_sha256", "find_files", "read_raw", "ticker_of"]
 
 FOLDER_SUFFIXES = (".csv", ".csv.gz")
 _MIB = 1 << 20  # no line of prices is longer than this; a longer one is not a CSV. As much is read at a time
 _MAX_BYTES = 1 << 30
 _LARGEST_QUOTED = 256 * _MIB  # what has quotation marks is read row by row, and takes many times its size in memory
-_MAX_SWELL, _SWELL_FROM = 100, 64 * _MIB
-"""A gzip that unpacks to more than this many times its size (beyond 64 MiB) is a bomb; prices shrink 3 to 20 times."""
+_MAX_SWELL, _SWELL_FROM = 100, 64 * _MIB  # a gzip that unpacks to so many times its size, and so much, is a bomb
 _GZIP = b"\x1f\x8b"
 _SIGNATURES = {
+    _GZIP: "a gzip inside a gzip",
     b"PK\x03\x04": "a zip archive or an Excel workbook (.xlsx)",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook (.xls)",
     b"PAR1": "a Parquet file",
@@ -48,8 +47,7 @@ _LEGACY = ("cp1252", "cp932", "cp949", "gb18030", "cp1251")
 def find_files(source: str | Path | Sequence[str | Path]) -> list[Path]:
     """List the files that a source names, in a fixed order, each once; a source that leads to none is an `InputError`.
 
-    A folder gives its ``*.csv`` and ``*.csv.gz`` (not hidden ones, not those of sub-folders); a pattern gives what it
-    matches; whatever is named directly is taken as it is.
+    A folder gives its ``*.csv`` and ``*.csv.gz``, hidden ones and sub-folders aside; what is named is taken as it is.
     """
     sources: Sequence[str | Path] = [source] if isinstance(source, str | Path) else source
     if not sources:
@@ -89,17 +87,8 @@ def _expand(text: str) -> list[Path]:
     return files
 
 
-@dataclass(frozen=True, slots=True)
-class Raw:
-    """The bytes of a file, unpacked if it was a gzip, and what identifies the file as it lies on the disk."""
-
-    data: bytes
-    sha256: str
-    size: int
-
-
-def read_raw(path: Path) -> Raw:
-    """Read a file whole, within bounds, and unpack it if its first bytes say gzip, whatever its name."""
+def read_raw(path: Path) -> tuple[bytes, str, int]:
+    """Read a file whole, within bounds, and unpack it if its first bytes say gzip; gives its SHA-256 and size, too."""
     name = str(path)
     try:
         with _open(path) as handle:
@@ -114,7 +103,7 @@ def read_raw(path: Path) -> Raw:
             most = max(_SWELL_FROM, _MAX_SWELL * len(stored))
             data = b"".join(_pieces(gzip.GzipFile(fileobj=io.BytesIO(stored)), name, most))
         _bound(len(stored), name)
-        return Raw(data, hashlib.sha256(stored).hexdigest(), len(stored))
+        return data, hashlib.sha256(stored).hexdigest(), len(stored)
     except EOFError as error:
         raise InputError("the gzip ends too early (download cut short?)", file=name) from error
     except (gzip.BadGzipFile, zlib.error) as error:
@@ -153,7 +142,9 @@ def _pieces(stream: BinaryIO | gzip.GzipFile, name: str, most: int) -> Iterator[
     quoted = wide = False
     while piece := stream.read(_MIB):
         if not size:
-            _refuse_signature(piece, name)
+            kind = next((kind for signature, kind in _SIGNATURES.items() if piece.startswith(signature)), None)
+            if kind is not None:
+                raise InputError(f"is {kind}, not a CSV", file=name)
             # UTF-16 has a NUL in every ASCII character; it is decoded, and looked at again, afterwards.
             wide = _looks_utf16(piece[:4096])
         if not wide and (at := piece.find(b"\0")) >= 0:
@@ -175,14 +166,6 @@ def _pieces(stream: BinaryIO | gzip.GzipFile, name: str, most: int) -> Iterator[
         yield piece
     if not size:
         raise InputError("the file is empty", file=name)
-
-
-def _refuse_signature(head: bytes, name: str) -> None:
-    if head.startswith(_GZIP):
-        raise InputError("is a gzip inside a gzip, not a CSV", file=name)
-    for signature, kind in _SIGNATURES.items():
-        if head.startswith(signature):
-            raise InputError(f"is {kind}, not a CSV", file=name)
 
 
 def _looks_utf16(head: bytes) -> bool:

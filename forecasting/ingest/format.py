@@ -77,13 +77,7 @@ class PriceFormat(BaseModel):
 
 
 def load_format(path: str | Path) -> PriceFormat:
-    """Read a format file.
-
-    Raises
-    ------
-    InputError
-        When it cannot be read, is not TOML, or has a key or a value that is not known.
-    """
+    """Read a format file; one that cannot be read, or has a key or a value that is not known, is an `InputError`."""
     try:
         content = tomllib.loads(Path(path).expanduser().read_text(encoding="utf-8"))
         return PriceFormat.model_validate(content)

@@ -32,10 +32,7 @@ def named_roles(cells: Sequence[str]) -> list[Role]:
 
 @dataclass(slots=True)
 class Header:
-    """The cells of a line that may be a header, and what the format declares of them.
-
-    ``findings`` fills with what is left out for being unclear, ``rivals`` with the columns that could be a role's, too.
-    """
+    """The cells of a line that may be a header; fills with findings, and with columns that could be a role's, too."""
 
     cells: Sequence[str]
     file: str

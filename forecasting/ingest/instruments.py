@@ -32,10 +32,7 @@ def misplaced_ticker(codes: IntArray, days: IntArray) -> bool:
 
 
 def separating_column(rows: Rows, unread: Sequence[int], kept: IntArray, days: IntArray) -> int | None:
-    """Find the one column of words under which each day has one row of each; None when every day has one row anyway.
-
-    Of two such columns that say the same (a company and its number), the first; of two that do not, none.
-    """
+    """Find the column of words (the first of those that say the same) under which each day has one row of each."""
     if len(np.unique(days)) == len(days):
         return None
     found: dict[int, IntArray] = {}
@@ -55,7 +52,6 @@ def separating_column(rows: Rows, unread: Sequence[int], kept: IntArray, days: I
 def report_instruments(verdict: Verdict, rows: Rows, kept: IntArray, unread: Sequence[int]) -> None:
     """Refuse tickers under which a column that nobody reads shows two instruments; ``kept`` are the table's rows."""
     table = verdict.table.sorted()
-    assert table.places is not None  # noqa: S101
     again = np.flatnonzero(table.same & (np.diff(table.days) == 0)) + 1
     for column in unread:
         texts, codes = rows.distinct(column)
@@ -92,7 +88,7 @@ def _changes(table: Table, own: IntArray, texts: pa.Array) -> dict[int, str]:
         if len(starts) < _MOST and lengths.min() >= _FEWEST and len(np.unique(own[rows])) == len(starts) + 1:
             at = int(starts[0])
             what = f'changes from "{texts[own[at - 1]]}" to "{texts[own[at]]}": two instruments under one ticker?'
-            said[int((table.places if table.places is not None else own)[at])] = what
+            said[int(table.places[at])] = what
     return said
 
 
@@ -120,7 +116,7 @@ def without_turnover(verdict: Verdict, rows: Rows, kept: IntArray, unread: Seque
 
 def _pairs(one: IntArray, other: IntArray) -> int:
     """Count the distinct pairs of two columns."""
-    return len(np.unique(np.stack([one, other]), axis=1).T)
+    return len(set(zip(one.tolist(), other.tolist(), strict=True)))
 
 
 def _is_words(texts: pa.Array) -> bool:

@@ -12,12 +12,9 @@ from forecasting.arrays import IntArray
 
 __all__ = ["FAR", "ending", "far_ahead", "last_shared", "shared_day"]
 
-FAR = 14
-"""Ten sessions in days: a ticker that ends so long before the others is not current, one that ends after is doubted."""
-_COMPANY = 0.1
-"""Fewer tickers than this share of all, ending within ten sessions of each other, decide nothing for the others."""
-_FEW = 3
-_STEPS = 5
+FAR = 14  # ten sessions: a ticker that ends so long before the others is not current, one that ends after is doubted
+_COMPANY = 0.1  # fewer tickers than this share of all, ending within ten sessions, decide nothing for the others
+_FEW, _STEPS = 3, 5
 
 
 def shared_day(prices: pd.DataFrame) -> date:

@@ -59,10 +59,9 @@ class Layout:
 
     @property
     def usual_marks(self) -> str:
-        """The marks that can be read in one way only where the header's language is spoken.
+        """The marks that are a decimal point, and a comma between thousands, where the header's language is spoken.
 
-        A point is the decimal mark in English; so it is in Japan, China and Korea, and a comma is between thousands
-        there. A semicolon is the list separator of those who write decimal commas.
+        So it is in English, Japanese, Chinese and Korean; those who write decimal commas separate by semicolons.
         """
         eastern = any(map(_EASTERN.search, self.header))
         english = all(role in self.header[self.blocks[0].columns[role]].casefold() for role in NEEDED)

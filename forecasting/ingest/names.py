@@ -1,7 +1,6 @@
 """Which column is which: the spellings, in many languages, of the columns that prices come in.
 
-A header's cell must *be* one of these names, after case, accents, punctuation and units are taken off. Nothing is found
-by a part of a name: so ``Adj Close`` is never taken for Close, ``adjOpen`` for Open, or ``PREV. CLOSE`` for Close.
+A header's cell must *be* one of these names, case, accents and units aside: ``Adj Close`` is never taken for Close.
 """
 
 from __future__ import annotations
@@ -71,10 +70,7 @@ def is_unit(cell: str) -> bool:
 
 
 def rank(role: Role, cell: str) -> int | None:
-    """How sure a header's cell names a role: 0 is the surest, None is not at all.
-
-    A name may be followed by its currency (``open_usd``), unless the list has it whole (``volume usd``).
-    """
+    """How sure a header's cell names a role, perhaps with its currency (``open_usd``): 0 is the surest."""
     name, ranks = normalise(unmangled(cell)), _RANKS[role]
     place = ranks.get(name)
     return ranks.get(_CURRENCY.sub("", name)) if place is None else place

@@ -1,7 +1,6 @@
 """What a cell is worth: numbers in the notations of the world, the decimal mark decided for a whole file.
 
-``1,234`` alone may be a thousand or one and a bit. What settles it is any other cell of the file that can be read in
-one way only (``1,234.50``, ``27,3``, ``1.234.567``); when nothing does, that is an error which names the key.
+``1,234`` alone may be a thousand or one and a bit: cells that can be read in one way only settle it, or a key does.
 """
 
 from __future__ import annotations
@@ -41,8 +40,7 @@ _NON_FINITE = re.compile(r"[+-]?(?:inf(?:inity)?)", re.IGNORECASE)
 _THIRTY_SECONDS = re.compile(r"\d{2,3}'\d{3}", re.ASCII)  # as bonds are quoted, in points and 32nds
 _EITHER, _WHOLE = r"^[+-]?[1-9]\d{0,2}\.\d{3}$", re.compile(r"\d{4,}", re.ASCII)
 _SAMPLE = 200
-_DIGITS = str.maketrans("12345678", "99999999")
-"""Makes one form of all cells that are written alike, of which there are few."""
+_DIGITS = str.maketrans("12345678", "99999999")  # makes one form of all cells that are written alike
 _SCALES: Mapping[str, float] = {"": 1.0, **_NOTATION["scales"]}
 _SCALED = re.compile(r"(?P<number>.*?\d[.,]?)\s*(?P<scale>[^\W\d_]*?\.?)(?:手|株|股|주)?", re.DOTALL)
 
@@ -52,8 +50,12 @@ def read_numbers(cells: pa.ChunkedArray, decimal: Decimal, *, scaled: bool = Fal
 
     Gives the values, NaN where there is none, and where a cell is neither a number nor says that there is none.
     """
-    if decimal == "point" and (plain := _read_plain(cells)) is not None:
-        return plain, np.zeros(len(plain), dtype=np.bool_)
+    try:  # at once, where all cells are finite numbers with a decimal point
+        plain: Array = cells.cast(pa.float64()).to_numpy()
+        if decimal == "point" and np.isfinite(plain).all():
+            return plain, np.zeros(len(plain), dtype=np.bool_)
+    except pa.ArrowInvalid:
+        pass
     encoded = cells.combine_chunks().dictionary_encode()
     texts, codes = encoded.dictionary.to_pylist(), encoded.indices.to_numpy(zero_copy_only=False)
     known = [_one(cell, decimal, scaled=scaled) for cell in texts]
@@ -64,15 +66,6 @@ def read_numbers(cells: pa.ChunkedArray, decimal: Decimal, *, scaled: bool = Fal
         # Pence are not pounds.
         bad |= np.array([bool(sign) and sign != usual[0][0] for sign in signs], dtype=np.bool_)
     return values[codes], bad[codes]
-
-
-def _read_plain(cells: pa.ChunkedArray) -> Array | None:
-    """Read a column at once; None when a cell is anything else than a finite number with a decimal point."""
-    try:
-        values: Array = cells.cast(pa.float64()).to_numpy()
-    except pa.ArrowInvalid:
-        return None
-    return values if np.isfinite(values).all() else None
 
 
 def _one(cell: str, decimal: Decimal, *, scaled: bool) -> float | None:

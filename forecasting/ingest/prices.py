@@ -1,7 +1,6 @@
 """Prices from CSV: the first step of the walk, and the only one that sees a file.
 
-Any vendor's spelling of columns, dates and numbers is understood, or the file is refused with its line and column; what
-is read is never a guess. The reading itself is in the modules beside this one.
+Any vendor's columns, dates and numbers are understood, or the file is refused with its line; nothing read is a guess.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from forecasting.errors import InputError
 from forecasting.findings import Finding
@@ -32,7 +30,7 @@ from forecasting.ingest.table import Decided, Options, Problem, ReadFile, Table,
 
 __all__ = ["Ingested", "InputFile", "Refusal", "find_files", "read_prices"]
 
-_EPOCH = date(1970, 1, 1)
+_EPOCH = date(1970, 1, 1).toordinal()
 _log = logging.getLogger(__name__)
 
 
@@ -60,12 +58,8 @@ def read_prices(
         would; a ticker that runs far beyond it is refused, as its dates are the doubtful ones.
     tickers
         Only these; all when None.
-    date_order
-        The order of day, month and year where they are numbers; ``auto`` lets each file's column decide.
-    decimal
-        The decimal mark; ``auto`` lets each file decide.
-    format
-        What is declared about the files; the rest each file decides.
+    date_order, decimal, format
+        The order of day, month and year, the decimal mark, and what else is declared; the rest each file decides.
 
     Returns
     -------
@@ -79,7 +73,7 @@ def read_prices(
         When nothing at all is usable: the first reason, in the order of the files.
     """
     options = Options(
-        last_day=None if as_of is None else _number(as_of),
+        last_day=None if as_of is None else as_of.toordinal() - _EPOCH,
         tickers=None if tickers is None else frozenset(tickers),
         format=PriceFormat.model_validate(format or {}).with_options(date_order, decimal),
     )
@@ -88,36 +82,20 @@ def read_prices(
 
 
 def _read_files(files: list[Path], addresses: Mapping[Path, str], options: Options, *, shared: bool) -> Ingested:
-    reading = _read(files, addresses, options)
-    if not shared:
-        return reading.result()
+    reading = _Reading(files, addresses, options)
     day, newest = reading.shared_day()
-    if newest <= day:
+    if not shared or newest <= day:
         return reading.result()
     doubted = reading.doubted(day)
     del reading  # before all is read again, up to that day
-    again = _read(files, addresses, replace(options, last_day=day))
-    return again.result(doubted)
-
-
-def _read(files: Iterable[Path], addresses: Mapping[Path, str], options: Options) -> _Reading:
-    reading = _Reading(options, addresses)
-    for path in files:
-        reading.add(path)
-    reading.settle()
-    return reading
-
-
-def _number(day: date) -> int:
-    return day.toordinal() - _EPOCH.toordinal()
+    return _Reading(files, addresses, replace(options, last_day=day)).result(doubted)
 
 
 class _Reading:
     """What was read so far, file by file."""
 
-    def __init__(self, options: Options, addresses: Mapping[Path, str]) -> None:
+    def __init__(self, files: Iterable[Path], addresses: Mapping[Path, str], options: Options) -> None:
         self._options = options
-        self._addresses = addresses
         self._rows: dict[str, Rows] = {}
         self._files: dict[str, list[str]] = defaultdict(list)
         self._findings: list[Finding] = []
@@ -125,14 +103,15 @@ class _Reading:
         self._inputs: list[InputFile] = []
         self._decided: dict[str, Decided] = {}
         self._days: list[tuple[str, Table]] = []
+        for path in files:
+            self._add(path, addresses.get(path, str(path)))
+        self._settle()
 
-    def add(self, path: Path) -> None:
-        """Read one more file."""
-        file = self._addresses.get(path, str(path))
+    def _add(self, path: Path, file: str) -> None:
         try:
-            raw = read_raw(path)
-            self._inputs.append(InputFile(file, raw.sha256, raw.size))
-            text, layout = understand(raw.data, file, self._options.format)
+            data, sha256, size = read_raw(path)
+            self._inputs.append(InputFile(file, sha256, size))
+            text, layout = understand(data, file, self._options.format)
             found = read_table(text, layout, ticker_of(path), self._options)
         except InputError as error:
             if not self._inputs or self._inputs[-1].path != file:
@@ -150,7 +129,7 @@ class _Reading:
         if whole is not None:
             self._refuse(ticker, file, whole.error(file))
         elif not found.problems and all(table.is_one_day() for table in found.tables):
-            self._days += [(file, _without_text(table)) for table in found.tables]
+            self._days += [(file, table.without_text()) for table in found.tables]
             self._findings += [replace(one, message=f"{file}: {one.message}") for one in found.findings]
         else:
             self._check(found.tables, file, found.problems, found.findings)
@@ -172,39 +151,32 @@ class _Reading:
                 self._files[name].append(file)
                 self._rows[name] = rows
 
-    def _join_days(self) -> None:
-        """Check the files of a single day: as one table, where a ticker has several of them."""
-        table = joined(self._days) if self._days else None
-        if table is not None:
-            self._check([table], str(Path(self._days[0][0]).parent))
-        else:
-            for file, day in self._days:
-                self._check([day], file)
-        self._days = []
-
     def _refuse(self, ticker: str | None, file: str, error: InputError) -> None:
         wanted = self._options.tickers
         if wanted is None or ticker is None or ticker in wanted:
             self._refused.append(Refusal(ticker, file, error))
 
-    def settle(self) -> None:
-        """Leave out tickers that more than one file gives (it cannot be known which is right), and name the absent.
-
-        Raises
-        ------
-        InputError
-            When there are no rows at all.
-        """
-        self._join_days()
+    def _settle(self) -> None:
+        """Join files of single days, leave out tickers that several files give, and refuse to give nothing at all."""
+        table = joined(self._days) if self._days else None
+        days = self._days if table is None else [(str(Path(self._days[0][0]).parent), table)]
+        for file, day in days:
+            self._check([day], file)
+        self._days.clear()
         for ticker, files in self._files.items():
-            if len(files) > 1:
+            if len(files) > 1:  # it cannot be known which is right
                 what = f"ticker {ticker} is also in {files[0]}; give each ticker in one file"
                 self._refuse(ticker, files[1], InputError(what, file=files[1]))
                 del self._rows[ticker]
-        self._refuse_absent()
+        last = self._options.last_day
+        until = "" if last is None else f" up to {np.datetime64(last, 'D')}"
+        there = {*self._rows, *(refusal.ticker for refusal in self._refused)}
+        for ticker in sorted((self._options.tickers or frozenset()) - there):
+            what = f"ticker {ticker} is in none of the files{', or has no rows' if until else ''}{until}"
+            self._refused.append(Refusal(ticker, "", InputError(what, setting="see --tickers and --as-of")))
         if not self._rows:
-            file = self._inputs[0].path if len(self._inputs) == 1 else None
-            raise self._refused[0].error if self._refused else InputError(f"there are no rows{self._until}", file=file)
+            only = self._inputs[0].path if len(self._inputs) == 1 else None
+            raise self._refused[0].error if self._refused else InputError(f"there are no rows{until}", file=only)
 
     def shared_day(self) -> tuple[int, int]:
         """Return the last day that the tickers share, and the last of all."""
@@ -231,29 +203,7 @@ class _Reading:
         findings = tuple(finding for finding in self._findings if finding.ticker in kept)
         files = {ticker: rows.file for ticker, rows in self._rows.items()}
         prices = frame_of(self._rows)
-        _warn_of_future(prices)
+        last = prices["date"].max().date()
+        if last > datetime.now(tz=UTC).date():  # no finding: what is read must not depend on the clock
+            _log.warning("The last date, %s, is in the future by this machine's clock.", last)
         return Ingested(prices, findings, (*self._refused, *doubted), tuple(self._inputs), self._decided, files)
-
-    def _refuse_absent(self) -> None:
-        there = {*self._rows, *(refusal.ticker for refusal in self._refused)}
-        for ticker in sorted((self._options.tickers or frozenset()) - there):
-            what = f"ticker {ticker} is in none of the files{', or has no rows' if self._until else ''}{self._until}"
-            self._refused.append(Refusal(ticker, "", InputError(what, setting="see --tickers and --as-of")))
-
-    @property
-    def _until(self) -> str:
-        last = self._options.last_day
-        return "" if last is None else f" up to {np.datetime64(last, 'D')}"
-
-
-def _without_text(table: Table) -> Table:
-    """Look the rows' lines up now, so that the file's text can leave the memory."""
-    lines = table.lines()
-    return replace(table, lines=lambda: lines)
-
-
-def _warn_of_future(prices: pd.DataFrame) -> None:
-    # A log line and no finding: what is read must not depend on the clock.
-    last = prices["date"].max().date()
-    if last > datetime.now(tz=UTC).date():
-        _log.warning("The last date, %s, is in the future by this machine's clock.", last)

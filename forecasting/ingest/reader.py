@@ -31,8 +31,8 @@ _MOSTLY = 0.9
 def read_table(text: Text, layout: Layout, ticker: str, options: Options) -> ReadFile:
     """Read a file's rows up to the last day and of the tickers wanted; they are ``ticker``'s when no column says it."""
     reading = _Reading(layout, options, read_rows(text, layout), ticker)
-    problem = reading.read()
-    reading.result.problems += [problem] if problem else []
+    if problem := reading.read():
+        reading.result.problems.append(problem)
     return reading.result
 
 
@@ -232,11 +232,10 @@ class _Reading:
             said = f"{what}; the volume is taken as missing"
             verdict.take_as_missing(verdict.table.lines() == line, lambda _: said, "volume")
             return
-        owner = tickers[codes[-1]]
+        owner, place = tickers[codes[-1]], self._layout.name(cut)
         owners = [name for name in tickers if name.startswith(owner)] if cut == column else [owner]
-        for name in owners if column is not None else [None]:
-            problem = Problem(f"{what} (file cut short?)", [line], self._layout.name(cut), name)
-            self.result.problems.append(problem)
+        owned = owners if column is not None else [None]
+        self.result.problems += [Problem(f"{what} (file cut short?)", [line], place, name) for name in owned]
 
     def _decided(self, dates: DateColumn, decimal: Decimal) -> Decided:
         layout = self._layout

@@ -51,7 +51,12 @@ def _copy(address: str, folder: Path) -> dict[Path, str]:
     above = str(PurePosixPath(path).parent) if pattern else path
     with asking(address):
         listed = obstore.list_with_delimiter(service, "" if above in ("", ".") else f"{above}/")["objects"]
-    found = [meta["path"] for meta in listed if _is_wanted(meta["path"], pattern)]
+    names = {meta["path"]: PurePosixPath(meta["path"]).name for meta in listed}
+    found = [
+        path
+        for path, name in names.items()
+        if (fnmatchcase(path, pattern) if pattern else name.lower().endswith(FOLDER_SUFFIXES) and name[0] != ".")
+    ]
     if not found and not pattern:
         found = [path]  # an object by its own name
     folder.mkdir()
@@ -68,10 +73,3 @@ def _copy(address: str, folder: Path) -> dict[Path, str]:
     if not copies:
         raise InputError("the pattern matches no object", file=address)
     return copies
-
-
-def _is_wanted(name: str, pattern: str | None) -> bool:
-    if pattern is not None:
-        return fnmatchcase(name, pattern)
-    last = PurePosixPath(name).name
-    return last.lower().endswith(FOLDER_SUFFIXES) and not last.startswith(".")

@@ -149,8 +149,7 @@ def add_undated(rows: Rows, owners: Owners, dates: DateColumn, undated: BoolArra
 def cut_field(rows: Rows) -> int | None:
     """Find the column in which the last line was cut off: it has no end, and its last field less than all above it.
 
-    A price with fewer decimals than any other, a shorter date or volume, or the beginning of a ticker's name: each of
-    these would be read as something else than what the whole line said.
+    That is a price with fewer decimals than any other, a shorter date or volume, or the beginning of a ticker's name.
     """
     data, layout = rows.text.data, rows.layout
     if data.endswith(b"\n") or rows.lines[-1] != data.count(b"\n") + 1:

@@ -76,7 +76,7 @@ class Table:
     unsure: str = ""
     weekdays: Sequence[str] | None = None
     files: Sequence[str] = ()
-    places: IntArray | None = None
+    places: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -90,8 +90,13 @@ class Table:
             days=self.days[rows],
             prices={role: array[rows] for role, array in self.prices.items()},
             lines=cache(lambda: lines()[rows]),
-            places=None if self.places is None else self.places[rows],
+            places=self.places[rows] if len(self.places) else self.places,
         )
+
+    def without_text(self) -> Table:
+        """Look the lines up now, so that the file's text can leave the memory."""
+        lines = self.lines()
+        return replace(self, lines=lambda: lines)
 
     def without(self, codes: Iterable[int]) -> Table:
         """Leave out the rows of these tickers."""

@@ -61,7 +61,7 @@ def test_broken_close_is_taken_as_missing_and_reported(tmp_path: Path) -> None:
 def test_last_row_that_is_a_running_days_snapshot_is_reported(tmp_path: Path) -> None:
     read = read_prices(write(tmp_path / "a.csv", [*lines(), "2024-02-03,100,100,100,100,0"]))
     assert len(read.prices) == 21
-    assert "snapshot" in _messages(read)
+    assert "the last row has one price" in _messages(read)
     assert "weekend" in _messages(read)
 
 
