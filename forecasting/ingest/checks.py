@@ -172,16 +172,13 @@ def running_session(verdict: Verdict) -> None:
     ends = ends[np.diff(table.edges) > _RECENT]
     recent = ends[:, None] - np.arange(_RECENT + 1, 0, -1)
     # Both below all of the last month's, and far below the usual: a half day is neither.
-    span = (table.prices["high"] - table.prices["low"])[recent]
-    marks[ends - 1] |= _far_below(table.prices["volume"][recent], 10) & _far_below(span, 5)
+    kept = [(table.prices["volume"][recent], 10), ((table.prices["high"] - table.prices["low"])[recent], 5)]
+    far = [
+        (own[:, -1] * factor < np.median(own[:, :-1], 1)) & (own[:, -1] < own[:, :-1].min(1)) for own, factor in kept
+    ]
+    marks[ends - 1] |= far[0] & far[1]
     what = "the last row has one price, or a small part of the usual volume and range: was its session running?"
     verdict.warn(marks, what)
-
-
-def _far_below(values: Array, factor: float) -> BoolArray:
-    before, last = values[:, :-1], values[:, -1]
-    below: BoolArray = (last * factor < np.median(before, axis=1)) & (last < before.min(axis=1))
-    return below
 
 
 DOUBTS = (*days.DOUBTS, lone_rows, repeated_rows, frozen_blocks, running_session)

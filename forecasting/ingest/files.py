@@ -40,8 +40,7 @@ _SIGNATURES = {
     b"%PDF": "a PDF",
 }
 """What a user may well take for a CSV; other binary files have NUL bytes."""
-_LEGACY = ("cp1252", "cp932", "cp949", "gb18030", "cp1251")
-"""Tried, in this order, when a file is not UTF-8: the first under which the header can be read is taken."""
+_LEGACY = ("cp1252", "cp932", "cp949", "gb18030", "cp1251")  # in this order, until the header can be read
 
 
 def find_files(source: str | Path | Sequence[str | Path]) -> list[Path]:

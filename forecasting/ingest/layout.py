@@ -19,15 +19,12 @@ from forecasting.ingest.table import where
 
 __all__ = ["MERGE_MARKERS", "Block", "Layout", "split_line", "understand"]
 
-MERGE_MARKERS = ("<<<<<<<", "=======", ">>>>>>>", "|||||||")
-"""What a line begins with where two versions of a file were never brought together."""
+MERGE_MARKERS = ("<<<<<<<", "=======", ">>>>>>>", "|||||||")  # of two versions of a file, never brought together
 _PREAMBLE = 30  # a header is looked for in so many first lines; titles and notes before it are left out and reported
 _EASTERN = re.compile("[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7a3]")  # Japanese, Chinese and Korean
 _UNNAMED = frozenset({"", "index", "unnamed 0"})  # what the first column is called when it is a data frame's index
-_OTHER_DATES = frozenset(
-    "expiry expiration settlement ex listing ipo update updated delivery maturity payment report previous prev".split()  # noqa: SIM905
-)
-"""What the date of something else than the session is called."""
+_OTHERS = "expir(y|ation)|settlement|ex|listing|ipo|updated?|delivery|maturity|payment|report|prev(ious)?"
+_OTHER_DATES = re.compile(rf"\b({_OTHERS})\b")  # what the date of something else than the session is called
 _PLAIN_DATES = frozenset({"ymd", "numeric", "named", "compact"})
 
 
@@ -216,7 +213,7 @@ def _only_dates(cells: Sequence[str], rows: Sequence[Sequence[str]], taken: set[
     """Find the one column whose first cells are plainly dates, and whose name does not say that they are others."""
     if not rows or any(len(row) != len(cells) for row in rows):
         return None
-    unread = [at for at in range(len(cells)) if at not in taken and not _OTHER_DATES & {*normalise(cells[at]).split()}]
+    unread = [at for at, cell in enumerate(cells) if at not in taken and not _OTHER_DATES.search(normalise(cell))]
     stamps = {at: [read_stamp(row[at]) for row in rows] for at in unread}
     found = [at for at, own in stamps.items() if all(one and one.shape.kind in _PLAIN_DATES for one in own)]
     return found[0] if len(found) == 1 else None

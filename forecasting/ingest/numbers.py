@@ -29,12 +29,11 @@ _SPACES = " \t\u00a0\u2009\u202f\u3000"
 _PLAINLY = str.maketrans({"\u2212": "-", "\u00a0": " ", "\u202f": " ", "\u2009": " ", "\u2019": "'"})
 _CURRENCY = re.compile("|".join(re.escape(sign) for sign in _NOTATION["currencies"]), re.IGNORECASE)
 _SPACED, _EXPONENT = r"\d{1,3}(?:[ ']\d{3})+", r"(?:[eE][+-]?\d+)?"
+_POINT = rf"\d+|[1-9]\d{{0,2}}(?:,\d{{3}})+|[1-9]\d?(?:,\d{{2}})*,\d{{3}}|{_SPACED}"
+_COMMA = rf"\d+|[1-9]\d{{0,2}}(?:\.\d{{3}})+|{_SPACED}"
 _GRAMMAR = {
-    "point": re.compile(
-        rf"[+-]?(?=[.]?\d)(?:\d+|[1-9]\d{{0,2}}(?:,\d{{3}})+|[1-9]\d?(?:,\d{{2}})*,\d{{3}}|{_SPACED})?(?:\.\d*)?{_EXPONENT}",
-        re.ASCII,
-    ),
-    "comma": re.compile(rf"[+-]?(?=,?\d)(?:\d+|[1-9]\d{{0,2}}(?:\.\d{{3}})+|{_SPACED})?(?:,\d*)?{_EXPONENT}", re.ASCII),
+    "point": re.compile(rf"[+-]?(?=[.]?\d)(?:{_POINT})?(?:\.\d*)?{_EXPONENT}", re.ASCII),
+    "comma": re.compile(rf"[+-]?(?=,?\d)(?:{_COMMA})?(?:,\d*)?{_EXPONENT}", re.ASCII),
 }
 _NON_FINITE = re.compile(r"[+-]?(?:inf(?:inity)?)", re.IGNORECASE)
 _THIRTY_SECONDS = re.compile(r"\d{2,3}'\d{3}", re.ASCII)  # as bonds are quoted, in points and 32nds

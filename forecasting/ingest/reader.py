@@ -210,16 +210,15 @@ class _Reading:
 
     def _report_rivals(self, verdict: Verdict, kept: IntArray, decimal: Decimal) -> None:
         """Two columns that could be the same price, and differ, refuse the file."""
-        rivals = self._layout.rivals
+        rivals, name = self._layout.rivals, self._layout.name
         for role, rival in ((needed, at) for needed in NEEDED for at in rivals.get(needed, ())):
             values, bad = read_numbers(self._rows.cells(rival, kept), decimal)
             same = values * self._format.price_factor == verdict.prices[role]
-            differ = ~bad & np.isfinite(values) & (values > 0) & ~same
-            if differ.any():
-                name, lines = verdict.table.names[role], verdict.table.lines()[differ].tolist()
-                what = f"columns {name} and {self._layout.name(rival)} could both be {role.capitalize()}, and differ"
-                setting = f"set columns.{role} in a format file"
-                self.result.problems.append(Problem(what, lines, name, setting=setting))
+            lines = verdict.table.lines()[~bad & np.isfinite(values) & (values > 0) & ~same].tolist()
+            if lines:
+                own, setting = verdict.table.names[role], f"set columns.{role} in a format file"
+                what = f"columns {own} and {name(rival)} could both be {role.capitalize()}, and differ"
+                self.result.problems.append(Problem(what, lines, own, setting=setting))
 
     def _report_cut(self, verdict: Verdict, block: Block, wanted: BoolArray) -> None:
         """Take the volume of a last line that was cut off as missing; any other field cut off is a problem."""

@@ -18,12 +18,9 @@ from forecasting.ingest.table import Options, Problem, ReadFile, is_rare, where
 
 __all__ = ["Owners", "add_misfits", "add_undated", "cut_field", "is_event", "why_misfit"]
 
-_EVENT = re.compile(
-    rf"[\d.,:/ ]*\b(?:{'|'.join(map(re.escape, load('notation')['events']))})\b[:\d.,/ ]*", re.IGNORECASE
-)
-_TROUBLE = re.compile(
-    r"error|exception|traceback|failed|failure|denied|limit|timed? ?out|unavailable|[<{}]", re.IGNORECASE
-)
+_EVENTS = "|".join(map(re.escape, load("notation")["events"]))
+_EVENT = re.compile(rf"[\d.,:/ ]*\b(?:{_EVENTS})\b[:\d.,/ ]*", re.IGNORECASE)
+_TROUBLE = re.compile("error|exception|traceback|fail|denied|limit|timed? ?out|unavailable|[<{}]", re.IGNORECASE)
 """What a footer does not say unless the rows above it are not all there."""
 _DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|\d{8}")
 _SUMMARIES = frozenset({"average", "avg", "mean", "median", "total", "sum", "count", "max", "min", "std"})
