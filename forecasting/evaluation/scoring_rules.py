@@ -10,55 +10,10 @@ from scipy.special import stdtr
 from forecasting.arrays import Array
 from forecasting.config import LEVELS
 
-__all__ = [
-    "CENTRAL",
-    "coverage",
-    "crps",
-    "diebold_mariano",
-    "mae",
-    "mape",
-    "mase",
-    "mase_scale",
-    "pinball",
-    "rmse",
-    "skill",
-]
+__all__ = ["CENTRAL", "crps", "diebold_mariano", "mase", "mase_scale", "pinball"]
 
 CENTRAL = {round(1 - 2 * level, 2): (rank, -1 - rank) for rank, level in enumerate(LEVELS) if level < 0.5}
 """Positions of the two quantiles that bound each central interval."""
-
-
-def mae(actual: ArrayLike, forecast: ArrayLike) -> float:
-    """Mean absolute error, in the price's unit.
-
-    Examples
-    --------
-    >>> mae([10.0, 12.0], [11.0, 12.0])
-    0.5
-    """
-    return float(np.mean(np.abs(_errors(actual, forecast))))
-
-
-def rmse(actual: ArrayLike, forecast: ArrayLike) -> float:
-    """Root of the mean squared error, in the price's unit.
-
-    Examples
-    --------
-    >>> rmse([10.0, 12.0, 12.0, 12.0], [12.0, 12.0, 12.0, 12.0])
-    1.0
-    """
-    return float(np.sqrt(np.mean(np.square(_errors(actual, forecast)))))
-
-
-def mape(actual: ArrayLike, forecast: ArrayLike) -> float:
-    """Mean absolute error as a share of the actual price: 0.01 is one per cent.
-
-    Examples
-    --------
-    >>> mape([10.0, 20.0], [11.0, 20.0])
-    0.05
-    """
-    return float(np.mean(np.abs(_errors(actual, forecast)) / np.abs(np.asarray(actual, dtype=np.float64))))
 
 
 def mase_scale(prices: Array) -> float:
@@ -140,48 +95,6 @@ def crps(actual: ArrayLike, quantiles: ArrayLike, levels: ArrayLike = LEVELS) ->
     return np.asarray(scoringrules.crps_quantile(observed, predicted, known, backend="numpy"))
 
 
-def coverage(actual: ArrayLike, quantiles: ArrayLike, central: float) -> float:
-    """Share of actuals inside the central interval, its ends included.
-
-    Parameters
-    ----------
-    actual
-        Shape (n,).
-    quantiles
-        Shape (n, 19), at ``LEVELS``.
-    central
-        Probability that the interval claims: 0.8 is the one from q10 to q90.
-
-    Raises
-    ------
-    ValueError
-        When the interval's ends are none of ``LEVELS``.
-
-    Examples
-    --------
-    >>> coverage([0.1, 0.5], [LEVELS, LEVELS], 0.5)
-    0.5
-    """
-    if central not in CENTRAL:
-        raise ValueError(f"no central {central:.0%} interval among the quantiles {LEVELS[0]} to {LEVELS[-1]}")
-    low, high = CENTRAL[central]
-    observed, predicted = np.asarray(actual, dtype=np.float64), np.asarray(quantiles, dtype=np.float64)
-    return float(np.mean((predicted[:, low] <= observed) & (observed <= predicted[:, high])))
-
-
-def skill(score: float, reference: float) -> float:
-    """Share of the reference's score that a forecast saves: ``1 - score / reference``.
-
-    1 is perfect, 0 no better than the reference, negative worse; NaN where the reference scores 0.
-
-    Examples
-    --------
-    >>> skill(0.9, 1.2)
-    0.25
-    """
-    return 1.0 - score / reference if reference else float("nan")
-
-
 def diebold_mariano(loss: ArrayLike, reference: ArrayLike, horizon: int) -> float:
     """Two-sided p-value that two forecasters lose the same in the mean.
 
@@ -228,7 +141,3 @@ def diebold_mariano(loss: ArrayLike, reference: ArrayLike, horizon: int) -> floa
     correction = (n + 1 - 2 * horizon + horizon * (horizon - 1) / n) / n
     statistic = mean / np.sqrt(variance / n) * np.sqrt(correction)
     return float(2 * stdtr(n - 1, -abs(statistic)))
-
-
-def _errors(actual: ArrayLike, forecast: ArrayLike) -> Array:
-    return np.asarray(actual, dtype=np.float64) - np.asarray(forecast, dtype=np.float64)

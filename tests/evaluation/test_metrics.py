@@ -77,6 +77,7 @@ def test_scores_by_hand(heldout: pd.DataFrame) -> None:
     assert row["n"] == 8
     assert row["mae"] == pytest.approx(19 / 8)
     assert row["rmse"] == pytest.approx((65 / 8) ** 0.5)
+    assert row["mape"] == pytest.approx(np.mean([0, 4 / 104, 3 / 97, 2 / 102, 1 / 99, 3 / 103, 1 / 101, 5 / 95]))
     assert row["mase"] == pytest.approx(19 / 8 / 4)
     assert row["coverage_50"] == 4 / 8
     assert row["coverage_80"] == row["coverage_90"] == 7 / 8

@@ -10,25 +10,13 @@ from scipy import stats
 
 from forecasting.config import LEVELS
 from forecasting.evaluation.scoring_rules import (
-    coverage,
     crps,
     diebold_mariano,
-    mae,
-    mape,
     mase,
     pinball,
-    rmse,
-    skill,
 )
 
 prices = st.floats(min_value=1.0, max_value=1e4)
-
-
-def test_errors_of_three_forecasts_by_hand() -> None:
-    actual, forecast = [10.0, 20.0, 40.0], [11.0, 18.0, 40.0]
-    assert mae(actual, forecast) == pytest.approx(1.0)
-    assert rmse(actual, forecast) == pytest.approx((5 / 3) ** 0.5)
-    assert mape(actual, forecast) == pytest.approx((0.1 + 0.1 + 0.0) / 3)
 
 
 def test_mase_is_the_error_in_training_moves() -> None:
@@ -64,23 +52,6 @@ def test_crps_is_least_for_the_true_spread() -> None:
         spread: crps(actual, np.tile(spread * stats.norm.ppf(LEVELS), (2000, 1))).mean() for spread in (0.5, 1.0, 2.0)
     }
     assert min(score, key=lambda spread: score[spread]) == 1.0
-
-
-def test_coverage_counts_the_ends_of_the_interval() -> None:
-    quantiles = np.tile(LEVELS, (4, 1))
-    assert coverage([0.1, 0.9, 0.05, 0.95], quantiles, 0.8) == 0.5
-    assert coverage([0.1, 0.9, 0.05, 0.95], quantiles, 0.9) == 1.0
-    assert coverage([0.25, 0.75, 0.24, 0.76], quantiles, 0.5) == 0.5
-
-
-def test_coverage_refuses_an_interval_that_the_quantiles_do_not_bound() -> None:
-    with pytest.raises(ValueError, match="95%"):
-        coverage([0.5], [LEVELS], 0.95)
-
-
-def test_skill_is_the_share_saved() -> None:
-    assert skill(0.9, 1.2) == pytest.approx(0.25)
-    assert np.isnan(skill(0.0, 0.0))
 
 
 def test_diebold_mariano_at_one_step_is_the_paired_t_test() -> None:
