@@ -17,7 +17,7 @@ from datetime import date, timedelta
 from typing import Any, cast
 
 from prefect.client.schemas.objects import State
-from prefect.exceptions import CancelledRun, TerminationSignal
+from prefect.exceptions import CancelledRun
 from prefect.logging import get_run_logger
 from prefect.states import Cancelled
 
@@ -25,7 +25,7 @@ from daily_forecast import daily_forecast
 from daily_forecast_flows.options import BackfillOptions
 from daily_forecast_flows.outcome import Outcome
 from daily_forecast_flows.shards import ProgressArtifact
-from daily_forecast_flows.tasks import conclude, ingest, job, last_day, name_run, result_of
+from daily_forecast_flows.tasks import STOPS, conclude, ingest, job, last_day, name_run, result_of
 from forecasting.calendars import target_sessions
 from forecasting.errors import InputError
 from forecasting.formatting import pluralize, printable
@@ -87,7 +87,7 @@ def backfill(options: BackfillOptions) -> State[Any]:
             bar.update((progress.there + done) / len(progress.sessions), text)
             get_run_logger().info("%s", text)
             sys.stderr.write(f"{printable(text, 500)}\n")
-    except (KeyboardInterrupt, TerminationSignal, CancelledRun):
+    except STOPS:
         return Cancelled(message=f"Stopped: {progress.message}; run it again to go on")
     bar.update(1.0, progress.message)
     if progress.failed and not progress.published and not progress.there:

@@ -17,17 +17,7 @@ from prefect.utilities.annotations import quote
 from daily_forecast_flows.options import BacktestOptions
 from daily_forecast_flows.outcome import leave_path
 from daily_forecast_flows.shards import Board, work_shards
-from daily_forecast_flows.tasks import (
-    RETRIES,
-    conclude,
-    ingest,
-    job,
-    last_day,
-    name_run,
-    result_of,
-    step,
-    timings_since,
-)
+from daily_forecast_flows.tasks import RETRIES, conclude, ingest, job, last_day, name_run, result_of, step, timings
 from forecasting.backtest.metrics import score_backtest
 from forecasting.backtest.page import Backtest, backtest_markdown, verdict
 from forecasting.backtest.store import publish_backtest
@@ -106,7 +96,7 @@ def score(tables: list[pa.Table], ingested: Ingested, study: Study, config: Fore
 @step("publish", **RETRIES)
 def publish(store: Store, backtest: Backtest, ingested: Ingested, options: BacktestOptions, started: datetime) -> str:
     """Write forecasts, scores, report and manifest into the store."""
-    return publish_backtest(store, backtest, ingested, reading=options.reading(), timings=timings_since(started))
+    return publish_backtest(store, backtest, ingested, reading=options.reading(), timings=timings(started))
 
 
 @step("describe")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from datetime import UTC, date, datetime
 from functools import wraps
-from typing import Any, Literal, ParamSpec, TypeVar
+from typing import Any, Literal, TypeVar
 
 from prefect import Flow, Task, flow, task
 from prefect.cache_policies import NO_CACHE
@@ -42,13 +42,14 @@ from forecasting.store import retention
 from forecasting.store.store import Store, StoreLockedError
 from forecasting.store.transaction import Published
 
-Given = ParamSpec("Given")
 Result = TypeVar("Result")
 OptionsT = TypeVar("OptionsT", bound=RunOptions)
 
 LASTING = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT)
 """Errors of a disk that are there at the next try, too."""
 
+STOPS = (TerminationSignal, KeyboardInterrupt, CancelledRun)
+"""What a run is stopped by from outside."""
 
 listener: ContextVar[Callable[[Any], object]] = ContextVar("listener", default=lambda _: None)
 """Hears what came of a run as soon as it is published, whatever becomes of the Prefect server after that."""
@@ -64,12 +65,13 @@ def job(model: type[OptionsT]) -> Callable[[Callable[[OptionsT], State[Any]]], F
     def decorate(function: Callable[[OptionsT], State[Any]]) -> Flow[..., Any]:
         @flow(description=function.__doc__, persist_result=False, on_crashed=[_refuse_unknown])
         @parameters_of(model)
-        @cancellable
         @wraps(function)
         def run(**given: Any) -> State[Any]:
             logging.getLogger("prefect.flow_runs").addFilter(_is_not_a_cancel)
             try:
                 return function(model.of(given))
+            except STOPS:
+                return Cancelled(message="Stopped on request; what was published before stands")
             except (InputError, StoreLockedError, OSError) as error:
                 return Failed(message=str(error), data=error)
 
@@ -91,21 +93,6 @@ def _refuse_unknown(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) 
             client.set_flow_run_state(flow_run.id, Failed(message=message), force=True)
 
 
-def cancellable(function: Callable[Given, Result]) -> Callable[Given, Result | State[Any]]:
-    """Let a task or a flow end in the state Cancelled when it is stopped from outside."""
-
-    @wraps(function)
-    def run(*args: Given.args, **kwargs: Given.kwargs) -> Result | State[Any]:
-        try:
-            return function(*args, **kwargs)
-        except TrainingStoppedError:
-            return Cancelled(message="Stopped while training; nothing of it is kept")
-        except (TerminationSignal, KeyboardInterrupt, CancelledRun):
-            return Cancelled(message="Stopped on request; what was published before stands")
-
-    return run
-
-
 def result_of(value: Result | State[Any]) -> Result:
     """Return what a task gave, or end the flow as cancelled (`CancelledRun`) when the task was."""
     if isinstance(value, State):
@@ -119,7 +106,7 @@ def name_run(name: str) -> None:
         client.set_flow_run_name(flow_run.id, name)
 
 
-def timings_since(started: datetime) -> dict[str, Any]:
+def timings(started: datetime) -> dict[str, Any]:
     """Return when a run began and how long it has taken, as its manifest records it."""
     seconds = (datetime.now(UTC) - started).total_seconds()
     return {"started": started.isoformat(timespec="seconds"), "seconds": round(seconds, 1)}
@@ -152,9 +139,15 @@ def step(name: str, **settings: Any) -> Callable[[Callable[..., Result]], Task[.
         return name if shard is None else f"{name} shard {number}{of}"
 
     def decorate(function: Callable[..., Result]) -> Task[..., Result | State[Any]]:
-        given = {"name": name, "task_run_name": run_name, "cache_policy": NO_CACHE, "persist_result": False, **settings}
-        made: Task[..., Result | State[Any]] = task(**given)(cancellable(function))
-        return made
+        @wraps(function)
+        def run(*args: Any, **kwargs: Any) -> Result | State[Any]:
+            try:
+                return function(*args, **kwargs)
+            except (TrainingStoppedError, *STOPS):
+                return Cancelled(message="Stopped; nothing of it is kept")
+
+        own: dict[str, Any] = {"task_run_name": run_name, "cache_policy": NO_CACHE, "persist_result": False}
+        return task(name=name, **own, **settings)(run)
 
     return decorate
 
@@ -214,7 +207,7 @@ def score(
 def publish(store: Store, run: Run, options: Options, started: datetime, record: TrackRecord | None) -> Published:
     """Write report, scores, models and manifest into the store, the forecasts last, then the page on all dates."""
     given: dict[str, Any] = {"reading": options.reading(), "restate": options.restate}
-    given |= {"timings": timings_since(started), "scored": lambda: scored(store, run.as_of)}
+    given |= {"timings": timings(started), "scored": lambda: scored(store, run.as_of)}
     published = publish_run(store, run, **given)
     publish_index(store, record)
     return published

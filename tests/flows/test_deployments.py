@@ -141,6 +141,54 @@ def test_a_triggered_run_completes_on_a_worker_and_publishes(deployed, worker, p
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("prefect_api")
+def test_credentials_of_a_bucket_come_from_blocks_and_are_in_no_log_or_file(
+    deployed, price_file, tmp_path, request
+):
+    pytest.importorskip("obstore")
+    moto, boto3 = pytest.importorskip("moto.server"), pytest.importorskip("boto3")
+    from prefect.blocks.system import Secret
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.actions import WorkPoolUpdate
+
+    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    request.addfinalizer(server.stop)
+    where = "http://{}:{}".format(*server.get_host_and_port())
+    secrets = {"AWS_ACCESS_KEY_ID": "a-key-to-look-for", "AWS_SECRET_ACCESS_KEY": "a-secret-to-look-for"}
+    env = {"AWS_ENDPOINT": where, "AWS_REGION": "us-east-1", "AWS_ALLOW_HTTP": "true"}
+    for name, value in secrets.items():
+        block = name.lower().replace("_", "-")
+        Secret(value=value).save(block, overwrite=True)
+        env[name] = f"{{{{ prefect.blocks.secret.{block} }}}}"
+    with get_client(sync_client=True) as client:
+        template = client.read_work_pool("forecasts").base_job_template
+        own = json.loads(json.dumps(template))
+        own["variables"]["properties"]["env"]["default"] = env
+        client.update_work_pool("forecasts", WorkPoolUpdate(base_job_template=own))
+    aws = boto3.client(
+        "s3", endpoint_url=where, region_name="us-east-1", **{name.lower(): value for name, value in secrets.items()}
+    )
+    aws.create_bucket(Bucket="forecasts")
+    aws.upload_file(str(price_file(tmp_path / "AAA.csv", "AAA")), "forecasts", "prices/AAA.csv")
+    request.getfixturevalue("worker")
+    given = {"prices": "s3://forecasts/prices/", "output": "s3://forecasts/store", **QUICK}
+    try:
+        ended = deployed.api.wait(deployed.api.start(deployed.demo["id"], given))
+    finally:
+        with get_client(sync_client=True) as client:
+            client.update_work_pool("forecasts", WorkPoolUpdate(base_job_template=template))
+    assert ended["state_type"] == "COMPLETED", ended["state"]["message"]
+    files = [one["Key"] for one in aws.list_objects_v2(Bucket="forecasts", Prefix="store/")["Contents"]]
+    assert any(name.endswith("forecasts.parquet") for name in files)
+    texts = [aws.get_object(Bucket="forecasts", Key=name)["Body"].read() for name in files]
+    texts += [json.dumps(one).encode() for one in (ended, deployed.demo)]
+    chosen = {"flow_run_id": {"any_": [ended["id"]]}}
+    texts += [one["message"].encode() for one in deployed.api.post("/logs/filter", logs=chosen)]
+    assert not any(b"to-look-for" in text for text in texts)
+
+
+@pytest.mark.slow
 def test_three_missed_ticks_end_in_one_publication_of_the_newest_session(
     deployed, prefect_server, request, price_file, tmp_path
 ):
