@@ -142,9 +142,7 @@ def test_a_triggered_run_completes_on_a_worker_and_publishes(deployed, worker, p
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("prefect_api")
-def test_credentials_of_a_bucket_come_from_blocks_and_are_in_no_log_or_file(
-    deployed, price_file, tmp_path, request
-):
+def test_credentials_of_a_bucket_come_from_blocks_and_are_in_no_log_or_file(deployed, price_file, tmp_path, request):
     pytest.importorskip("obstore")
     moto, boto3 = pytest.importorskip("moto.server"), pytest.importorskip("boto3")
     from prefect.blocks.system import Secret
