@@ -21,6 +21,7 @@ _WEEKEND_SHARE = 0.15  # up to this share of weekend days, a file is one of week
 _FRIDAY, _SATURDAY, _SUNDAY = 4, 5, 6
 _MARKETS = {frozenset(map(int, week)) for week in ("01234", "60123", "56012", "560123", "012345", "601234", "0123456")}
 """The weeks that markets keep: Monday to Friday, Sunday to Thursday, Saturday to Wednesday, to Thursday, and so on."""
+_WEEKEND = {_SATURDAY, _SUNDAY}
 _SIX_DAYS = {frozenset(range(6)), frozenset((6, 0, 1, 2, 3, 4))}
 _AHEAD = {frozenset(map(int, "60123")): 1, frozenset(map(int, "56012")): 2}
 _OTHERS = ("XNYS", "XLON", "XTKS")
@@ -89,8 +90,8 @@ def regular(verdict: Verdict) -> None:
     for rows in table.histories(weekend) if table.weekdays is None else ():
         kept, count = weekdays_of(table.days[rows]), rows.stop - rows.start
         early[rows] = weekend[rows] & (kept in _AHEAD and count >= len(WEEK))
-        few = weekend[rows].sum() < _WEEKEND_SHARE * count
-        odd[rows] = weekend[rows] & ~early[rows] & bool(few or (kept not in _MARKETS and count >= len(WEEK)))
+        few, one_kind = weekend[rows].sum() < _WEEKEND_SHARE * count, len({*_weekday(table.days[rows])} & _WEEKEND) == 1
+        odd[rows] = weekend[rows] & ~early[rows] & bool(few or (one_kind and count >= len(WEEK)))
     verdict.warn(odd, "a weekend's date among weekdays", "date")
     what = "weeks that begin on a weekend: unless the market keeps them, the dates are early (weekdays declares them)"
     verdict.warn(early, what, "date")
