@@ -46,16 +46,12 @@ class Outcome:
         before stands and this run's forecasts are dropped; ``idle``, when there was nothing to do.
     message
         One plain sentence.
-    store
-        Where to.
-    as_of
-        The date; None when idle.
+    store, as_of
+        Where to, and the date; None when idle.
     run, published, headline
         What was published; None when idle, and no run and no headline when kept: they are not what is published.
-    record
-        How earlier forecasts turned out; None while none has come due.
-    overdue
-        Whether a session that was due stays unpublished.
+    record, overdue
+        How earlier forecasts turned out, None while none is due; whether a session that was due stays unpublished.
     """
 
     status: Literal["published", "partial", "kept", "idle"]

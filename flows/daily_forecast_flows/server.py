@@ -43,12 +43,7 @@ def child(
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run this module as a process with a lifeline for the length of a ``with`` block.
 
-    Parameters
-    ----------
-    arguments
-        ``prefect`` and the arguments of Prefect's own command, or ``serve`` and the descriptor of a bound socket.
-    environment, descriptors
-        Variables beside this process's own, and open files that the child inherits.
+    Its arguments are ``prefect`` and those of Prefect's own command, or ``serve`` and the descriptor of a bound socket.
     """
     # A session of its own: Ctrl-C in the terminal reaches the parent alone, which ends its children in order.
     # Errors come through; the rest of its output is in the UI.
@@ -150,13 +145,8 @@ def _stop_with_parent(stop: Callable[[], None]) -> None:
 
 
 def _serve(descriptor: int) -> None:
-    settings = uvicorn.Config(
-        "prefect.server.api.server:create_app",
-        factory=True,
-        log_level="error",
-        lifespan="on",
-        timeout_graceful_shutdown=3,
-    )
+    app = "prefect.server.api.server:create_app"
+    settings = uvicorn.Config(app, factory=True, log_level="error", lifespan="on", timeout_graceful_shutdown=3)
     server = uvicorn.Server(settings)
     _stop_with_parent(lambda: setattr(server, "should_exit", True))
     with importing():

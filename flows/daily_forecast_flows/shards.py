@@ -66,8 +66,6 @@ def work_shards(
     ----------
     task, shards, shared
         The task gets a ``shard`` and its ``number``, a ``board``, and what all of them share.
-    options, drafts
-        Of the run.
     sizes, noun, key
         How much work each shard is, in what, and what the progress is called.
     after
@@ -157,10 +155,8 @@ class Board:
     ----------
     folder
         Where each shard writes how far it is; None on a cluster, where nothing is known of a shard until it has ended.
-    drafts
-        Of the run.
-    deadline
-        When the time budget is spent, as `time.time` has it; None when there is no limit.
+    drafts, deadline
+        Of the run; when its time budget is spent, as `time.time` has it, None when there is no limit.
     """
 
     folder: Path | None
