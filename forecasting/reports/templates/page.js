@@ -91,7 +91,7 @@
       [low, high] = [low - room, high + room];
     }
     const { ticks, decimals } = niceTicks(low, high, height / 52);
-    const written = ticks.map((tick) => number(tick, decimals));
+    const written = ticks.map((tick) => number(tick, decimals) + (spec.unit ?? ""));
     const left = 12 + 7 * Math.max(0, ...written.map((text) => text.length));
     const right = width - 8, top = 8, bottom = height - 36;
     const amount = spec.labels.length;
