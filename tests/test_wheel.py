@@ -138,6 +138,8 @@ def test_the_wheels_ui_comes_up_elsewhere_runs_the_demo_and_goes_down(elsewhere,
         assert "<title>" in httpx.get(address).text
         names = {one["name"] for one in api.post("/deployments/filter", json={}).json()}
         assert names == {"daily-forecast", "demo", "backtest", "backfill"}
+        # The prices in data/ are this person's own: the schedules are left as they are deployed.
+        assert "paused" not in log.read_text()
         ended = _forecast(api, "daily-forecast/demo")
         assert (ended["state_type"], ended["name"]) == ("COMPLETED", "2024-06-28, 1 ticker"), ended["state"]["message"]
         assert (home / "data" / "output" / "forecasts").is_dir()

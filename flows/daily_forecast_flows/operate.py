@@ -38,6 +38,7 @@ from forecasting.buckets import address_of
 from forecasting.commands import DONE, FAILED, complain
 from forecasting.errors import InputError
 from forecasting.formatting import pluralize
+from forecasting.ingest.files import find_files
 
 __all__ = ["SETTINGS", "apply_automations", "bring_up", "deployments", "serve_deployments"]
 
@@ -47,8 +48,8 @@ DEPLOYMENTS = (_INSTALLED if _INSTALLED.is_dir() else Path(__file__).parents[2] 
 AUTOMATIONS = DEPLOYMENTS.with_name("automations.yaml")
 
 POOL = "forecasts"
-SAMPLE = "data"
-"""The prices of deployments/prefect.yaml as it comes."""
+PRICES, SAMPLE = "data", "stocks.csv.gz"
+"""Where deployments/prefect.yaml as it comes reads prices, and the file there that is the sample."""
 CANCEL_WITHIN = 15.0
 """Seconds that runs at work have to end when all is taken down."""
 AT_WORK = {"state": {"type": {"any_": [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]}}}
@@ -108,14 +109,17 @@ def _bring_up(environment: dict[str, str], port: int, notify: str | None) -> int
                 return FAILED
         apply_automations(notify=notify)
         with SyncPrefectClient(api) as client:
-            left, paused = _crash_leftovers(client), _pause_on_sample(client)
+            left, files = _crash_leftovers(client), _price_files()
+            paused = [] if files - {SAMPLE} else _pause_unfed(client)
         with child(["prefect", "worker", "start", "--pool", POOL, "--name", "local"], environment) as worker:
             say(f"The UI is at {api.removesuffix('/api')}")
             say("Run the demo: Deployments, demo, Run. Ctrl-C takes everything down.")
+            if not files:
+                say(f"There are no prices in {(PROJECT / PRICES).absolute()} yet: put CSV files there before a run.")
             if left:
                 say(f"{pluralize(left, 'run')} of an earlier time had lost their process, and are marked Crashed.")
             if paused:
-                what = "they read the sample, which ends in 2013. Set prices in deployments/prefect.yaml to your own."
+                what = f"{PRICES}/ has no prices of your own (the sample ends in 2013). Put them there and start again."
                 say(f"The schedules of {' and '.join(paused)} are paused: {what}")
             if notify is None:
                 say("Nobody is notified of late, failed or degraded runs: --notify names the block that is.")
@@ -128,9 +132,17 @@ def _bring_up(environment: dict[str, str], port: int, notify: str | None) -> int
     return complain("The worker has ended", FAILED)
 
 
-def _pause_on_sample(client: SyncPrefectClient) -> list[str]:
-    """Pause the schedules of deployments that read the sample, which ends in 2013; returns the deployments' names."""
-    paused = [one for one in client.read_deployments() if one.schedules and one.parameters.get("prices") == SAMPLE]
+def _price_files() -> set[str]:
+    """Return the names of the price files that the deployments read as they come."""
+    try:
+        return {path.name for path in find_files(PROJECT / PRICES)}
+    except InputError:
+        return set()
+
+
+def _pause_unfed(client: SyncPrefectClient) -> list[str]:
+    """Pause the schedules of deployments that read the folder of the sample; returns the deployments' names."""
+    paused = [one for one in client.read_deployments() if one.schedules and one.parameters.get("prices") == PRICES]
     for one in paused:
         for schedule in one.schedules:
             client.update_deployment_schedule(one.id, schedule.id, active=False)

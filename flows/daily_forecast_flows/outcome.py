@@ -43,7 +43,7 @@ class Outcome:
     ----------
     status
         ``published``; ``partial``, when some tickers could not be read or forecast; ``kept``, when what was published
-        before stands and this run's forecasts are dropped; ``idle``, when there was nothing to do.
+        before is kept and this run's forecasts are dropped; ``idle``, when there was nothing to do.
     message
         One plain sentence.
     store, as_of

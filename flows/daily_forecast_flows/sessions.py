@@ -70,7 +70,7 @@ def _wait_for_rows(options: Options, due: Due, store: Store) -> tuple[Ingested, 
         except InputError as error:
             if time.monotonic() >= over:
                 raise
-            lacking = str(error)
+            missing = str(error)
         else:
             lasts = last_dates(ingested.prices)
             wanted = awaited(store, options.config(), due.own, lasts)
@@ -80,10 +80,10 @@ def _wait_for_rows(options: Options, due: Due, store: Store) -> tuple[Ingested, 
                 if as_of < last_day(ingested):
                     ingested = result_of(ingest(options, as_of))  # a few tickers are ahead of the others
                 return ingested, as_of
-            lacking = f"{len(come)} of {pluralize(len(wanted), 'ticker')} have rows of {due.own}"
-        if lacking != reported:
-            log.warning("%s: %s; waiting up to %.3g min", options.prices, lacking, (over - time.monotonic()) / 60)
-            reported = lacking
+            missing = f"{len(come)} of {pluralize(len(wanted), 'ticker')} have rows of {due.own}"
+        if missing != reported:
+            log.warning("%s: %s; waiting up to %.3g min", options.prices, missing, (over - time.monotonic()) / 60)
+            reported = missing
         changed = False
         while not changed and time.monotonic() < over:
             time.sleep(max(0.1, min(LOOK_EVERY, patience / 20, over - time.monotonic())))

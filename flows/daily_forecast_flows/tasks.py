@@ -71,7 +71,7 @@ def job(model: type[OptionsT]) -> Callable[[Callable[[OptionsT], State[Any]]], F
             try:
                 return function(model.of(given))
             except STOPS:
-                return Cancelled(message="Stopped on request; what was published before stands")
+                return Cancelled(message="Stopped on request; what was published before is unchanged")
             except (InputError, StoreLockedError, OSError) as error:
                 return Failed(message=str(error), data=error)
 

@@ -15,7 +15,7 @@ from forecasting.formatting import format_date, format_number, p_value, percent,
 
 __all__ = ["as_code", "markdown_table", "plain", "render_page"]
 
-# What would be markup, a link or an entity wherever it stands, inside a word or not, or where a line begins. The rest
+# What would be markup, a link or an entity wherever it is, inside a word or not, or where a line begins. The rest
 # is left as it is, since the search of Prefect's tables looks at the text as it was written.
 _MARKUP = re.compile(
     r"[\\`*\[\]|~<>@]|(?<![^\W_])_|_(?![^\W_])|:(?=//)|(?<=www)\.|^[-+#=](?=[-+#=\s]|$)|(?<=\d)[.)](?=\s)|"

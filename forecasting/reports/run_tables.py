@@ -28,7 +28,7 @@ ALL_STEPS = 20
 """With more tickers than this, tables have the nearest step only, and of scores what is published."""
 
 MOST_ROWS = 300
-"""Rows of a table; with thousands the UI stands still. The report and the files have all."""
+"""Rows of a table; with thousands the UI freezes. The report and the files have all."""
 
 
 def forecast_rows(run: Run) -> Rows:

@@ -112,8 +112,10 @@ class LocalFolder:
             file.write(data)
             file.flush()
             _sync(file.fileno())
-        except BaseException:
+        except BaseException as error:
             _discard(file, path)
+            if isinstance(error, OSError) and error.filename is None:
+                error.filename = str(self.root)  # writing knows no path: a full disk is to be found
             raise
         file.close()
         return path.relative_to(self.root).as_posix()

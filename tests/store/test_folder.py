@@ -49,6 +49,15 @@ def test_a_deleted_draft_leaves_no_trace(place):
     assert not (place.root / ".staging/group").exists()
 
 
+def test_a_full_disk_is_named(place, monkeypatch):
+    def fail(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match=f"No space left on device: '{place.root}'"):
+        place.draft(b"new")
+
+
 @pytest.mark.parametrize("failing", ["fsync", "replace"])
 def test_the_old_file_stays_when_writing_fails(place, monkeypatch, failing):
     write(place, "runs/file", b"old")
