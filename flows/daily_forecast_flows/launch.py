@@ -67,8 +67,9 @@ def run_flow(place: str, options: RunOptions) -> int:
         def hear(what: Any) -> None:
             show(what)
             ended.append(what)
+            patience.enter_context(_hurrying())
 
-        hearing = listener.set(hear)
+        hearing, patience = listener.set(hear), ExitStack()
         try:
             return exit_status(flow(**options.model_dump(), return_state=True))
         except (httpx.TransportError, PrefectException) as error:
@@ -78,6 +79,7 @@ def run_flow(place: str, options: RunOptions) -> int:
             newest = Store(options.output, create=False).latest()
             return complain(f"{lost}; the newest date published in {options.output}: {newest}", FAILED)
         finally:
+            patience.close()
             listener.reset(hearing)
 
 
@@ -105,6 +107,20 @@ def _prefect_api() -> Iterator[Callable[[], None]]:
             stack.callback(drain)
 
         yield wait
+
+
+@contextmanager
+def _hurrying() -> Iterator[None]:
+    """Ask a server that does not answer once more, not for a minute each time: what is left to report is little."""
+    before = os.environ.get("PREFECT_CLIENT_MAX_RETRIES")
+    os.environ["PREFECT_CLIENT_MAX_RETRIES"] = "1"
+    refresh_global_settings_context()
+    try:
+        yield
+    finally:
+        del os.environ["PREFECT_CLIENT_MAX_RETRIES"]
+        os.environ |= {} if before is None else {"PREFECT_CLIENT_MAX_RETRIES": before}
+        refresh_global_settings_context()
 
 
 def _forget_server() -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from datetime import date
 from pathlib import Path
 
+import httpx
 import pytest
 
 from daily_forecast_flows.command import main
@@ -101,11 +103,12 @@ def test_prefect_and_torch_are_not_imported_to_answer(arguments):
     assert not {"prefect", "torch", "pandas"} & set(answer.stderr.split())
 
 
-def start(tmp_path, *arguments: str) -> subprocess.Popen[str]:
-    """Start the command as a user does, with no server configured."""
+def start(tmp_path, *arguments: str, **configured: str) -> subprocess.Popen[str]:
+    """Start the command as a user does, with no server configured if not named."""
     environment = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
     environment["PREFECT_HOME"] = str(tmp_path / "prefect")
     environment["TMPDIR"] = str(tmp_path / "boards")
+    environment |= configured
     (tmp_path / "boards").mkdir(exist_ok=True)
     command = [sys.executable, "flows/daily_forecast.py", "--output", str(tmp_path / "store"), *arguments]
     return subprocess.Popen(
@@ -142,6 +145,42 @@ def test_a_run_without_a_server_brings_its_own_and_takes_it_down(price_file, tmp
     assert "withheld: BAD" in out
     assert Store(tmp_path / "store").where(paths.forecasts(date(2024, 6, 28))) in out
     assert servers(tmp_path) == []
+
+
+@pytest.mark.slow
+def test_a_configured_server_that_is_lost_as_the_forecasts_appear_is_not_waited_for(price_file, tmp_path):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    home = os.environ | {"PREFECT_HOME": str(tmp_path / "server")}
+    command = [sys.executable, "-m", "prefect", "server", "start", "--port", str(port)]
+    server = subprocess.Popen(command, env=home, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        address = f"http://127.0.0.1:{port}/api"
+        wait_for(lambda: answers(address), 120)
+        prices = price_file(tmp_path / "prices.csv", "AAA")
+        process = start(tmp_path, "--prices", str(prices), *QUICK, PREFECT_API_URL=address)
+        wait_for(lambda: list((tmp_path / "store").glob("forecasts/*/forecasts.parquet")), 120)
+    finally:
+        server.kill()
+        server.wait()
+    out, err = process.communicate(timeout=90)
+    assert "The forecasts as of 2024-06-28 are published; 1 ticker" in out
+    assert (process.returncode, err[:29]) == (0, "the Prefect server was lost: "), err
+
+
+def answers(address: str) -> bool:
+    try:
+        return httpx.get(f"{address}/health").is_success
+    except httpx.HTTPError:
+        return False
+
+
+def wait_for(reached, seconds: float) -> None:
+    give_up = time.monotonic() + seconds
+    while not reached():
+        assert time.monotonic() < give_up
+        time.sleep(0.05)
 
 
 @needs_proc
