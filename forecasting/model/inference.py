@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from forecasting.config import LEVELS, ForecastConfig
 from forecasting.features.windows import Segment, Windows
-from forecasting.model.device import choose_device
+from forecasting.model.device import choose_device, one_thread
 from forecasting.model.lstm import RECURRENCES
 from forecasting.model.network import RowLayout, quantiles
 from forecasting.model.training import Fitted, Trained
@@ -51,6 +51,7 @@ def lstm_quantiles(
     return out
 
 
+@one_thread()  # the last bit of a product depends on the number of threads
 @torch.no_grad()
 def predict(
     fitted: Fitted, windows: Windows, config: ForecastConfig, start: int, stop: int | None = None

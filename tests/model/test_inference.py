@@ -91,3 +91,21 @@ def test_a_forecast_sees_its_window_and_nothing_later(trained) -> None:
     after = predict(fitted, replace(windows, inputs=inputs, log_volatility=volatility), CONFIG, 150)
     np.testing.assert_array_equal(before[:, :50], after[:, :50])
     assert not np.isclose(before[:, 50], after[:, 50]).any()
+
+
+def test_the_number_of_threads_changes_no_bit(make_prices) -> None:
+    """Nor does a shard that ends its training beside it, and with it gives torch its threads back."""
+    config = ForecastConfig(epochs=1)
+    prices = make_prices("A", 900)  # a product of one model alone is what torch divides among threads
+    windows = window(engineer(prices, config, prices["date"].max().date()).series, config)
+    fitted = train(windows, config).fits["all"]
+    before = torch.get_num_threads()
+    found = []
+    try:
+        for threads in (1, 2, 4):
+            torch.set_num_threads(threads)
+            found.append(predict(fitted, windows, config, windows.time - 300).tobytes())
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    assert len(set(found)) == 1
