@@ -25,7 +25,7 @@ _SCALE, _EDGE_SCALE = np.log(8.0), np.log(30.0)
 _NO_SPLIT = np.log(300.0)  # no split is as large as this: a change of level by so much is a change of unit
 _SPELL, _BACK = 20, np.log(2.5)
 """Rows that such an excursion may last, and the factor within which prices are back after it."""
-_LATE = 60  # rows after which a change of level by 100 or 1,000 is borne out
+_LATE = 60  # rows after which a change of level by 100 or 1,000 is believed
 _STEP = 0.35  # how near, in logs, a change of level comes to 100 or 1,000
 _LONE, _LONE_BACK = np.log(2.0), np.log(1.3)
 """A row is alone when it is off both neighbours by the first factor, and they agree within the second."""
@@ -113,9 +113,9 @@ def in_scale(verdict: Verdict) -> None:
     left = np.repeat(table.edges[1:], np.diff(table.edges)) - np.arange(len(table))
     late = days.later(near) & (left <= _LATE) & (factor == 0)
     verdict.refuse(factor != 0, say, "open")
-    what = "from here on Open is about 100 or 1,000 times larger or smaller ({value}): a change of unit, no split"
+    what = "from here on Open is about 100 or 1,000 times larger or smaller ({value}): taken for a change of unit"
     late = late[np.isin(table.codes, verdict.table.codes)]
-    verdict.refuse(late, f"{what} until {_LATE} rows bear it out", "open")
+    verdict.refuse(late, f"{what}, not a split, as fewer than {_LATE} rows follow", "open")
 
 
 def _excursions(jumps: IntArray, leaps: Array, first: int, stop: int) -> Iterator[tuple[int, int, float]]:

@@ -49,31 +49,29 @@ def separating_column(rows: Rows, unread: Sequence[int], kept: IntArray, days: I
     return first if found and same else None
 
 
-def report_instruments(verdict: Verdict, rows: Rows, kept: IntArray, unread: Sequence[int]) -> None:
-    """Refuse tickers under which a column that nobody reads shows two instruments; ``kept`` are the table's rows."""
-    table = verdict.table.sorted()
-    again = np.flatnonzero(table.same & (np.diff(table.days) == 0)) + 1
+def report_instruments(verdict: Verdict, rows: Rows, unread: Sequence[int]) -> None:
+    """Refuse tickers under which a column that nobody reads shows two instruments."""
     for column in unread:
+        table = verdict.table
         texts, codes = rows.distinct(column)
         if len(texts) < 2:
             continue
-        own, name = codes[kept][table.places], rows.layout.name(column)
-        marks = np.zeros(len(table), dtype=np.bool_)
-        if len(again) and (own[again] != own[again - 1]).all() and len(texts) <= len(own) / 2:
-            marks[table.places[again]] = True
+        own, name = codes[table.places], rows.layout.name(column)
+        again = table.same & (np.diff(table.days) == 0)
+        if again.any() and (np.diff(own)[again] != 0).all() and len(texts) <= len(own) / 2:
             what = f"a day has several rows, which column {name} distinguishes: it names the instrument"
             setting = f'set ticker = "{name}" under [columns] in a format file'
-            verdict.refuse(marks, what, name, setting, keep=True)
+            verdict.refuse(np.append(False, again), what, name, setting)
             continue
         word = normalise(name).replace(" ", "")
         named = _IDENTIFIER.fullmatch(word) is not None
         if len(texts) > _MOST * len(table.tickers) or _CALENDAR.fullmatch(word) or not (named or _is_words(texts)):
             continue
         said = _changes(table, own, texts)
-        marks[list(said)] = True
+        marks = np.isin(np.arange(len(table)), list(said))
         if named:
             setting = f'set ticker = "{name}" under [columns], or ignore = ["{name}"], in a format file'
-            verdict.refuse(marks, said.__getitem__, name, setting, keep=True)
+            verdict.refuse(marks, said.__getitem__, name, setting)
         else:
             verdict.warn(marks, said.__getitem__, name)
 
@@ -87,12 +85,11 @@ def _changes(table: Table, own: IntArray, texts: pa.Array) -> dict[int, str]:
         lengths = np.diff([rows.start, *starts, rows.stop])
         if len(starts) < _MOST and lengths.min() >= _FEWEST and len(np.unique(own[rows])) == len(starts) + 1:
             at = int(starts[0])
-            what = f'changes from "{texts[own[at - 1]]}" to "{texts[own[at]]}": two instruments under one ticker?'
-            said[int(table.places[at])] = what
+            said[at] = f'changes from "{texts[own[at - 1]]}" to "{texts[own[at]]}": two instruments under one ticker?'
     return said
 
 
-def without_turnover(verdict: Verdict, rows: Rows, kept: IntArray, unread: Sequence[int]) -> None:
+def without_turnover(verdict: Verdict, rows: Rows, unread: Sequence[int]) -> None:
     """Take the volume as missing where it is the money that changed hands: another column times the price."""
     volume, low, high = (verdict.prices[role] for role in ("volume", "low", "high"))
     traded = volume > 0
@@ -100,7 +97,7 @@ def without_turnover(verdict: Verdict, rows: Rows, kept: IntArray, unread: Seque
         return
     for column in unread:
         try:
-            shares = rows.cells(column, kept).cast(pa.float64()).to_numpy()
+            shares = rows.cells(column, verdict.table.places).cast(pa.float64()).to_numpy()
         except pa.ArrowInvalid:
             continue
         known = traded & (shares > 0)

@@ -26,7 +26,7 @@ from forecasting.ingest.latest import FAR, ending, far_ahead, last_shared
 from forecasting.ingest.layout import understand
 from forecasting.ingest.reader import read_table
 from forecasting.ingest.remote import local_copies
-from forecasting.ingest.table import Decided, Options, Problem, ReadFile, Table, joined
+from forecasting.ingest.table import Decided, Options, Problem, Table, joined
 
 __all__ = ["Ingested", "InputFile", "Refusal", "find_files", "read_prices"]
 
@@ -103,34 +103,30 @@ class _Reading:
         self._inputs: list[InputFile] = []
         self._decided: dict[str, Decided] = {}
         self._days: list[tuple[str, Table]] = []
+        self._said: list[tuple[Finding, str]] = []  # of these days' files
         for path in files:
             self._add(path, addresses.get(path, str(path)))
         self._settle()
 
     def _add(self, path: Path, file: str) -> None:
+        """Read a file, and keep what is sound."""
+        ticker: str | None = ticker_of(path)
         try:
             data, sha256, size = read_raw(path)
             self._inputs.append(InputFile(file, sha256, size))
             text, layout = understand(data, file, self._options.format)
+            ticker = None if layout.ticker is not None else ticker
             found = read_table(text, layout, ticker_of(path), self._options)
         except InputError as error:
             if not self._inputs or self._inputs[-1].path != file:
                 known = file_sha256(path)
                 self._inputs += [InputFile(file, *known)] if known else []
-            self._refuse(ticker_of(path), file, error)
+            self._refuse(ticker, file, error)
             return
-        self._take(found, file, None if layout.ticker is not None else ticker_of(path))
-
-    def _take(self, found: ReadFile, file: str, ticker: str | None) -> None:
-        """Check what was read of a file and keep what is sound."""
-        if found.decided is not None:
-            self._decided[file] = found.decided
-        whole = next((problem for problem in found.problems if problem.ticker is None), None)
-        if whole is not None:
-            self._refuse(ticker, file, whole.error(file))
-        elif not found.problems and all(table.is_one_day() for table in found.tables):
+        self._decided[file] = found.decided
+        if not found.problems and all(table.is_one_day() for table in found.tables):
             self._days += [(file, table.without_text()) for table in found.tables]
-            self._findings += [replace(one, message=f"{file}: {one.message}") for one in found.findings]
+            self._said += [(finding, file) for finding in found.findings]
         else:
             self._check(found.tables, file, found.problems, found.findings)
 
@@ -163,6 +159,12 @@ class _Reading:
         for file, day in days:
             self._check([day], file)
         self._days.clear()
+        said: dict[tuple[Finding, str], list[str]] = defaultdict(list)  # once, where the files are one table
+        for finding, file in self._said:
+            said[finding, file if table is None else ""].append(file)
+        for (finding, _), (file, *more) in said.items():
+            others = f" (and in {len(more)} more files)" if more else ""
+            self._findings.append(replace(finding, message=f"{file}: {finding.message}{others}"))
         for ticker, files in self._files.items():
             if len(files) > 1:  # it cannot be known which is right
                 what = f"ticker {ticker} is also in {files[0]}; give each ticker in one file"

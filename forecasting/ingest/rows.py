@@ -71,7 +71,8 @@ class Rows:
 
     def cells(self, column: int, rows: IntArray) -> pa.ChunkedArray:
         """Give some rows' cells of a column."""
-        return self.columns[column] if len(rows) == len(self) else self.columns[column].take(pa.array(rows))
+        whole = len(rows) == len(self) and bool((np.diff(rows) > 0).all())
+        return self.columns[column] if whole else self.columns[column].take(pa.array(rows))
 
 
 def read_rows(text: Text, layout: Layout) -> Rows:

@@ -16,7 +16,7 @@ from forecasting.ingest.names import load
 from forecasting.ingest.rows import Misfit, Rows
 from forecasting.ingest.table import Options, Problem, ReadFile, is_rare, where
 
-__all__ = ["Owners", "add_misfits", "add_undated", "cut_field", "is_event", "why_misfit"]
+__all__ = ["Owners", "add_cut_line", "add_misfits", "add_undated", "is_event", "why_misfit"]
 
 _EVENTS = "|".join(map(re.escape, load("notation")["events"]))
 _EVENT = re.compile(rf"[\d.,:/ ]*\b(?:{_EVENTS})\b[:\d.,/ ]*", re.IGNORECASE)
@@ -143,27 +143,30 @@ def add_undated(rows: Rows, owners: Owners, dates: DateColumn, undated: BoolArra
     return out | notes
 
 
-def cut_field(rows: Rows) -> int | None:
-    """Find the column in which the last line was cut off: it has no end, and its last field less than all above it.
+def add_cut_line(rows: Rows, owners: Owners, result: ReadFile) -> None:
+    """Refuse a last line that was cut off: it has no end, and its last field less than all above it.
 
     That is a price with fewer decimals than any other, a shorter date or volume, or the beginning of a ticker's name.
     """
-    data, layout = rows.text.data, rows.layout
-    if data.endswith(b"\n") or rows.lines[-1] != data.count(b"\n") + 1:
-        return None
-    column = len(rows.columns) - 1
+    data, layout, column = rows.text.data, rows.layout, len(rows.columns) - 1
+    if data.endswith(b"\n") or rows.lines[-1] != data.count(b"\n") + 1 or column >= layout.width:
+        return
     *above, last = rows.columns[column][-_ABOVE:].to_pylist()
-    roles = [role for block in layout.blocks for role, at in block.columns.items() if at == column]
-    if column == layout.ticker:
-        others = [name for name in rows.distinct(column)[0].to_pylist() if name != last]
-        alone = last not in above and any(name.startswith(last) for name in others)
-        return column if alone else None
-    size = len if column == layout.date or "volume" in roles else _decimals
-    known = column < layout.width and (roles or size is len)
-    return column if known and len(above) >= _ENOUGH and size(last) < min(map(size, above)) else None
+    named = [owners.tickers[owners.codes[-1]] if owners.column is not None else None]
+    roles = {role for block in layout.blocks for role, at in block.columns.items() if at == column}
+    if column == owners.column:
+        named = [name for name in owners.tickers if name.startswith(last)]
+        cut = last not in above and len(named) > 1
+    else:
+        size = len if column == layout.date or "volume" in roles else _decimals
+        cut = bool(roles or size is len) and len(above) >= _ENOUGH and size(last) < min(map(size, above))
+    what = f'the last line ends in "{last}", shorter than those above it (file cut short?)'
+    setting = "set skip_footer = 1 in a format file to leave it out"
+    for name in named if cut else ():
+        result.problems.append(Problem(what, [int(rows.lines[-1])], layout.name(column), name, setting))
 
 
 def _decimals(field: str) -> int:
-    """Count the digits after the decimal mark that a field seems to have, the point or comma that is last in it."""
-    number = _BEHIND.sub("", field)
-    return len(number) - 1 - max(number.rfind("."), number.rfind(",")) if "." in number or "," in number else 0
+    """Count the characters after the decimal mark that a field seems to have, the point or comma that is last in it."""
+    _, *after = re.split("[.,]", _BEHIND.sub("", field))
+    return len(after[-1]) if after else 0

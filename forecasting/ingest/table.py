@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache, cached_property
+from functools import cached_property
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from forecasting.arrays import Array, BoolArray, IntArray
 from forecasting.errors import InputError
 from forecasting.findings import Finding
 from forecasting.ingest.format import PriceFormat
-from forecasting.ingest.names import Role
+from forecasting.ingest.names import PRICES, Role
 
 __all__ = ["WEEK", "Decided", "Options", "Problem", "ReadFile", "Table", "Verdict", "is_rare", "joined", "where"]
 
@@ -59,50 +59,42 @@ class Problem:
 class Table:
     """Rows of numbers: tickers (by their ``codes``), days since 1970-01-01, and prices, NaN where a file has none.
 
-    ``lines`` gives the rows' line numbers, when there is something to report; with several ``files``, a line is its own
-    number and ``_LINES`` times the place of its file. ``names`` are the columns' names, by role. Of the dates it says
-    whether the order of day and month had to be decided (``numeric_dates``), why they may be of other days than they
-    seem (``unsure``), and on which ``weekdays`` (``Mon``) the market is declared to trade. Once the rows are sorted,
-    ``places`` are those that they have in the file.
+    ``places`` are the rows' places in the file, of whose rows ``all_lines`` gives the line numbers, when there is
+    something to report; with several ``files``, a line is its own number and ``_LINES`` times the place of its file.
+    ``names`` are the columns' names, by role. Of the dates it says whether the order of day and month had to be decided
+    (``numeric_dates``), why they may be of other days than they seem (``unsure``), and on which ``weekdays`` (``Mon``)
+    the market is declared to trade.
     """
 
     tickers: Sequence[str]
     codes: IntArray
     days: IntArray
+    places: IntArray
     prices: Mapping[Role, Array]
-    lines: Callable[[], IntArray]
+    all_lines: Callable[[], IntArray]
     names: Mapping[str, str]
     numeric_dates: bool = False
     unsure: str = ""
     weekdays: Sequence[str] | None = None
     files: Sequence[str] = ()
-    places: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
     def __len__(self) -> int:
         return len(self.codes)
 
+    def lines(self) -> IntArray:
+        """Look up the rows' line numbers."""
+        return self.all_lines()[self.places]
+
     def take(self, rows: IntArray | BoolArray) -> Table:
         """Keep only these rows, in this order."""
-        lines = self.lines
-        return replace(
-            self,
-            codes=self.codes[rows],
-            days=self.days[rows],
-            prices={role: array[rows] for role, array in self.prices.items()},
-            lines=cache(lambda: lines()[rows]),
-            places=self.places[rows] if len(self.places) else self.places,
-        )
+        prices = {role: array[rows] for role, array in self.prices.items()}
+        codes, days, places = self.codes[rows], self.days[rows], self.places[rows]
+        return replace(self, codes=codes, days=days, places=places, prices=prices)
 
     def without_text(self) -> Table:
         """Look the lines up now, so that the file's text can leave the memory."""
         lines = self.lines()
-        return replace(self, lines=lambda: lines)
-
-    def without(self, codes: Iterable[int]) -> Table:
-        """Leave out the rows of these tickers."""
-        out = np.zeros(len(self.tickers), dtype=np.bool_)
-        out[list(codes)] = True
-        return self.take(np.flatnonzero(~out[self.codes])) if out.any() else self
+        return replace(self, places=np.arange(len(self)), all_lines=lambda: lines)
 
     def is_one_day(self) -> bool:
         """Whether these are rows of a day of an exchange: of several tickers, named in a column, and of one date."""
@@ -112,7 +104,7 @@ class Table:
         """Sort the rows by the tickers' names and by day; those of a day stay in the file's order."""
         order = sorted(range(len(self.tickers)), key=lambda code: self.tickers[code])
         names, codes = [self.tickers[code] for code in order], np.argsort(order)[self.codes]
-        table = replace(self, tickers=names, codes=codes, places=np.arange(len(self)))
+        table = replace(self, tickers=names, codes=codes)
         ascending = (np.diff(codes) > 0) | ((np.diff(codes) == 0) & (np.diff(self.days) >= 0))
         return table if ascending.all() else table.take(np.lexsort((self.days, codes)))
 
@@ -147,14 +139,13 @@ def joined(days: Sequence[tuple[str, Table]]) -> Table | None:
     names = sorted({table.tickers[code] for table in tables for code in np.unique(table.codes)})
     if len(names) == sum(len(np.unique(table.codes)) for table in tables):
         return None
-    places = {name: place for place, name in enumerate(names)}
-    codes = [np.array([places.get(name, -1) for name in table.tickers])[table.codes] for table in tables]
-    prices = {role: np.concatenate([table.prices[role] for table in tables]) for role in tables[0].prices}
-    lines = np.concatenate([at * _LINES + table.lines() for at, table in enumerate(tables)])
+    codes = [np.searchsorted(names, table.tickers)[table.codes] for table in tables]
+    prices = {role: np.concatenate([table.prices[role] for table in tables]) for role in PRICES}
     dates = np.concatenate([table.days for table in tables])
-    files = [file for file, _ in days]
-    whole = Table(names, np.concatenate(codes), dates, prices, lambda: lines, tables[0].names, files=files)
-    return replace(whole, weekdays=tables[0].weekdays).take(np.argsort(dates, kind="stable"))
+    by = np.argsort(dates, kind="stable")
+    lines = np.concatenate([at * _LINES + table.lines() for at, table in enumerate(tables)])[by]
+    whole = replace(tables[0], tickers=names, codes=np.concatenate(codes), days=dates, places=by, prices=prices)
+    return replace(whole.take(by), places=np.arange(len(by)), all_lines=lambda: lines, files=[file for file, _ in days])
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +165,7 @@ class ReadFile:
     tables: list[Table] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
-    decided: Decided | None = None
+    decided: Decided = field(init=False)
 
 
 What = str | Callable[[int], str]
@@ -194,16 +185,14 @@ class Verdict:
         """The prices of the rows that are left."""
         return self.table.prices
 
-    def refuse(
-        self, rows: BoolArray, what: What, column: str | None = None, setting: str | None = None, *, keep: bool = False
-    ) -> None:
-        """Make the marked rows a problem of each ticker they belong to; take these out, unless they are kept."""
-        table, codes = self.table, []
+    def refuse(self, rows: BoolArray, what: What, column: str | None = None, setting: str | None = None) -> None:
+        """Make the marked rows a problem of each ticker they belong to, and take all rows of these out."""
+        table = self.table
         for code, first, lines in self._by_ticker(rows):
             name, said = table.names.get(column, column) if column else None, self._say(what, first, column)
             self.problems.append(Problem(said, lines, name, table.tickers[code], setting, table.files))
-            codes.append(code)
-        self.table = table if keep else table.without(codes)
+        if rows.any():
+            self.table = table.take(~np.isin(table.codes, table.codes[rows]))
 
     def refuse_unless_rare(self, rows: BoolArray, what: What, role: Role) -> None:
         """Set the marked rows aside in tickers that have very few among very many; refuse the others."""
@@ -227,7 +216,7 @@ class Verdict:
             message = f"{self._place(lines, column)}{self._say(what, first, column)}, set aside"
             self.findings.append(Finding(self.table.tickers[code], "set_aside", message, len(lines)))
         if rows.any():
-            self.table = self.table.take(np.flatnonzero(~rows))
+            self.table = self.table.take(~rows)
 
     def take_as_missing(self, rows: BoolArray, what: What, role: Role) -> None:
         """Take the marked rows' values of a column for missing, and report it."""

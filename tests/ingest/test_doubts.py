@@ -37,9 +37,10 @@ def history(random: np.random.Generator, days: Sequence[date], volatility: float
 
 def table(days: Sequence[date], prices: dict[Role, np.ndarray], unsure: str = "") -> Table:
     numbers = np.array(days, dtype="datetime64[D]").astype(np.int64)
-    lines = np.arange(len(days)) + 2
+    places = np.arange(len(days))
     names = {role: role for role in ("date", *ROLES)}
-    return Table(["A"], np.zeros(len(days), np.int64), numbers, prices, lambda: lines, names, unsure=unsure)
+    codes = np.zeros(len(days), np.int64)
+    return Table(["A"], codes, numbers, places, prices, lambda: places + 2, names, unsure=unsure)
 
 
 def doubted(days: Sequence[date], prices: dict[Role, np.ndarray], unsure: str = "") -> list[str]:
