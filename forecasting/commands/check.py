@@ -30,12 +30,9 @@ __all__ = ["FileReport", "TickerReport", "check_files", "run_check"]
 DateOrder = Literal["auto", "dmy", "mdy", "ymd"]
 DecimalMark = Literal["auto", "point", "comma"]
 
-_MOST_NAMED = 5
-_MOST_WARNINGS = 2
+_MOST_NAMED, _MOST_WARNINGS = 5, 2
 _LONGEST = 400
-_HOLE = 14
-"""Ten sessions, in days."""
-_WEEK = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_HOLE = 14  # ten sessions, in days
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,12 +201,14 @@ def _facts(rows: pd.DataFrame) -> TickerFacts:
     """Find out what a ticker's rows are like."""
     from forecasting.features.splits import find_splits  # noqa: PLC0415 - after --help
     from forecasting.ingest.days import weekdays_of  # noqa: PLC0415
+    from forecasting.ingest.table import WEEK  # noqa: PLC0415
 
     days = rows["date"].to_numpy().astype("datetime64[D]")
     numbers = days.astype("int64")
     kept = sorted(weekdays_of(numbers))
     run = kept == list(range(kept[0], kept[-1] + 1)) and len(kept) > 1
-    weekdays = f"{_WEEK[kept[0]]}-{_WEEK[kept[-1]]}" if run else ", ".join(_WEEK[one] for one in kept)
+    names = [WEEK[one][:3] for one in kept]
+    weekdays = f"{names[0]}-{names[-1]}" if run else ", ".join(names)
     steps = numbers[1:] - numbers[:-1]
     holes = [f"{days[at]} to {days[at + 1]}" for at in (steps > _HOLE).nonzero()[0]]
     columns = [rows[name].to_numpy() for name in ("open", "high", "low", "close", "volume")]
@@ -220,25 +219,18 @@ def _with_ahead(reports: Sequence[FileReport]) -> Iterator[FileReport]:
     """Warn of a ticker far beyond the last date that the tickers share: a run as of `latest` would withhold it."""
     from forecasting.ingest.latest import FAR, far_ahead, last_shared  # noqa: PLC0415 - after --help
 
-    ends = [
-        (
-            date.fromisoformat(one.last_date).toordinal() - _EPOCH,
-            any("a hole of weeks" in said for said in one.warnings),
-        )
-        for report in reports
-        for one in report.tickers.values()
-    ]
+    def last_day(one: TickerReport) -> int:
+        return date.fromisoformat(one.last_date).toordinal() - date(1970, 1, 1).toordinal()
+
+    found = [one for report in reports for one in report.tickers.values()]
+    ends = [(last_day(one), any("a hole of weeks" in said for said in one.warnings)) for one in found]
     shared = last_shared(ends) if ends else 0
     for report in reports:
         tickers = dict(report.tickers)
         for name, one in tickers.items():
-            last = date.fromisoformat(one.last_date).toordinal() - _EPOCH
-            if last > shared + FAR:
-                tickers[name] = replace(one, warnings=[*one.warnings, far_ahead(name, last, shared)])
+            if last_day(one) > shared + FAR:
+                tickers[name] = replace(one, warnings=[*one.warnings, far_ahead(name, last_day(one), shared)])
         yield replace(report, tickers=tickers)
-
-
-_EPOCH = date(1970, 1, 1).toordinal()
 
 
 def _reasons(refused: Sequence[Refusal]) -> str:

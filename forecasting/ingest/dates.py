@@ -20,7 +20,7 @@ from forecasting.ingest.format import PriceFormat
 from forecasting.ingest.stamps import Clock, Shape, Stamp, read_stamp
 from forecasting.ingest.table import WEEK
 
-__all__ = ["NO_DATE", "DateColumn", "UndecidedDatesError", "read_dates", "unknown_clock"]
+__all__ = ["NO_DATE", "DateColumn", "UndecidedDatesError", "read_dates"]
 
 NO_DATE = np.iinfo(np.int64).min
 _EPOCH = date(1970, 1, 1).toordinal()
@@ -37,9 +37,6 @@ _UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _SIZES = (10**11, 10**14, 10**17)  # counts of seconds are below the first, of milliseconds below the second
 _DAY = 86_400
 _TWO_DIGITS = "the years have two digits, and may be of another century or counted from another epoch"
-_LATE = 16 * 60 + 30  # half past four: a local clock after it may be that of a session that opens the evening before
-_END_OF_DAY, _EARLY = 23 * 60 + 59, 6 * 60
-_NEW_YORK_OPENS = frozenset({13 * 60 + 30, 14 * 60 + 30})
 
 
 @dataclass
@@ -261,25 +258,6 @@ def _day(parts: Sequence[int], order: str, add: int) -> int | None:
         return date(year, month, day).toordinal() - _EPOCH if _FIRST <= year <= _LAST else None
     except ValueError:
         return None
-
-
-def unknown_clock(clocks: Mapping[int, Clock], texts: Sequence[str], cells: Sequence[int]) -> tuple[int, str] | None:
-    """Find a cell whose date is not known, because of its clock, and say why; None when all are.
-
-    An instant in UTC is of its own date where midnight has just passed or New York opens; at other hours some market's
-    next session has begun. A local clock in the late afternoon may be that of a session that opens the evening before.
-    """
-    for cell in cells:
-        clock = clocks.get(cell)
-        if clock is None or clock.minutes == _END_OF_DAY:
-            continue
-        known = clock.minutes < _EARLY or clock.minutes in _NEW_YORK_OPENS if clock.utc else clock.minutes < _LATE
-        if not known:
-            others = sorted({one.minutes for one in clocks.values()})
-            said = " and ".join(f"{minutes // 60:02d}:{minutes % 60:02d}" for minutes in others[:3])
-            what = f'"{texts[cell]}": the clock says {said}{" UTC" if clock.utc else ""}, and a session that'
-            return cell, what + " opens then may be of that day or of the next; the date is not known"
-    return None
 
 
 def _to_sessions(days: IntArray, clocks: dict[int, Clock], format_: PriceFormat) -> IntArray:

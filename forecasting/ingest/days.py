@@ -27,6 +27,7 @@ _AHEAD = {frozenset(map(int, "60123")): 1, frozenset(map(int, "56012")): 2}
 _OTHERS = ("XNYS", "XLON", "XTKS")
 _HOLIDAYS, _UNFIT = 2, 0.005  # so many holidays are no chance, where so few days differ
 _ENOUGH = 15
+_LONG, _REGULAR = 60, 0.8  # rows, and the share of weeks with a sixth day, that make a week of six days a market's
 _SELDOM = 0.25  # a weekday with less than this share of the usual count is not one of the market's
 _MOST = 0.8
 
@@ -84,14 +85,18 @@ def not_far(verdict: Verdict) -> None:
 
 
 def regular(verdict: Verdict) -> None:
-    """Report weekends among weekdays, weeks that few markets keep, and rows that are not daily."""
+    """Report weekends among weekdays, weeks that few markets keep, and rows that are not daily.
+
+    A week of six days is a market's when the dates are plainly dates, and all of the history keeps it.
+    """
     table, weekend, steps = verdict.table, _weekday(verdict.table.days) >= _SATURDAY, _steps(verdict.table)
     odd, early = np.zeros((2, len(table)), dtype=np.bool_)
     for rows in table.histories(weekend) if table.weekdays is None else ():
-        kept, count = weekdays_of(table.days[rows]), rows.stop - rows.start
-        early[rows] = weekend[rows] & (kept in _AHEAD and count >= len(WEEK))
-        few, one_kind = weekend[rows].sum() < _WEEKEND_SHARE * count, len({*_weekday(table.days[rows])} & _WEEKEND) == 1
-        odd[rows] = weekend[rows] & ~early[rows] & bool(few or (one_kind and count >= len(WEEK)))
+        kept, count, own = weekdays_of(table.days[rows]), rows.stop - rows.start, weekend[rows]
+        early[rows] = own & (kept in _AHEAD and count >= len(WEEK))
+        six_days = kept in _SIX_DAYS and count >= _LONG and own.sum() > _REGULAR * count / 6 and not table.unsure
+        few, both = own.sum() < _WEEKEND_SHARE * count, {*_weekday(table.days[rows])} >= _WEEKEND
+        odd[rows] = own & ~early[rows] & bool(not six_days and (few or (not both and count >= len(WEEK))))
     verdict.warn(odd, "a weekend's date among weekdays", "date")
     what = "weeks that begin on a weekend: unless the market keeps them, the dates are early (weekdays declares them)"
     verdict.warn(early, what, "date")

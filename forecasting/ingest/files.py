@@ -218,15 +218,11 @@ def _recode(data: bytes, encoding: str) -> bytes | None:
     """Turn bytes into UTF-8, a piece at a time: a large text is never held as characters. None when they do not fit."""
     if encoding == "utf-8" and data.isascii():
         return data
-    decoder = codecs.getincrementaldecoder(encoding)()
-    pieces = []
+    pieces = (data[start : start + _MIB] for start in range(0, len(data), _MIB))
     try:
-        for start in range(0, len(data), _MIB):
-            piece = decoder.decode(data[start : start + _MIB], start + _MIB >= len(data))
-            pieces.append(b"" if encoding == "utf-8" else piece.encode())
+        return b"".join(text.encode() for text in codecs.iterdecode(pieces, encoding))
     except UnicodeError:
         return None
-    return data if encoding == "utf-8" else b"".join(pieces)
 
 
 def _plain(data: bytes, file: str) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import json
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -101,9 +102,5 @@ def to_toml(format_: PriceFormat) -> str:
 
 
 def _written(value: Any) -> str:
-    if isinstance(value, tuple):
-        return "[" + ", ".join(map(_written, value)) + "]"
-    if isinstance(value, str):
-        escaped = "".join(c if c.isprintable() and c not in '"\\' else f"\\u{ord(c):04x}" for c in value)
-        return f'"{escaped}"'
-    return str(value)
+    # TOML's texts and lists are written as JSON's, but for one character.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -1,4 +1,4 @@
-"""Which column of a header is what: each role to the column that surest bears its name, or a word on why not."""
+"""Which column of a header is what: each role to the column whose name is surest, or a word on why not."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Header:
         raise InputError(what, file=self.file, line=self.line, setting=setting)
 
     def rank(self, role: Role, index: int) -> int | None:
-        """How sure a column bears a role's name; what is declared is surest, and every other column is none then."""
+        """How sure a column's name is a role's; what is declared is surest, and every other column is none then."""
         cell, declared = self.cells[index], self.format.columns
         if role in declared:
             exact = cell.strip() == declared[role].strip()
@@ -64,7 +64,7 @@ class Header:
         return [block for block in found if block] if all(found) else []
 
     def pick(self, role: Role, taken: Iterable[int] = ()) -> int | None:
-        """Find the column that surest bears a role's name, among those not taken.
+        """Find the column whose name is surest a role's, among those not taken.
 
         Of equally sure ones, the one spelled exactly as the role counts. Otherwise two of them are an error, or for
         Close and Volume, which can be done without, a finding.

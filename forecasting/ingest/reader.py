@@ -12,13 +12,14 @@ import pyarrow as pa
 
 from forecasting.arrays import BoolArray, IntArray
 from forecasting.findings import Finding
-from forecasting.ingest.dates import NO_DATE, UndecidedDatesError, read_dates, unknown_clock
+from forecasting.ingest.dates import NO_DATE, UndecidedDatesError, read_dates
 from forecasting.ingest.files import Text
 from forecasting.ingest.instruments import misplaced_ticker, report_instruments, separating_column, without_turnover
 from forecasting.ingest.layout import Block, Layout
 from forecasting.ingest.names import NEEDED, PRICES, Role, normalise
 from forecasting.ingest.numbers import Decimal, decide, read_numbers
 from forecasting.ingest.rows import read_rows
+from forecasting.ingest.stamps import unknown_clock
 from forecasting.ingest.strays import Owners, add_cut_line, add_misfits, add_undated, is_event, why_misfit
 from forecasting.ingest.table import Decided, Options, Problem, ReadFile, Table, Verdict
 

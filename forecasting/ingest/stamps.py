@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from forecasting.ingest.names import load, plain_letters
 
-__all__ = ["Clock", "Shape", "Stamp", "read_stamp"]
+__all__ = ["Clock", "Shape", "Stamp", "read_stamp", "unknown_clock"]
 
 Kind = Literal["ymd", "numeric", "short", "named", "compact", "serial", "six"]
 
@@ -37,6 +37,9 @@ class Stamp(NamedTuple):
 
 
 _LONGEST = 64
+_LATE = 16 * 60 + 30  # half past four: a local clock after it may be that of a session that opens the evening before
+_END_OF_DAY, _EARLY = 23 * 60 + 59, 6 * 60
+_NEW_YORK_OPENS = frozenset({13 * 60 + 30, 14 * 60 + 30})
 _TIME = (
     r"(?:(?:[T ]|, ?)\s*(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::\d{2}(?:[.,]\d+)?)?\s*(?P<half>[AaPp]\.?[Mm]\.?)?"
     r"\s*(?P<zone>Z|(?:UTC|GMT)?[+-]\d{2}(?::?\d{2})?|[A-Z]{3,4}|[A-Z][A-Za-z]+(?:/[A-Z][A-Za-z_]+)+)?(?:\[[\w/]+\])?)?"
@@ -92,3 +95,22 @@ def _read_clock(found: Mapping[str, str | None]) -> Clock:
     offset = (zone or "").removeprefix("UTC").removeprefix("GMT").replace(":", "")
     utc = zone is not None and (offset in {"", "Z"} or offset.strip("+-") in {"00", "0000"})
     return Clock(60 * (hour % 12 + 12 * (half == "pm") if half else hour) + int(found["minute"] or 0), utc)
+
+
+def unknown_clock(clocks: Mapping[int, Clock], texts: Sequence[str], cells: Sequence[int]) -> tuple[int, str] | None:
+    """Find a cell whose date is not known, because of its clock, and say why; None when all are.
+
+    An instant in UTC is of its own date where midnight has just passed or New York opens; at other hours some market's
+    next session has begun. A local clock in the late afternoon may be that of a session that opens the evening before.
+    """
+    for cell in cells:
+        clock = clocks.get(cell)
+        if clock is None or clock.minutes == _END_OF_DAY:
+            continue
+        known = clock.minutes < _EARLY or clock.minutes in _NEW_YORK_OPENS if clock.utc else clock.minutes < _LATE
+        if not known:
+            others = sorted({one.minutes for one in clocks.values()})
+            said = " and ".join(f"{minutes // 60:02d}:{minutes % 60:02d}" for minutes in others[:3])
+            what = f'"{texts[cell]}": the clock says {said}{" UTC" if clock.utc else ""}, and a session that'
+            return cell, what + " opens then may be of that day or of the next; the date is not known"
+    return None

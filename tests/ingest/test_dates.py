@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forecasting.ingest.dates import NO_DATE, UndecidedDatesError, read_dates, unknown_clock
+from forecasting.ingest.dates import NO_DATE, UndecidedDatesError, read_dates
 from forecasting.ingest.format import PriceFormat
+from forecasting.ingest.stamps import unknown_clock
 
 EPOCH = date(1970, 1, 1)
 

@@ -87,6 +87,18 @@ def test_clean_history_gives_no_finding(seed: int, first: date, count: int, mark
     assert (verdict.problems, verdict.findings) == ([], [])
 
 
+@pytest.mark.parametrize("market", ["old", "fx"])
+def test_week_of_six_days_is_warned_of_only_while_the_history_is_short_or_its_dates_are_not_plain(market: str) -> None:
+    random = np.random.default_rng(0)
+    days = sessions(date(2015, 1, 5), 300, MARKETS[market], random)
+    prices = history(random, days, 0.01)
+    assert check_rows(table(days, prices)).findings == []
+    for count, unsure in ((30, ""), (300, "another epoch")):
+        own = {role: values[:count] for role, values in prices.items()}
+        (finding,) = check_rows(table(days[:count], own, unsure)).findings
+        assert "a weekend's date" in finding.message
+
+
 @pytest.mark.parametrize(("early", "week"), [(1, "Sun Mon Tue Wed Thu"), (2, "Sat Sun Mon Tue Wed")])
 def test_dates_a_day_or_two_early_are_refused_by_the_holidays_and_warned_of_without_them(early: int, week: str) -> None:
     random = np.random.default_rng(early)

@@ -286,11 +286,16 @@ def test_one_file_a_day_for_the_whole_exchange_is_one_table(tmp_path: Path) -> N
         lines = [
             f"{who},{row(at, day, scale)}" for who, scale in (("A", 1), ("B", 2), ("C", 3)) if (who, at) != ("C", 7)
         ]
-        (tmp_path / f"{day}.csv").write_text(file(lines, f"SYMBOL,{HEADER}"))
+        (tmp_path / f"{day}.csv").write_text(file([*lines, "Source: an exchange"], f"SYMBOL,{HEADER}"))
     bad = tmp_path / f"{DAYS[20]}.csv"
     bad.write_text(bad.read_text().replace("B,2020", "B,2020", 1).replace(f"{2 * round(prices(20)[0], 2):.2f}", "0", 1))
     read = read_prices(tmp_path)
     assert read.prices.groupby("ticker").size().to_dict() == {"A": 90, "C": 89}
     assert [(one.ticker, Path(str(one.error.file)).name, one.error.line) for one in read.refused] == [
         ("B", f"{DAYS[20]}.csv", 3)
+    ]
+    said = [one.message.partition(": ")[2] for one in read.findings]
+    assert said == [
+        f"line {line}: text after the last row was left out{more}"
+        for line, more in ((5, " (and in 88 more files)"), (4, ""))
     ]
