@@ -180,12 +180,10 @@ def _early(days: IntArray) -> str:
 
     ahead = _AHEAD.get(weekdays_of(days), 0)
     moved = days + ahead
-    first, last = (
-        int(year) + 1970 for year in moved[[0, -1]].astype("datetime64[D]").astype("datetime64[Y]").astype(int)
-    )
+    first, last = moved[[0, -1]].astype("datetime64[D]").tolist()
     weekdays = np.count_nonzero(_weekday(np.arange(moved[0], moved[-1] + 1)) < _SATURDAY)
     for calendar in _OTHERS if ahead else ():
-        sessions = recorded_sessions(calendar, first, last).days
+        sessions = recorded_sessions(calendar, first.year, last.year).days
         sessions = sessions[(sessions >= moved[0]) & (sessions <= moved[-1])]
         if weekdays - len(sessions) >= _HOLIDAYS and len(np.setxor1d(moved, sessions)) <= _UNFIT * len(days):
             later = "a day" if ahead == 1 else "two days"

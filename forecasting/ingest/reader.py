@@ -75,8 +75,7 @@ class _Reading:
         wanted = self._wanted()
         add_misfits(rows, self._owners, self._dates, self._options, self._result)
         wanted &= ~add_undated(rows, self._owners, self._dates, wanted & (days == NO_DATE), self._result)
-        if wanted[-1]:
-            add_cut_line(rows, self._owners, self._result)
+        cut_volume = bool(wanted[-1]) and add_cut_line(rows, self._owners, self._result)
         for problem in self._result.problems:
             if problem.ticker is None:
                 raise problem.error(rows.text.file)
@@ -86,7 +85,9 @@ class _Reading:
         if len(self._layout.blocks) == 1:
             self._doubt_prices(kept, decimal)
         for block in self._layout.blocks:
-            self._read_block(block, kept, decimal)
+            self._read_block(
+                block, kept, decimal, cut_volume=cut_volume and len(rows.columns) - 1 == block.columns.get("volume")
+            )
         self._result.decided = self._decided(decimal)
         return self._result
 
@@ -193,7 +194,7 @@ class _Reading:
             self._refuse(_UNDECIDED, kept[:1], layout.blocks[0].columns["open"], "set --decimal point or comma")
         return decimal
 
-    def _read_block(self, block: Block, kept: IntArray, decimal: Decimal) -> None:
+    def _read_block(self, block: Block, kept: IntArray, decimal: Decimal, *, cut_volume: bool) -> None:
         """Read the rows that have prices, of a block whose ticker is wanted."""
         layout, rows, result, asked = self._layout, self._rows, self._result, self._options.tickers
         tickers, codes, column = self._owners
@@ -210,6 +211,8 @@ class _Reading:
         for role, at in block.columns.items():
             prices[role], bad[role] = read_numbers(rows.cells(at, kept), decimal, scaled=role == "volume")
             prices[role] = prices[role] * (1 if role == "volume" else self._format.price_factor)
+        if cut_volume:
+            prices["volume"] = np.where(kept == len(rows) - 1, np.nan, prices["volume"])
         names: dict[str, str] = {role: layout.name(at) for role, at in named.items()}
         table = Table(tickers, codes[kept], self._days[kept], kept, prices, lambda: rows.lines, names)
         dates = self._dates

@@ -143,27 +143,36 @@ def add_undated(rows: Rows, owners: Owners, dates: DateColumn, undated: BoolArra
     return out | notes
 
 
-def add_cut_line(rows: Rows, owners: Owners, result: ReadFile) -> None:
+def add_cut_line(rows: Rows, owners: Owners, result: ReadFile) -> bool:
     """Refuse a last line that was cut off: it has no end, and its last field less than all above it.
+
+    Of a volume, which may well be smaller than others, this is only said; gives whether to take it as missing.
 
     That is a price with fewer decimals than any other, a shorter date or volume, or the beginning of a ticker's name.
     """
     data, layout, column = rows.text.data, rows.layout, len(rows.columns) - 1
     if data.endswith(b"\n") or rows.lines[-1] != data.count(b"\n") + 1 or column >= layout.width:
-        return
+        return False
     *above, last = rows.columns[column][-_ABOVE:].to_pylist()
-    named = [owners.tickers[owners.codes[-1]] if owners.column is not None else None]
+    owner, line = owners.tickers[owners.codes[-1]], int(rows.lines[-1])
+    named: list[str | None] = [owner if owners.column is not None else None]
     roles = {role for block in layout.blocks for role, at in block.columns.items() if at == column}
     if column == owners.column:
         named = [name for name in owners.tickers if name.startswith(last)]
         cut = last not in above and len(named) > 1
     else:
         size = len if column == layout.date or "volume" in roles else _decimals
-        cut = bool(roles or size is len) and len(above) >= _ENOUGH and size(last) < min(map(size, above))
-    what = f'the last line ends in "{last}", shorter than those above it (file cut short?)'
+        known = bool(roles) if size is _decimals else len(above) >= _ENOUGH
+        cut = known and size(last) < min(map(size, above), default=0)
+    what = f'the last line ends in "{last}", shorter than those above it'
+    if cut and "volume" in roles:
+        said = f"column {layout.name(column)}, line {line}: {what}; the volume is taken as missing"
+        result.findings.append(Finding(owner if len(layout.blocks) == 1 else "", "warning", said))
+        return True
     setting = "set skip_footer = 1 in a format file to leave it out"
     for name in named if cut else ():
-        result.problems.append(Problem(what, [int(rows.lines[-1])], layout.name(column), name, setting))
+        result.problems.append(Problem(f"{what} (file cut short?)", [line], layout.name(column), name, setting))
+    return False
 
 
 def _decimals(field: str) -> int:

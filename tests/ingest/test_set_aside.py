@@ -23,6 +23,7 @@ REPORTED: dict[str, tuple[str, int, tuple[str, ...]]] = {
     "file_twice": (file([*GOOD, *GOOD]), 24, ("lines 26-49",)),
     "shuffled": (file([GOOD[at * 7 % 24] for at in range(24)]), 24, ("out of order",)),
     "appended_late": (file([*GOOD[:9], *GOOD[10:], GOOD[9]]), 24, ("line 25: the dates are out of order",)),
+    "cut_volume": (file(end="")[:-2], 24, ("line 25: the last line ends in",)),
     "weekly": (file([line(at, day=DAYS[0] + timedelta(days=7 * at)) for at in range(24)]), 24, ("daily rows",)),
     "saturday": (file([*GOOD, line(0, day="2024-01-20")]), 25, ("line 26: a weekend",)),
     "open_a_little_outside": (cell(5, 1, "104.00"), 24, ("line 7: Open is outside",)),
