@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from forecasting.arrays import Array, BoolArray
 from forecasting.ingest.names import load
 
-__all__ = ["MISSING", "Decimal", "decide", "read_numbers"]
+__all__ = ["MISSING", "Decimal", "decide", "read_numbers", "why_unread"]
 
 Decimal = Literal["point", "comma"]
 
@@ -65,6 +65,16 @@ def read_numbers(cells: pa.ChunkedArray, decimal: Decimal, *, scaled: bool = Fal
         # Pence are not pounds.
         bad |= np.array([bool(sign) and sign != usual[0][0] for sign in signs], dtype=np.bool_)
     return values[codes], bad[codes]
+
+
+def why_unread(cell: str, decimal: Decimal, *, scaled: bool = False) -> str:
+    """Say of a cell that `read_numbers` could not read what is wrong with it."""
+    other: Decimal = "comma" if decimal == "point" else "point"
+    if _one(cell, decimal, scaled=scaled) is not None:
+        return "is not a number in the currency of the other rows"
+    if _one(cell, other, scaled=scaled) is not None:
+        return f"is not a number with a decimal {decimal}, as other rows are"
+    return "is not a number"
 
 
 def _one(cell: str, decimal: Decimal, *, scaled: bool) -> float | None:

@@ -17,7 +17,7 @@ from forecasting.ingest.files import Text
 from forecasting.ingest.instruments import misplaced_ticker, report_instruments, separating_column, without_turnover
 from forecasting.ingest.layout import Block, Layout
 from forecasting.ingest.names import NEEDED, PRICES, Role, normalise
-from forecasting.ingest.numbers import Decimal, decide, read_numbers
+from forecasting.ingest.numbers import Decimal, decide, read_numbers, why_unread
 from forecasting.ingest.rows import read_rows
 from forecasting.ingest.stamps import unknown_clock
 from forecasting.ingest.strays import Owners, add_cut_line, add_misfits, add_undated, is_event, why_misfit
@@ -221,7 +221,7 @@ class _Reading:
         for role, marks in bad.items():
             found = [at for at in kept[marks].tolist() if not is_event(rows.row(at), layout)]
             if found:
-                _report_unreadable(verdict, role, found, rows.columns[block.columns[role]])
+                _report_unreadable(verdict, role, found, rows.columns[block.columns[role]], decimal)
         report_instruments(verdict, rows, self._unread)
         without_turnover(verdict, rows, self._unread)
         _set_empty_aside(verdict)
@@ -246,13 +246,16 @@ class _Reading:
         return Decided(format_.model_copy(update=update), ignored, dates.form, bool(dates.clocks))
 
 
-def _report_unreadable(verdict: Verdict, role: Role, found: list[int], cells: pa.ChunkedArray) -> None:
+def _report_unreadable(
+    verdict: Verdict, role: Role, found: list[int], cells: pa.ChunkedArray, decimal: Decimal
+) -> None:
     """Make cells that are not a number a problem among Open, High and Low, and a warning elsewhere."""
     places, bad = verdict.table.places, np.isin(verdict.table.places, found)
 
     def say(row: int) -> str:
         text = cells[int(places[row])].as_py()
-        return f'"{text if len(text) <= _LONGEST_CELL else text[: _LONGEST_CELL - 3] + "..."}" is not a number'
+        shown = text if len(text) <= _LONGEST_CELL else text[: _LONGEST_CELL - 3] + "..."
+        return f'"{shown}" {why_unread(text, decimal, scaled=role == "volume")}'
 
     if role in NEEDED:
         verdict.refuse(bad, say, role)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forecasting.ingest.numbers import decide, read_numbers
+from forecasting.ingest.numbers import decide, read_numbers, why_unread
 
 
 def column(cells: list[str]) -> pa.ChunkedArray:
@@ -135,3 +135,17 @@ def test_every_notation_of_a_price_is_that_price(price: object) -> None:
     us = f"{price:,.2f}"
     eu = us.replace(",", "_").replace(".", ",").replace("_", ".")
     assert one(us) == one(f"${us}") == one(us.replace(",", " ")) == one(eu, "comma") == float(f"{price:.2f}")
+
+
+@pytest.mark.parametrize(
+    ("cell", "decimal", "said"),
+    [
+        ("92,50", "point", "is not a number with a decimal point, as other rows are"),
+        ("1.234,50", "point", "is not a number with a decimal point, as other rows are"),
+        ("92.50", "comma", "is not a number with a decimal comma, as other rows are"),
+        ("£92.50", "point", "is not a number in the currency of the other rows"),
+        ("99-16", "point", "is not a number"),
+    ],
+)
+def test_what_is_wrong_with_a_cell_is_said(cell: str, decimal: str, said: str) -> None:
+    assert why_unread(cell, decimal) == said
