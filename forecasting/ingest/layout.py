@@ -6,7 +6,7 @@ import csv
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from forecasting.errors import InputError
 from forecasting.findings import Finding
@@ -182,15 +182,9 @@ def _read_header(  # noqa: PLR0917 - a line, and what is around it
         if loose := date is not None:
             what = f"column {cells[date]} is the only one of dates, and was taken for the Date"
             header.findings.append(Finding("", "warning", what))
-    found = f" (found {', '.join(filter(None, cells))})"
-    for role, name in format_.columns.items():
-        if (ticker if role == "ticker" else date if role == "date" else blocks[0].columns.get(role)) is None:
-            header.refuse(f"there is no column {name}, which the format declares as {role.capitalize()}{found}")
-    if date is None and under and len(under[0]) == len(cells) + 1:
-        what = f"the rows have {len(under[0])} fields and the header {len(cells)}"
-        header.refuse(f"{what}: is the first an index without a name?", "header and skip_lines")
+    _require_declared(header, cells, {**blocks[0].columns, "date": date, "ticker": ticker})
     if date is None:
-        header.refuse(f"column missing: Date{found}", "columns.date")
+        _refuse_without_date(header, cells, under[0] if under else ())
     left_out = [one.number for one in lines[: place - 1 if tickers and not below else place]]
     left_out += [lines[place + names + 1].number] if units else []
     said = f"{where(left_out)}: text above the rows was left out" if left_out else ""
@@ -209,6 +203,26 @@ def _read_header(  # noqa: PLR0917 - a line, and what is around it
     )
 
 
+def _require_declared(header: Header, cells: Sequence[str], columns: Mapping[Role, int | None]) -> None:
+    """Refuse a header without a column that the format declares."""
+    for role, name in header.format.columns.items():
+        if columns.get(role) is None:
+            what = f"there is no column {name}, which the format declares as {role.capitalize()}"
+            header.refuse(what + _found(cells))
+
+
+def _refuse_without_date(header: Header, cells: Sequence[str], row: Sequence[str]) -> NoReturn:
+    """Refuse a header without a column of dates; ``row`` is that below it."""
+    if len(row) == len(cells) + 1:
+        what = f"the rows have {len(row)} fields and the header {len(cells)}"
+        header.refuse(f"{what}: is the first an index without a name?", "header and skip_lines")
+    header.refuse(f"column missing: Date{_found(cells)}", "columns.date")
+
+
+def _found(cells: Sequence[str]) -> str:
+    return f" (found {', '.join(filter(None, cells))})"
+
+
 def _only_dates(cells: Sequence[str], rows: Sequence[Sequence[str]], taken: set[int]) -> int | None:
     """Find the one column whose first cells are plainly dates, and whose name does not say that they are others."""
     if not rows or any(len(row) != len(cells) for row in rows):
@@ -224,8 +238,8 @@ def _no_header(text: Text, lines: Sequence[_Line], delimiters: Sequence[str]) ->
     split = [(line, split_line(line.text, sign) or []) for line in lines for sign in delimiters]
     line, cells = max(split, key=lambda one: len(named_roles(one[1])) if len(one[1]) > 1 else 0)
     missing = [role.capitalize() for role in REQUIRED if role not in named_roles(cells)]
-    found, key = f" (found {', '.join(filter(None, cells))})", "columns"
-    what = (f"columns missing: {', '.join(missing)}" if missing else "not every ticker has all columns") + found
+    what, key = f"columns missing: {', '.join(missing)}" if missing else "not every ticker has all columns", "columns"
+    what += _found(cells)
     if len(missing) == len(REQUIRED) or len(cells) < 2:
         what, key = f"no header: expected names such as Date, Open, High, Low, found {line.text[:60]!r}", "header"
     return InputError(what, file=text.file, line=line.number, setting=f"set {key} in a format file")
