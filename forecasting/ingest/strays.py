@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -161,8 +163,9 @@ def add_cut_line(rows: Rows, owners: Owners, result: ReadFile) -> bool:
         named = [name for name in owners.tickers if name.startswith(last)]
         cut = last not in above and len(named) > 1
     else:
-        size = len if column == layout.date or "volume" in roles else _decimals
-        known = bool(roles) if size is _decimals else len(above) >= _ENOUGH
+        by_length = column == layout.date or "volume" in roles
+        size = len if by_length else partial(_decimals, _mark(above))
+        known = len(above) >= _ENOUGH if by_length else bool(roles)
         cut = known and size(last) < min(map(size, above), default=0)
     what = f'the last line ends in "{last}", shorter than those above it'
     if cut and "volume" in roles:
@@ -175,7 +178,13 @@ def add_cut_line(rows: Rows, owners: Owners, result: ReadFile) -> bool:
     return False
 
 
-def _decimals(field: str) -> int:
-    """Count the characters after the decimal mark that a field seems to have, the point or comma that is last in it."""
-    _, *after = re.split("[.,]", _BEHIND.sub("", field))
+def _mark(fields: Sequence[str]) -> str:
+    """Find what seems to be the decimal mark of a column: the point or comma that is last in most fields."""
+    marks = Counter(found[-1] for one in fields if (found := re.findall("[.,]", _BEHIND.sub("", one))))
+    return max(marks, key=marks.__getitem__, default=".")
+
+
+def _decimals(mark: str, field: str) -> int:
+    """Count the characters after the decimal mark; a mark between thousands alone is none."""
+    _, *after = _BEHIND.sub("", field).split(mark)
     return len(after[-1]) if after else 0

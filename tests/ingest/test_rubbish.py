@@ -56,6 +56,13 @@ REFUSED: dict[str, tuple[str | bytes, int | None, str | None, str]] = {
     "cut_price": (last_column_is_low(1), 25, "Low", "cut short.*skip_footer"),
     "cut_price_at_the_point": (last_column_is_low(2), 25, "Low", "cut short"),
     "cut_price_before_the_point": (last_column_is_low(4), 25, "Low", "cut short"),
+    "cut_price_of_thousands_at_the_point": (
+        "Date;Open;High;Low\n"
+        + "\n".join(f"2024-01-{at:02};4,531.662;4,551.250;4,504.118" for at in range(8, 13))[:-4],
+        6,
+        "Low",
+        "cut short",
+    ),
     "cut_within_quotes": (
         file(['"' + row.replace(",", '","') + '"' for row in GOOD], end="")[:-2],
         25,
