@@ -13,7 +13,7 @@ import numpy as np
 from forecasting.arrays import Array, BoolArray, IntArray
 from forecasting.ingest import days
 from forecasting.ingest.names import NEEDED, PRICES, Role
-from forecasting.ingest.table import Table, Verdict
+from forecasting.ingest.table import Report, Table, Verdict
 
 __all__ = ["DOUBTS", "check_rows"]
 
@@ -33,13 +33,13 @@ _FROZEN = 5
 _RECENT = 20
 
 
-def check_rows(table: Table) -> Verdict:
+def check_rows(table: Table, report: Report) -> Table:
     """Check rows, leave identical duplicates out, and sort them by ticker and day."""
-    verdict = Verdict(table.sorted())
+    verdict = Verdict(table.sorted(), report)
     for check in (possible, consistent, close_and_volume, *days.CHECKS, in_scale, *DOUBTS):
         if len(verdict.table):
             check(verdict)
-    return verdict
+    return verdict.table
 
 
 def possible(verdict: Verdict) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -13,7 +15,7 @@ from forecasting.arrays import Array, IntArray
 from forecasting.errors import InputError
 from forecasting.findings import Finding
 from forecasting.ingest.names import PRICES, Role
-from forecasting.ingest.table import Decided, Problem, Table
+from forecasting.ingest.table import Decided, Table, error_at
 
 __all__ = ["Ingested", "InputFile", "Refusal", "Rows", "frame_of", "prices_from_frame", "rows_by_ticker"]
 
@@ -67,23 +69,21 @@ class Ingested:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """One ticker's rows of one file, checked and by day, without the file's text; and where the ``last`` date is."""
+    """One ticker's rows of one file, checked and by day, and what makes an error at its last date."""
 
     file: str
     days: IntArray
     prices: Mapping[Role, Array]
-    last: Problem
+    error: Callable[..., InputError]
 
 
 def rows_by_ticker(table: Table, file: str) -> Iterator[tuple[str, Rows]]:
     """Cut a checked table, which is sorted, into its tickers; the prices are views of the table's."""
-    starts, stops = table.edges[:-1], table.edges[1:]
-    lines = table.lines()[stops - 1].tolist() if len(table) else []
-    for start, stop, line in zip(starts, stops, lines, strict=False):
-        name = table.tickers[table.codes[start]]
-        last = Problem("", [line], table.names["date"], name, files=table.files)
-        prices = {role: values[start:stop] for role, values in table.prices.items()}
-        yield name, Rows(file, table.days[start:stop], prices, last)
+    for start, stop in pairwise(table.edges.tolist()):
+        if stop > start:
+            error = partial(error_at, [table.lines[stop - 1]], table.files, column=table.names["date"])
+            prices = {role: values[start:stop] for role, values in table.prices.items()}
+            yield table.tickers[table.codes[start]], Rows(file, table.days[start:stop], prices, error)
 
 
 def frame_of(rows: dict[str, Rows]) -> pd.DataFrame:

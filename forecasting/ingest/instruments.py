@@ -11,7 +11,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from forecasting.arrays import IntArray
-from forecasting.findings import Finding
 from forecasting.ingest.names import normalise
 from forecasting.ingest.rows import Rows
 from forecasting.ingest.table import Table, Verdict
@@ -105,7 +104,7 @@ def without_turnover(verdict: Verdict, rows: Rows, unread: Sequence[int]) -> Non
         fits = known & (price >= low * _AGREE) & (price <= high / _AGREE)
         if fits.sum() >= max(_FEWEST, _AGREE * traded.sum()) and np.median(np.abs(price[fits] - 1)) > 1 - _AGREE:
             what = f"column {verdict.table.names['volume']} is a turnover, column {rows.layout.name(column)} times the"
-            verdict.findings.append(Finding("", "warning", f"{what} price; the volume is taken as missing"))
+            verdict.report.add("warning", f"{what} price; the volume is taken as missing")
             prices = {**verdict.prices, "volume": np.full(len(volume), np.nan)}
             verdict.table = replace(verdict.table, prices=prices)
             return

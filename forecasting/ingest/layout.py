@@ -187,7 +187,7 @@ def _read_header(  # noqa: PLR0917 - a line, and what is around it
         _refuse_without_date(header, cells, under[0] if under else ())
     left_out = [one.number for one in lines[: place - 1 if tickers and not below else place]]
     left_out += [lines[place + names + 1].number] if units else []
-    said = f"{where(left_out)}: text above the rows was left out" if left_out else ""
+    said = f"{where(left_out, [text.file])}: text above the rows was left out" if left_out else ""
     return Layout(
         delimiter=delimiter,
         header=tuple(cells),

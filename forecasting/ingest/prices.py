@@ -26,7 +26,7 @@ from forecasting.ingest.latest import FAR, ending, far_ahead, last_shared
 from forecasting.ingest.layout import understand
 from forecasting.ingest.reader import read_table
 from forecasting.ingest.remote import local_copies
-from forecasting.ingest.table import Decided, Options, Problem, Table, joined
+from forecasting.ingest.table import Decided, Options, Report, Table, joined
 
 __all__ = ["Ingested", "InputFile", "Refusal", "find_files", "read_prices"]
 
@@ -102,49 +102,44 @@ class _Reading:
         self._refused: list[Refusal] = []
         self._inputs: list[InputFile] = []
         self._decided: dict[str, Decided] = {}
-        self._days: list[tuple[str, Table]] = []
-        self._said: list[tuple[Finding, str]] = []  # of these days' files
+        self._days: list[tuple[list[Table], Report]] = []
         for path in files:
             self._add(path, addresses.get(path, str(path)))
+        self._join_days()
         self._settle()
 
     def _add(self, path: Path, file: str) -> None:
         """Read a file, and keep what is sound."""
         ticker: str | None = ticker_of(path)
+        report = Report(file)
         try:
             data, sha256, size = read_raw(path)
             self._inputs.append(InputFile(file, sha256, size))
             text, layout = understand(data, file, self._options.format)
             ticker = None if layout.ticker is not None else ticker
-            found = read_table(text, layout, ticker_of(path), self._options)
+            tables, self._decided[file] = read_table(text, layout, ticker_of(path), self._options, report)
         except InputError as error:
             if not self._inputs or self._inputs[-1].path != file:
                 known = file_sha256(path)
                 self._inputs += [InputFile(file, *known)] if known else []
             self._refuse(ticker, file, error)
             return
-        self._decided[file] = found.decided
-        if not found.problems and all(table.is_one_day() for table in found.tables):
-            self._days += [(file, table.without_text()) for table in found.tables]
-            self._said += [(finding, file) for finding in found.findings]
+        if not report.refused and all(table.is_one_day() for table in tables):
+            self._days.append((tables, report))
         else:
-            self._check(found.tables, file, found.problems, found.findings)
+            self._check(tables, report)
 
-    def _check(
-        self, tables: Iterable[Table], file: str, problems: Iterable[Problem] = (), findings: Iterable[Finding] = ()
-    ) -> None:
+    def _check(self, tables: Iterable[Table], report: Report) -> None:
         """Check tables of numbers; what is sound is kept, the other tickers are refused."""
-        verdicts = [check_rows(table) for table in tables]
-        refused: dict[str | None, Problem] = {}
-        for problem in (*problems, *(one for verdict in verdicts for one in verdict.problems)):
-            if refused.setdefault(problem.ticker, problem) is problem:
-                self._refuse(printable(problem.ticker, 64) or None, file, problem.error(file))
-        for finding in (*findings, *(one for verdict in verdicts for one in verdict.findings)):
-            if finding.ticker not in refused:
-                self._findings.append(replace(finding, message=f"{file}: {finding.message}"))
-        for name, rows in (one for verdict in verdicts for one in rows_by_ticker(verdict.table, file)):
-            if name not in refused:
-                self._files[name].append(file)
+        checked = [check_rows(table, report) for table in tables]
+        for ticker, error in report.refused.items():
+            self._refuse(printable(ticker, 64) or None, report.file, error)
+        for finding in report.findings:
+            if finding.ticker not in report.refused:
+                self._findings.append(replace(finding, message=f"{report.file}: {finding.message}"))
+        for name, rows in (one for table in checked for one in rows_by_ticker(table, report.file)):
+            if name not in report.refused:
+                self._files[name].append(report.file)
                 self._rows[name] = rows
 
     def _refuse(self, ticker: str | None, file: str, error: InputError) -> None:
@@ -152,19 +147,24 @@ class _Reading:
         if wanted is None or ticker is None or ticker in wanted:
             self._refused.append(Refusal(ticker, file, error))
 
-    def _settle(self) -> None:
-        """Join files of single days, leave out tickers that several files give, and refuse to give nothing at all."""
-        table = joined(self._days) if self._days else None
-        days = self._days if table is None else [(str(Path(self._days[0][0]).parent), table)]
-        for file, day in days:
-            self._check([day], file)
-        self._days.clear()
-        said: dict[tuple[Finding, str], list[str]] = defaultdict(list)  # once, where the files are one table
-        for finding, file in self._said:
-            said[finding, file if table is None else ""].append(file)
-        for (finding, _), (file, *more) in said.items():
+    def _join_days(self) -> None:
+        """Check the files of single days, as one table where tickers are in several of them."""
+        table = joined([table for tables, _ in self._days for table in tables]) if self._days else None
+        if table is None:
+            for tables, report in self._days:
+                self._check(tables, report)
+            return
+        self._check([table], Report(str(Path(self._days[0][1].file).parent)))
+        said: dict[Finding, list[str]] = defaultdict(list)  # each once
+        for _, report in self._days:
+            for finding in report.findings:
+                said[finding].append(report.file)
+        for finding, (file, *more) in said.items():
             others = f" (and in {len(more)} more files)" if more else ""
             self._findings.append(replace(finding, message=f"{file}: {finding.message}{others}"))
+
+    def _settle(self) -> None:
+        """Leave out tickers that several files give, and refuse to give nothing at all."""
         for ticker, files in self._files.items():
             if len(files) > 1:  # it cannot be known which is right
                 what = f"ticker {ticker} is also in {files[0]}; give each ticker in one file"
@@ -193,8 +193,7 @@ class _Reading:
             if last > day + FAR:
                 when = np.datetime64(last, "D")
                 setting = f"correct the date, or set --as-of {when} if it is the others that are old"
-                problem = replace(rows.last, what=far_ahead(ticker, last, day), setting=setting)
-                refused.append(Refusal(ticker, rows.file, problem.error(rows.file)))
+                refused.append(Refusal(ticker, rows.file, rows.error(far_ahead(ticker, last, day), setting=setting)))
         return refused
 
     def result(self, doubted: Sequence[Refusal] = ()) -> Ingested:

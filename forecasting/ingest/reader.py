@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from forecasting.arrays import BoolArray, IntArray
-from forecasting.findings import Finding
+from forecasting.errors import InputError
 from forecasting.ingest.dates import NO_DATE, UndecidedDatesError, read_dates
 from forecasting.ingest.files import Text
 from forecasting.ingest.instruments import misplaced_ticker, report_instruments, separating_column, without_turnover
@@ -21,7 +21,7 @@ from forecasting.ingest.numbers import Decimal, decide, read_numbers, why_unread
 from forecasting.ingest.rows import read_rows
 from forecasting.ingest.stamps import unknown_clock
 from forecasting.ingest.strays import Owners, add_cut_line, add_misfits, add_undated, is_event, why_misfit
-from forecasting.ingest.table import Decided, Options, Problem, ReadFile, Table, Verdict
+from forecasting.ingest.table import Decided, Options, Report, Table, Verdict, error_at
 
 __all__ = ["read_table"]
 
@@ -30,12 +30,15 @@ _UNDECIDED = "the numbers can be read with a decimal point and with a decimal co
 _MOSTLY = 0.9
 
 
-def read_table(text: Text, layout: Layout, ticker: str, options: Options) -> ReadFile:
+def read_table(
+    text: Text, layout: Layout, ticker: str, options: Options, report: Report
+) -> tuple[list[Table], Decided]:
     """Read a file's rows up to the last day and of the tickers wanted; they are ``ticker``'s when no column says it.
 
-    What is wrong with the whole file is an `InputError`, and what is wrong with tickers of it is in the result.
+    Gives a table for each block of columns. What is wrong with the whole file is an `InputError`, and what is wrong
+    with tickers of it goes into the report.
     """
-    return _Reading(text, layout, ticker, options).read()
+    return _Reading(text, layout, ticker, options, report).read()
 
 
 def _unfit(name: str) -> str | None:
@@ -50,16 +53,16 @@ def _unfit(name: str) -> str | None:
 
 
 class _Reading:
-    """The steps of reading one file; what is wrong with tickers of it, and what is read, goes into the result."""
+    """The steps of reading one file."""
 
-    def __init__(self, text: Text, layout: Layout, ticker: str, options: Options) -> None:
-        self._layout, self._options, self._format = layout, options, options.format
-        self._result = ReadFile(findings=[*layout.findings])
+    def __init__(self, text: Text, layout: Layout, ticker: str, options: Options, report: Report) -> None:
+        self._layout, self._options, self._format, self._report = layout, options, options.format, report
+        report.findings += layout.findings
         self._rows = rows = read_rows(text, layout)
         if not len(rows):
             said = [(why_misfit(one, layout), one.line) for one in rows.misfits[:1]]
             what, line = said[0] if said else ("no rows of data under the header", layout.line)
-            raise Problem(what, [line]).error(text.file)
+            raise InputError(what, file=text.file, line=line)
         texts, self._stamps = rows.distinct(layout.date)
         self._texts = texts.to_pylist()
         try:
@@ -69,32 +72,27 @@ class _Reading:
         self._days = self._dates.days[self._stamps]
         self._owners, self._unread = self._find_tickers(ticker)
 
-    def read(self) -> ReadFile:
+    def read(self) -> tuple[list[Table], Decided]:
         """Take the rows that are wanted, and read them."""
-        rows, days = self._rows, self._days
+        rows, days, report = self._rows, self._days, self._report
         wanted = self._wanted()
-        add_misfits(rows, self._owners, self._dates, self._options, self._result)
-        wanted &= ~add_undated(rows, self._owners, self._dates, wanted & (days == NO_DATE), self._result)
-        cut_volume = bool(wanted[-1]) and add_cut_line(rows, self._owners, self._result)
-        for problem in self._result.problems:
-            if problem.ticker is None:
-                raise problem.error(rows.text.file)
+        add_misfits(rows, self._owners, self._dates, self._options, report)
+        wanted &= ~add_undated(rows, self._owners, self._dates, wanted & (days == NO_DATE), report)
+        cut_volume = bool(wanted[-1]) and add_cut_line(rows, self._owners, report)
+        if None in report.refused:
+            raise report.refused[None]
         kept = np.flatnonzero(wanted & (days != NO_DATE))
         self._doubt_dates(kept)
         decimal = self._decimal(kept)
         if len(self._layout.blocks) == 1:
             self._doubt_prices(kept, decimal)
-        for block in self._layout.blocks:
-            self._read_block(
-                block, kept, decimal, cut_volume=cut_volume and len(rows.columns) - 1 == block.columns.get("volume")
-            )
-        self._result.decided = self._decided(decimal)
-        return self._result
+        tables = [self._read_block(block, kept, decimal, cut_volume=cut_volume) for block in self._layout.blocks]
+        return [table for table in tables if table is not None], self._decided(decimal)
 
     def _refuse(self, what: str, rows: IntArray, column: int, setting: str | None) -> NoReturn:
         """Refuse the whole file for what is wrong with some rows."""
-        place = self._layout.name(column)
-        raise Problem(what, self._rows.lines[rows].tolist(), place, setting=setting).error(self._rows.text.file)
+        lines, files = self._rows.lines[rows].tolist(), [self._report.file]
+        raise error_at(lines, files, what, self._layout.name(column), setting)
 
     def _find_tickers(self, ticker: str) -> tuple[Owners, list[int]]:
         """Take the tickers from their column, or from the one that alone separates rows of the same day.
@@ -113,7 +111,8 @@ class _Reading:
             column = separating_column(rows, unread, until, days[until])
             if column is not None:
                 what = f"column {layout.name(column)} separates each day's rows, and was taken for the ticker"
-        self._result.findings += [Finding("", "warning", what)] if what else []
+        if what:
+            self._report.add("warning", what)
         if column is None:
             return Owners([ticker], np.zeros(len(rows), dtype=np.int64), None), unread
         texts, codes = rows.distinct(column)
@@ -133,14 +132,15 @@ class _Reading:
             wanted &= ~later
             if count := int(later.sum()):
                 what = f"{count} {'rows' if count > 1 else 'row'} after the as-of date set aside"
-                self._result.findings.append(Finding("", "set_aside", what, count))
+                self._report.add("set_aside", what, rows=count)
         settled = self._rows.text.encoding != "cp1252" or self._format.encoding is not None
         for code, name in enumerate(tickers):
             what_is_wrong = _unfit(name)
             if not name.isascii() and not settled:
                 what_is_wrong = f"the ticker {name!r} is not UTF-8, and its letters depend on an unknown encoding"
             if what_is_wrong and (own := (codes == code) & wanted).any():
-                self._result.problems.append(Problem(what_is_wrong, self._rows.lines[own].tolist(), ticker=name))
+                error = error_at(self._rows.lines[own].tolist(), [self._report.file], what_is_wrong)
+                self._report.refuse(name, error)
                 wanted &= ~own
         return wanted
 
@@ -194,30 +194,30 @@ class _Reading:
             self._refuse(_UNDECIDED, kept[:1], layout.blocks[0].columns["open"], "set --decimal point or comma")
         return decimal
 
-    def _read_block(self, block: Block, kept: IntArray, decimal: Decimal, *, cut_volume: bool) -> None:
+    def _read_block(self, block: Block, kept: IntArray, decimal: Decimal, *, cut_volume: bool) -> Table | None:
         """Read the rows that have prices, of a block whose ticker is wanted."""
-        layout, rows, result, asked = self._layout, self._rows, self._result, self._options.tickers
+        layout, rows, report, asked = self._layout, self._rows, self._report, self._options.tickers
         tickers, codes, column = self._owners
         named = {**block.columns, "date": layout.date} | ({} if column is None else {"ticker": column})
         if block.ticker is not None:
             tickers, codes = [block.ticker], np.zeros(len(rows), dtype=np.int64)
             if asked is not None and block.ticker not in asked:
-                return
+                return None
             if what := _unfit(block.ticker):
-                result.problems.append(Problem(what, [layout.line], ticker=block.ticker))
-                return
+                report.refuse(block.ticker, InputError(what, file=report.file, line=layout.line))
+                return None
         prices = dict.fromkeys(PRICES, np.full(len(kept), np.nan))
         bad: dict[Role, BoolArray] = {}
         for role, at in block.columns.items():
             prices[role], bad[role] = read_numbers(rows.cells(at, kept), decimal, scaled=role == "volume")
             prices[role] = prices[role] * (1 if role == "volume" else self._format.price_factor)
-        if cut_volume:
+        if cut_volume and block.columns.get("volume") == len(rows.columns) - 1:
             prices["volume"] = np.where(kept == len(rows) - 1, np.nan, prices["volume"])
         names: dict[str, str] = {role: layout.name(at) for role, at in named.items()}
-        table = Table(tickers, codes[kept], self._days[kept], kept, prices, lambda: rows.lines, names)
-        dates = self._dates
+        dates, files = self._dates, [report.file]
+        table = Table(tickers, codes[kept], self._days[kept], kept, rows.lines[kept], prices, names, files)
         table = replace(table, numeric_dates=dates.order != "", unsure=dates.unsure, weekdays=self._format.weekdays)
-        verdict = Verdict(table.sorted())
+        verdict = Verdict(table.sorted(), report)
         for role, marks in bad.items():
             found = [at for at in kept[marks].tolist() if not is_event(rows.row(at), layout)]
             if found:
@@ -225,9 +225,7 @@ class _Reading:
         report_instruments(verdict, rows, self._unread)
         without_turnover(verdict, rows, self._unread)
         _set_empty_aside(verdict)
-        result.tables.append(verdict.table)
-        result.problems += verdict.problems
-        result.findings += verdict.findings
+        return verdict.table
 
     def _decided(self, decimal: Decimal) -> Decided:
         layout, dates, format_, ticker = self._layout, self._dates, self._format, self._owners.column

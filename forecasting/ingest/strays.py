@@ -11,12 +11,11 @@ from typing import NamedTuple
 import numpy as np
 
 from forecasting.arrays import BoolArray, IntArray
-from forecasting.findings import Finding
 from forecasting.ingest.dates import NO_DATE, DateColumn
 from forecasting.ingest.layout import MERGE_MARKERS, Layout
 from forecasting.ingest.names import load
 from forecasting.ingest.rows import Misfit, Rows
-from forecasting.ingest.table import Options, Problem, ReadFile, is_rare, where
+from forecasting.ingest.table import Options, Report, error_at, is_rare, where
 
 __all__ = ["Owners", "add_cut_line", "add_misfits", "add_undated", "is_event", "why_misfit"]
 
@@ -75,14 +74,15 @@ def why_misfit(misfit: Misfit, layout: Layout) -> str:
     return _quoted(row) if _is_note(row, layout) else f"{len(row)} of {width} fields (file cut short?)"
 
 
-def _left_out(lines: list[int]) -> Finding:
-    return Finding("", "set_aside", f"{where(lines)}: text after the last row was left out", len(lines))
+def _leave_out(lines: list[int], report: Report) -> None:
+    if lines:
+        report.add("set_aside", f"{where(lines, [report.file])}: text after the last row was left out", rows=len(lines))
 
 
-def add_misfits(rows: Rows, owners: Owners, dates: DateColumn, options: Options, result: ReadFile) -> None:
+def add_misfits(rows: Rows, owners: Owners, dates: DateColumn, options: Options, report: Report) -> None:
     """Leave out words below the table, set dividends and rare broken rows aside, and make the others problems."""
     layout, footer, last = rows.layout, _footer(rows), options.last_day
-    result.findings += [_left_out([misfit.line for misfit in footer])] if footer else []
+    _leave_out([misfit.line for misfit in footer], report)
     concerned: dict[tuple[str | None, bool], list[Misfit]] = {}
     for misfit in rows.misfits:
         cells = misfit.cells
@@ -99,10 +99,10 @@ def add_misfits(rows: Rows, owners: Owners, dates: DateColumn, options: Options,
             count = float((owners.codes == owners.tickers.index(owner)).sum())
         what, lines = why_misfit(own[0], layout), [one.line for one in own]
         if event or (is_rare(len(own), count) and not any(one.cells[0].startswith(MERGE_MARKERS) for one in own)):
-            message = f"{where(lines)}: {'no prices' if event else what}, set aside"
-            result.findings.append(Finding(owner or "", "set_aside", message, len(lines)))
+            message = f"{where(lines, [report.file])}: {'no prices' if event else what}, set aside"
+            report.add("set_aside", message, owner or "", len(lines))
         else:
-            result.problems.append(Problem(what, lines, ticker=owner))
+            report.refuse(owner, error_at(lines, [report.file], what))
 
 
 def _footer(rows: Rows) -> list[Misfit]:
@@ -116,7 +116,7 @@ def _footer(rows: Rows) -> list[Misfit]:
     return [] if any(_TROUBLE.search(" ".join(one.cells)) for one in footer) else footer
 
 
-def add_undated(rows: Rows, owners: Owners, dates: DateColumn, undated: BoolArray, result: ReadFile) -> BoolArray:
+def add_undated(rows: Rows, owners: Owners, dates: DateColumn, undated: BoolArray, report: Report) -> BoolArray:
     """Find empty rows, and text below the table, which is left out; other rows without a date are a problem."""
     layout = rows.layout
     codes = rows.distinct(layout.date)[1]
@@ -129,8 +129,7 @@ def add_undated(rows: Rows, owners: Owners, dates: DateColumn, undated: BoolArra
             opened = cells[layout.blocks[0].columns["open"]]
             summary = any(cell.casefold().strip(" :") in _SUMMARIES for cell in (cells[layout.date], cells[0]))
             notes[at] = summary or (_is_note(cells, layout) and not any(c.isdigit() for c in opened))
-    if notes.any():
-        result.findings.append(_left_out(rows.lines[notes].tolist()))
+    _leave_out(rows.lines[notes].tolist(), report)
     wrong = undated & ~notes & ~out
     for code in np.unique(owners.codes[wrong]):
         own = np.flatnonzero(wrong & (owners.codes == code))
@@ -141,11 +140,11 @@ def add_undated(rows: Rows, owners: Owners, dates: DateColumn, undated: BoolArra
         elif _is_note(cells, layout):
             what = _quoted(cells)
         owner = owners.tickers[code] if owners.column is not None else None
-        result.problems.append(Problem(what, rows.lines[own].tolist(), layout.name(layout.date), owner))
+        report.refuse(owner, error_at(rows.lines[own].tolist(), [report.file], what, layout.name(layout.date)))
     return out | notes
 
 
-def add_cut_line(rows: Rows, owners: Owners, result: ReadFile) -> bool:
+def add_cut_line(rows: Rows, owners: Owners, report: Report) -> bool:
     """Refuse a last line that was cut off: it has no end, and its last field less than all above it.
 
     Of a volume, which may well be smaller than others, this is only said; gives whether to take it as missing.
@@ -170,11 +169,12 @@ def add_cut_line(rows: Rows, owners: Owners, result: ReadFile) -> bool:
     what = f'the last line ends in "{last}", shorter than those above it'
     if cut and "volume" in roles:
         said = f"column {layout.name(column)}, line {line}: {what}; the volume is taken as missing"
-        result.findings.append(Finding(owner if len(layout.blocks) == 1 else "", "warning", said))
+        report.add("warning", said, owner if len(layout.blocks) == 1 else "")
         return True
     setting = "set skip_footer = 1 in a format file to leave it out"
     for name in named if cut else ():
-        result.problems.append(Problem(f"{what} (file cut short?)", [line], layout.name(column), name, setting))
+        error = error_at([line], [report.file], f"{what} (file cut short?)", layout.name(column), setting)
+        report.refuse(name, error)
     return False
 
 

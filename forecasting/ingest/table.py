@@ -1,8 +1,8 @@
-"""What passes between the parts of the reader: rows of numbers, and where what is wrong or odd is written down."""
+"""What passes between the parts of the reader: rows of numbers, and what there is to say about them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -10,11 +10,11 @@ import numpy as np
 
 from forecasting.arrays import Array, BoolArray, IntArray
 from forecasting.errors import InputError
-from forecasting.findings import Finding
+from forecasting.findings import Finding, FindingKind
 from forecasting.ingest.format import PriceFormat
 from forecasting.ingest.names import PRICES, Role
 
-__all__ = ["WEEK", "Decided", "Options", "Problem", "ReadFile", "Table", "Verdict", "is_rare", "joined", "where"]
+__all__ = ["WEEK", "Decided", "Options", "Report", "Table", "Verdict", "error_at", "is_rare", "joined", "where"]
 
 _LINES = 1 << 40  # no file has so many lines
 WEEK = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -32,69 +32,63 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
-    """Why a ticker, or with ``ticker`` None a whole file, cannot be read.
+class Decided:
+    """How a file was read: as a format that declares it; columns not read; the dates' form; were clocks dropped."""
 
-    ``lines`` are all the lines concerned, which the message lists, and ``files`` as in a `Table`.
-    """
+    format: PriceFormat
+    ignored: tuple[str, ...]
+    dates: str
+    clock: bool
 
-    what: str
-    lines: Sequence[int] = ()
-    column: str | None = None
-    ticker: str | None = None
-    setting: str | None = None
-    files: Sequence[str] = ()
 
-    def error(self, file: str) -> InputError:
-        """Give the same as an exception."""
-        others = f" (lines {_spans(self.lines)})" if len(self.lines) > 1 else ""
-        line = int(self.lines[0]) if len(self.lines) else None
-        if self.files and line is not None:
-            file, others = self.files[line // _LINES], f" (and {len(self.lines) - 1} more rows)" if others else ""
-            line %= _LINES
-        return InputError(self.what + others, file=file, line=line, column=self.column, setting=self.setting)
+@dataclass
+class Report:
+    """What there is to say about a file: findings, the first reason against each ticker of it, and what was decided."""
+
+    file: str
+    findings: list[Finding] = field(default_factory=list)
+    refused: dict[str | None, InputError] = field(default_factory=dict)
+    decided: Decided | None = None
+
+    def add(self, kind: FindingKind, message: str, ticker: str = "", rows: int = 0) -> None:
+        """Note a finding; ``rows`` were set aside for it."""
+        self.findings.append(Finding(ticker, kind, message, rows))
+
+    def refuse(self, ticker: str | None, error: InputError) -> None:
+        """Note why a ticker cannot be read; None when it is not known which."""
+        self.refused.setdefault(ticker, error)
 
 
 @dataclass(frozen=True)
 class Table:
     """Rows of numbers: tickers (by their ``codes``), days since 1970-01-01, and prices, NaN where a file has none.
 
-    ``places`` are the rows' places in the file, of whose rows ``all_lines`` gives the line numbers, when there is
-    something to report; with several ``files``, a line is its own number and ``_LINES`` times the place of its file.
-    ``names`` are the columns' names, by role. Of the dates it says whether the order of day and month had to be decided
-    (``numeric_dates``), why they may be of other days than they seem (``unsure``), and on which ``weekdays`` (``Mon``)
-    the market is declared to trade.
+    ``places`` are the rows' places among those of the file, ``lines`` their numbers in it; of several ``files``, the
+    place of the file times ``_LINES`` is added. ``names`` are the columns' names, by role. Of the dates it says whether
+    the order of day and month had to be decided (``numeric_dates``), why they may be of other days than they seem
+    (``unsure``), and on which ``weekdays`` (``Mon``) the market is declared to trade.
     """
 
     tickers: Sequence[str]
     codes: IntArray
     days: IntArray
     places: IntArray
+    lines: IntArray
     prices: Mapping[Role, Array]
-    all_lines: Callable[[], IntArray]
     names: Mapping[str, str]
+    files: Sequence[str]
     numeric_dates: bool = False
     unsure: str = ""
     weekdays: Sequence[str] | None = None
-    files: Sequence[str] = ()
 
     def __len__(self) -> int:
         return len(self.codes)
 
-    def lines(self) -> IntArray:
-        """Look up the rows' line numbers."""
-        return self.all_lines()[self.places]
-
     def take(self, rows: IntArray | BoolArray) -> Table:
         """Keep only these rows, in this order."""
         prices = {role: array[rows] for role, array in self.prices.items()}
-        codes, days, places = self.codes[rows], self.days[rows], self.places[rows]
-        return replace(self, codes=codes, days=days, places=places, prices=prices)
-
-    def without_text(self) -> Table:
-        """Look the lines up now, so that the file's text can leave the memory."""
-        lines = self.lines()
-        return replace(self, places=np.arange(len(self)), all_lines=lambda: lines)
+        codes, days, places, lines = (array[rows] for array in (self.codes, self.days, self.places, self.lines))
+        return replace(self, codes=codes, days=days, places=places, lines=lines, prices=prices)
 
     def is_one_day(self) -> bool:
         """Whether these are rows of a day of an exchange: of several tickers, named in a column, and of one date."""
@@ -133,39 +127,18 @@ class Table:
         return reduced
 
 
-def joined(days: Sequence[tuple[str, Table]]) -> Table | None:
+def joined(tables: Sequence[Table]) -> Table | None:
     """Join the tables of single days, each of a file; None when no ticker has more than one of them."""
-    tables = [table for _, table in days]
     names = sorted({table.tickers[code] for table in tables for code in np.unique(table.codes)})
     if len(names) == sum(len(np.unique(table.codes)) for table in tables):
         return None
     codes = [np.searchsorted(names, table.tickers)[table.codes] for table in tables]
     prices = {role: np.concatenate([table.prices[role] for table in tables]) for role in PRICES}
-    dates = np.concatenate([table.days for table in tables])
-    by = np.argsort(dates, kind="stable")
-    lines = np.concatenate([at * _LINES + table.lines() for at, table in enumerate(tables)])[by]
-    whole = replace(tables[0], tickers=names, codes=np.concatenate(codes), days=dates, places=by, prices=prices)
-    return replace(whole.take(by), places=np.arange(len(by)), all_lines=lambda: lines, files=[file for file, _ in days])
-
-
-@dataclass(frozen=True, slots=True)
-class Decided:
-    """How a file was read: as a format that declares it; columns not read; the dates' form; were clocks dropped."""
-
-    format: PriceFormat
-    ignored: tuple[str, ...]
-    dates: str
-    clock: bool
-
-
-@dataclass
-class ReadFile:
-    """What was read of one file: a table for each block of columns, what is wrong, and what must be reported."""
-
-    tables: list[Table] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
-    decided: Decided = field(init=False)
+    days = np.concatenate([table.days for table in tables])
+    lines = np.concatenate([at * _LINES + table.lines for at, table in enumerate(tables)])
+    whole = replace(tables[0], tickers=names, codes=np.concatenate(codes), days=days, lines=lines, prices=prices)
+    by_day = np.argsort(np.argsort(days, kind="stable"))
+    return replace(whole, places=by_day, files=[table.files[0] for table in tables])
 
 
 What = str | Callable[[int], str]
@@ -174,11 +147,10 @@ What = str | Callable[[int], str]
 
 @dataclass
 class Verdict:
-    """The rows that are left, what is wrong with tickers that were taken out, and what must be reported."""
+    """The rows that are left, and what was said about the others."""
 
     table: Table
-    problems: list[Problem] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
+    report: Report
 
     @property
     def prices(self) -> Mapping[Role, Array]:
@@ -186,11 +158,10 @@ class Verdict:
         return self.table.prices
 
     def refuse(self, rows: BoolArray, what: What, column: str | None = None, setting: str | None = None) -> None:
-        """Make the marked rows a problem of each ticker they belong to, and take all rows of these out."""
-        table = self.table
-        for code, first, lines in self._by_ticker(rows):
-            name, said = table.names.get(column, column) if column else None, self._say(what, first, column)
-            self.problems.append(Problem(said, lines, name, table.tickers[code], setting, table.files))
+        """Refuse each ticker that marked rows belong to, and take all rows of these out."""
+        table, name = self.table, self.table.names.get(column, column) if column else None
+        for ticker, lines, said in self._by_ticker(rows, what, column):
+            self.report.refuse(ticker, error_at(lines, table.files, said, name, setting))
         if rows.any():
             self.table = table.take(~np.isin(table.codes, table.codes[rows]))
 
@@ -206,15 +177,13 @@ class Verdict:
 
     def warn(self, rows: BoolArray, what: What, column: str | None = None) -> None:
         """Make the marked rows a warning of each ticker they belong to."""
-        for code, first, lines in self._by_ticker(rows):
-            message = self._place(lines, column) + self._say(what, first, column)
-            self.findings.append(Finding(self.table.tickers[code], "warning", message))
+        for ticker, lines, said in self._by_ticker(rows, what, column):
+            self.report.add("warning", self._place(lines, column) + said, ticker)
 
     def set_aside(self, rows: BoolArray, what: What, column: str | None = None) -> None:
         """Leave the marked rows out, and report it of each ticker they belong to."""
-        for code, first, lines in self._by_ticker(rows):
-            message = f"{self._place(lines, column)}{self._say(what, first, column)}, set aside"
-            self.findings.append(Finding(self.table.tickers[code], "set_aside", message, len(lines)))
+        for ticker, lines, said in self._by_ticker(rows, what, column):
+            self.report.add("set_aside", f"{self._place(lines, column)}{said}, set aside", ticker, len(lines))
         if rows.any():
             self.table = self.table.take(~rows)
 
@@ -225,27 +194,24 @@ class Verdict:
             prices = {**self.table.prices, role: np.where(rows, np.nan, self.table.prices[role])}
             self.table = replace(self.table, prices=prices)
 
-    def _say(self, what: What, row: int, column: str | None) -> str:
-        if not isinstance(what, str):
-            return what(row)
-        values: dict[str, str] = {name: f"{values[row]:.10g}" for name, values in self.table.prices.items()}
-        day = int(self.table.days[row])
-        named = f"{np.datetime64(day, 'D')} (a {WEEK[(day + 3) % 7]})"
-        return what.format(day=named, value=values.get(column or ""), **values)
-
     def _place(self, lines: Sequence[int], column: str | None) -> str:
         name = f"column {self.table.names.get(column, column)}, " if column else ""
         return f"{name}{where(lines, self.table.files)}: "
 
-    def _by_ticker(self, rows: BoolArray) -> Iterator[tuple[int, int, list[int]]]:
-        """Group the marked rows: each ticker's code, the row that comes first in the file, and the lines of all."""
+    def _by_ticker(self, rows: BoolArray, what: What, column: str | None) -> Iterator[tuple[str, list[int], str]]:
+        """Group the marked rows: each ticker, its rows' lines, and the message that the first of them makes."""
         found = np.flatnonzero(rows)
-        if not len(found):
-            return
-        codes, lines = self.table.codes[found], self.table.lines()[found]
+        codes, lines = self.table.codes[found], self.table.lines[found]
         order = np.lexsort((lines, codes))
-        for part in np.split(order, np.flatnonzero(np.diff(codes[order])) + 1):
-            yield int(codes[part[0]]), int(found[part[0]]), lines[part].tolist()
+        for part in np.split(order, np.flatnonzero(np.diff(codes[order])) + 1) if len(found) else ():
+            said = self._filled(what, int(found[part[0]]), column) if isinstance(what, str) else what(found[part[0]])
+            yield self.table.tickers[codes[part[0]]], lines[part].tolist(), said
+
+    def _filled(self, what: str, row: int, column: str | None) -> str:
+        values: dict[str, str] = {role: f"{values[row]:.10g}" for role, values in self.table.prices.items()}
+        day = int(self.table.days[row])
+        named = f"{np.datetime64(day, 'D')} (a {WEEK[(day + 3) % 7]})"
+        return what.format(day=named, value=values.get(column or ""), **values)
 
 
 def is_rare(count: IntArray | int, rows: IntArray | float) -> BoolArray:
@@ -253,18 +219,28 @@ def is_rare(count: IntArray | int, rows: IntArray | float) -> BoolArray:
     return (np.asarray(count) > 0) & (np.asarray(count) <= _RARE * rows) & (np.asarray(rows) >= _MANY)
 
 
-def _spans(lines: Iterable[int]) -> str:
+def _spans(lines: Sequence[int]) -> str:
     """Write line numbers shortly: ``3, 7-9, 14``; after a few groups, how many more lines there are."""
-    numbers = np.unique(np.fromiter(lines, np.int64))
+    numbers = np.unique(lines)
     groups = np.split(numbers, np.flatnonzero(np.diff(numbers) > 1) + 1)
     shown = ", ".join(f"{one[0]}-{one[-1]}" if len(one) > 1 else str(one[0]) for one in groups[:_SPANS])
     rest = sum(map(len, groups[_SPANS:]))
     return f"{shown} and {rest} more" if rest else shown
 
 
-def where(lines: Sequence[int], files: Sequence[str] = ()) -> str:
+def where(lines: Sequence[int], files: Sequence[str]) -> str:
     """Write ``line 7`` or ``lines 7-9, 14``; of several files, the first line and how many more rows there are."""
-    if files:
+    if len(files) > 1:
         more = f" and {len(lines) - 1} more rows" if len(lines) > 1 else ""
         return f"{files[lines[0] // _LINES]}, line {lines[0] % _LINES}{more}"
     return f"line {lines[0]}" if len(lines) == 1 else f"lines {_spans(lines)}"
+
+
+def error_at(
+    lines: Sequence[int], files: Sequence[str], what: str, column: str | None = None, setting: str | None = None
+) -> InputError:
+    """Give an error with its first line, and the others in its message."""
+    if len(lines) > 1:
+        what += f" (lines {_spans(lines)})" if len(files) == 1 else f" (and {len(lines) - 1} more rows)"
+    file, line = divmod(int(lines[0]), _LINES)
+    return InputError(what, file=files[file], line=line, column=column, setting=setting)

@@ -17,7 +17,7 @@ from forecasting.calendars import recorded_sessions
 from forecasting.ingest.checks import DOUBTS, check_rows
 from forecasting.ingest.names import Role
 from forecasting.ingest.prices import read_prices
-from forecasting.ingest.table import Table, Verdict
+from forecasting.ingest.table import Report, Table, Verdict
 
 ROOT = Path(__file__).resolve().parents[2]
 PANEL = ROOT.parent / "shared" / "panel"
@@ -40,15 +40,22 @@ def table(days: Sequence[date], prices: dict[Role, np.ndarray], unsure: str = ""
     places = np.arange(len(days))
     names = {role: role for role in ("date", *ROLES)}
     codes = np.zeros(len(days), np.int64)
-    return Table(["A"], codes, numbers, places, prices, lambda: places + 2, names, unsure=unsure)
+    return Table(["A"], codes, numbers, places, places + 2, prices, names, ["A.csv"], unsure=unsure)
 
 
 def doubted(days: Sequence[date], prices: dict[Role, np.ndarray], unsure: str = "") -> list[str]:
-    verdict = Verdict(table(days, prices, unsure))
+    report = Report("A.csv")
+    verdict = Verdict(table(days, prices, unsure), report)
     for doubt in DOUBTS:
         if len(verdict.table):
             doubt(verdict)
-    return [problem.what for problem in verdict.problems] + [finding.message for finding in verdict.findings]
+    return [error.what for error in report.refused.values()] + [finding.message for finding in report.findings]
+
+
+def checked(own: Table) -> Report:
+    report = Report("A.csv")
+    check_rows(own, report)
+    return report
 
 
 def sessions(first: date, count: int, week: str, holidays: np.random.Generator) -> list[date]:
@@ -83,8 +90,8 @@ def test_clean_history_raises_no_doubt(seed: int, first: date, count: int, marke
 def test_clean_history_gives_no_finding(seed: int, first: date, count: int, market: str) -> None:
     random = np.random.default_rng(seed)
     days = sessions(first, count, MARKETS[market], random)
-    verdict = check_rows(table(days, history(random, days, 0.01)))
-    assert (verdict.problems, verdict.findings) == ([], [])
+    report = checked(table(days, history(random, days, 0.01)))
+    assert (report.refused, report.findings) == ({}, [])
 
 
 @pytest.mark.parametrize("market", ["old", "fx"])
@@ -92,10 +99,10 @@ def test_week_of_six_days_is_warned_of_only_while_the_history_is_short_or_its_da
     random = np.random.default_rng(0)
     days = sessions(date(2015, 1, 5), 300, MARKETS[market], random)
     prices = history(random, days, 0.01)
-    assert check_rows(table(days, prices)).findings == []
+    assert checked(table(days, prices)).findings == []
     for count, unsure in ((30, ""), (300, "another epoch")):
         own = {role: values[:count] for role, values in prices.items()}
-        (finding,) = check_rows(table(days[:count], own, unsure)).findings
+        (finding,) = checked(table(days[:count], own, unsure)).findings
         assert "a weekend's date" in finding.message
 
 
@@ -105,17 +112,17 @@ def test_dates_a_day_or_two_early_are_refused_by_the_holidays_and_warned_of_with
     sessions = [np.datetime64(int(day - early), "D").item() for day in recorded_sessions("XNYS", 2019, 2020).days]
     prices = history(random, sessions, 0.01)
 
-    def verdict(count: int, declared: str | None = None) -> Verdict:
+    def report(count: int, declared: str | None = None) -> Report:
         own = {role: values[:count] for role, values in prices.items()}
-        return check_rows(replace(table(sessions[:count], own), weekdays=declared and declared.split()))
+        return checked(replace(table(sessions[:count], own), weekdays=declared and declared.split()))
 
-    (problem,) = verdict(250).problems
-    assert "the sessions of XNYS" in problem.what
-    assert "weekdays" in str(problem.setting)
-    (finding,) = verdict(12).findings
+    error = report(250).refused["A"]
+    assert "the sessions of XNYS" in error.what
+    assert "weekdays" in str(error.setting)
+    (finding,) = report(12).findings
     assert "the dates are early" in finding.message
     for count in (12, 250):
-        assert verdict(count, week).problems == verdict(count, week).findings == []
+        assert (report(count, week).refused, report(count, week).findings) == ({}, [])
 
 
 @pytest.mark.parametrize("market", ["gulf", "tehran"])
@@ -123,7 +130,7 @@ def test_market_that_keeps_such_a_week_is_never_refused(market: str) -> None:
     for seed in range(20):
         random = np.random.default_rng(seed)
         days = sessions(date(2015, 1, 1), 20 * seed + 20, MARKETS[market], random)
-        assert check_rows(table(days, history(random, days, 0.01))).problems == []
+        assert checked(table(days, history(random, days, 0.01))).refused == {}
 
 
 @settings(max_examples=60, deadline=None)
