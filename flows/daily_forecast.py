@@ -31,7 +31,6 @@ from daily_forecast_flows.tasks import (
     forecast_shard,
     ingest,
     job,
-    last_day,
     name_run,
     prune,
     publish,
@@ -60,7 +59,7 @@ def daily_forecast(options: Options) -> State[Any]:
         ingested, as_of = found
     else:
         ingested = result_of(ingest(options, options.as_of_day()))
-        as_of = options.as_of_day() or last_day(ingested)
+        as_of = options.as_of_day() or ingested.last_day
     ingested = notice_missing(ingested, store, config, as_of)
 
     scoring, record = result_of(score(store, quote(ingested), config, as_of, wait_for=[ingested]))

@@ -30,6 +30,7 @@ __all__ = [
     "newest_due_session",
     "recorded_sessions",
     "require_calendar",
+    "sessions_between",
     "target_sessions",
 ]
 
@@ -109,6 +110,21 @@ def count_sessions(calendar: str, after: date, until: date) -> int:
         return 0
     days = recorded_sessions(calendar, after.year, until.year).days
     return int(np.searchsorted(days, _day(until), side="right") - np.searchsorted(days, _day(after), side="right"))
+
+
+def sessions_between(calendar: str, first: date, last: date) -> list[date]:
+    """List the sessions of a range of dates, both ends included.
+
+    Raises
+    ------
+    InputError
+        When the calendar is not known, or has no session in the range.
+    """
+    days = recorded_sessions(calendar, first.year, max(first, last).year).days
+    found = days[(days >= _day(first)) & (days <= _day(last))]
+    if not len(found):
+        raise InputError(f"{calendar} has no session from {first} to {last}", setting="see --from and --to")
+    return [_date(day) for day in found]
 
 
 def newest_due_session(calendar: str, at: datetime) -> date:

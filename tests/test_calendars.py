@@ -12,6 +12,7 @@ from forecasting.calendars import (
     count_sessions,
     newest_due_session,
     require_calendar,
+    sessions_between,
     target_sessions,
 )
 from forecasting.errors import InputError
@@ -97,3 +98,15 @@ def test_the_newest_due_session_reaches_back_over_the_new_year() -> None:
 def test_a_moment_needs_a_time_zone() -> None:
     with pytest.raises(ValueError, match="time zone"):
         newest_due_session("XNYS", datetime(2026, 1, 2, 12))  # noqa: DTZ001  # the missing zone is what is shown
+
+
+def test_a_range_holds_the_exchanges_sessions_with_both_ends():
+    assert sessions_between("XNYS", date(2024, 7, 3), date(2024, 7, 8)) == [
+        date(2024, 7, 3),
+        date(2024, 7, 5),
+        date(2024, 7, 8),
+    ]
+    with pytest.raises(InputError, match="no session"):
+        sessions_between("XNYS", date(2024, 7, 4), date(2024, 7, 4))
+    with pytest.raises(InputError, match="no session"):
+        sessions_between("XNYS", date(2024, 7, 8), date(2024, 7, 3))

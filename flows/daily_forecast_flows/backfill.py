@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from typing import Any, cast
 
 from prefect.client.schemas.objects import State
@@ -25,13 +25,13 @@ from daily_forecast import daily_forecast
 from daily_forecast_flows.options import BackfillOptions
 from daily_forecast_flows.outcome import Outcome
 from daily_forecast_flows.shards import ProgressArtifact
-from daily_forecast_flows.tasks import STOPS, conclude, ingest, job, last_day, name_run, result_of
-from forecasting.calendars import target_sessions
+from daily_forecast_flows.tasks import STOPS, conclude, ingest, job, name_run, result_of
+from forecasting.calendars import sessions_between
 from forecasting.errors import InputError
 from forecasting.formatting import pluralize, printable
 from forecasting.store.store import Store
 
-__all__ = ["Backfilled", "backfill", "sessions_between"]
+__all__ = ["Backfilled", "backfill"]
 
 
 @dataclass
@@ -73,7 +73,7 @@ def backfill(options: BackfillOptions) -> State[Any]:
     first = options.first or min(store.dates(), default=None)
     if first is None:
         raise InputError("nothing is published yet whose gaps could be filled", setting="set --from")
-    last = options.last or last_day(result_of(ingest(options, None)))
+    last = options.last or result_of(ingest(options, None)).last_day
     progress = Backfilled(sessions_between(options.calendar, first, last))
     name_run(f"{first} to {last}, {pluralize(len(progress.sessions), 'session')}")
     bar = ProgressArtifact("backfill", "nothing is done yet")
@@ -111,18 +111,3 @@ def _forecast(options: BackfillOptions, session: date, progress: Backfilled) -> 
     else:
         progress.published.append(session)
         progress.withheld += [session] if outcome.partial else []
-
-
-def sessions_between(calendar: str, first: date, last: date) -> list[date]:
-    """List the exchange's sessions of a range of dates, both ends included.
-
-    Raises
-    ------
-    InputError
-        When there is no such calendar, or no session in the range.
-    """
-    at_most = max((last - first).days + 1, 1)
-    found = [day for day in target_sessions(calendar, first - timedelta(days=1), at_most) if day <= last]
-    if not found:
-        raise InputError(f"{calendar} has no session from {first} to {last}", setting="see --from and --to")
-    return found

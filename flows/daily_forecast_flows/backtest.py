@@ -17,7 +17,7 @@ from prefect.utilities.annotations import quote
 from daily_forecast_flows.options import BacktestOptions
 from daily_forecast_flows.outcome import leave_path
 from daily_forecast_flows.shards import Board, work_shards
-from daily_forecast_flows.tasks import RETRIES, conclude, ingest, job, last_day, name_run, result_of, step, timings
+from daily_forecast_flows.tasks import RETRIES, conclude, ingest, job, name_run, result_of, step, timings
 from forecasting.backtest.metrics import score_backtest
 from forecasting.backtest.page import Backtest, backtest_markdown, verdict
 from forecasting.backtest.store import publish_backtest
@@ -63,7 +63,7 @@ def backtest(options: BacktestOptions) -> State[Any]:
     ingested = result_of(ingesting.result())
     origins = origin_dates(ingested.prices, study, config)
     parts = deal(ingested.prices, origins, study, config)
-    name_run(f"{options.as_of_day() or last_day(ingested)}, {pluralize(len(origins), 'origin')}")
+    name_run(f"{options.as_of_day() or ingested.last_day}, {pluralize(len(origins), 'origin')}")
 
     with store.drafts() as drafts:
         tables, parents = work_shards(
@@ -90,7 +90,7 @@ def score(tables: list[pa.Table], ingested: Ingested, study: Study, config: Fore
     last = judged.rows["cutoff"].max().date()
     withheld = (*refused, *never_forecast(ingested.prices, judged, last, config))
     scores = score_backtest(judged.rows, judged.scales)
-    return Backtest(last_day(ingested), study, config, judged, scores, withheld)
+    return Backtest(ingested.last_day, study, config, judged, scores, withheld)
 
 
 @step("publish", **RETRIES)

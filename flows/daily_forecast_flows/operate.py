@@ -95,15 +95,9 @@ def _bring_up(environment: dict[str, str], port: int, notify: str | None) -> int
             ["work-pool", "create", POOL, "--type", "process", "--overwrite"],
             ["deploy", "--prefect-file", str(DEPLOYMENTS), "--all"],
         ):
-            done = subprocess.run(  # noqa: S603 - this interpreter and Prefect
-                [sys.executable, "-m", "prefect", "--no-prompt", *command],
-                cwd=PROJECT,
-                env={**os.environ, **environment},
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
+            own = [sys.executable, "-m", "prefect", "--no-prompt", *command]
+            env = {**os.environ, **environment}
+            done = subprocess.run(own, cwd=PROJECT, env=env, input="", capture_output=True, text=True, check=False)  # noqa: S603
             if done.returncode:
                 sys.stderr.write(f"{done.stdout}{done.stderr}")
                 return FAILED

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from daily_forecast_flows.options import Options
 from daily_forecast_flows.outcome import Outcome
-from daily_forecast_flows.tasks import ingest, last_day, result_of
+from daily_forecast_flows.tasks import ingest, result_of
 from forecasting.buckets import address_of
 from forecasting.errors import InputError
 from forecasting.formatting import pluralize
@@ -77,7 +77,7 @@ def _wait_for_rows(options: Options, due: Due, store: Store) -> tuple[Ingested, 
             come = {who for who in wanted if lasts.get(who, date.min) >= due.own}
             if len(come) >= max(1, options.data_share * len(wanted)) or time.monotonic() >= over:
                 as_of = settle(due, shared_day(ingested.prices), options.calendar, options.stale_after)
-                if as_of < last_day(ingested):
+                if as_of < ingested.last_day:
                     ingested = result_of(ingest(options, as_of))  # a few tickers are ahead of the others
                 return ingested, as_of
             missing = f"{len(come)} of {pluralize(len(wanted), 'ticker')} have rows of {due.own}"

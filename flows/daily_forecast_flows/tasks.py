@@ -168,12 +168,6 @@ def ingest(options: RunOptions, as_of: date | None) -> prices.Ingested:
     return prices.read_prices(options.prices, as_of=as_of, shared=as_of is None, tickers=tickers, **options.reading())
 
 
-def last_day(ingested: prices.Ingested) -> date:
-    """Return the newest date that was read."""
-    newest: date = ingested.prices["date"].max().date()
-    return newest
-
-
 @step("engineer")
 def engineer(ingested: prices.Ingested, config: ForecastConfig, as_of: date) -> series.Engineered:
     """Make each ticker's Open and High-Low."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from functools import partial
 from itertools import pairwise
 
@@ -65,6 +66,12 @@ class Ingested:
     inputs: tuple[InputFile, ...]
     decided: Mapping[str, Decided] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def last_day(self) -> date:
+        """The newest date of all rows."""
+        newest: date = self.prices["date"].max().date()
+        return newest
 
 
 @dataclass(frozen=True, slots=True)

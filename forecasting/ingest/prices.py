@@ -203,8 +203,9 @@ class _Reading:
         kept = {"", *self._rows}
         findings = tuple(finding for finding in self._findings if finding.ticker in kept)
         files = {ticker: rows.file for ticker, rows in self._rows.items()}
-        prices = frame_of(self._rows)
-        last = prices["date"].max().date()
-        if last > datetime.now(tz=UTC).date():  # no finding: what is read must not depend on the clock
-            _log.warning("The last date, %s, is in the future by this machine's clock.", last)
-        return Ingested(prices, findings, (*self._refused, *doubted), tuple(self._inputs), self._decided, files)
+        ingested = Ingested(
+            frame_of(self._rows), findings, (*self._refused, *doubted), tuple(self._inputs), self._decided, files
+        )
+        if ingested.last_day > datetime.now(tz=UTC).date():  # no finding: what is read must not depend on the clock
+            _log.warning("The last date, %s, is in the future by this machine's clock.", ingested.last_day)
+        return ingested

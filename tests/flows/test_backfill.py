@@ -20,10 +20,11 @@ from prefect.context import refresh_global_settings_context
 
 import daily_forecast_flows.backfill
 from daily_forecast import daily_forecast
-from daily_forecast_flows.backfill import backfill, sessions_between
+from daily_forecast_flows.backfill import backfill
 from daily_forecast_flows.command import main
 from daily_forecast_flows.options import PROJECT
 from daily_forecast_flows.outcome import exit_status
+from forecasting.calendars import sessions_between
 from forecasting.errors import InputError
 from forecasting.store import paths
 from forecasting.store.store import Store
@@ -42,18 +43,6 @@ def content(store):
             if path.name == "manifest.json":
                 files[name] = {key: value for key, value in json.loads(files[name]).items() if key != "timings"}
     return files
-
-
-def test_a_range_holds_the_exchanges_sessions_with_both_ends():
-    assert sessions_between("XNYS", date(2024, 7, 3), date(2024, 7, 8)) == [
-        date(2024, 7, 3),
-        date(2024, 7, 5),
-        date(2024, 7, 8),
-    ]
-    with pytest.raises(InputError, match="no session"):
-        sessions_between("XNYS", date(2024, 7, 4), date(2024, 7, 4))
-    with pytest.raises(InputError, match="no session"):
-        sessions_between("XNYS", date(2024, 7, 8), date(2024, 7, 3))
 
 
 def test_the_command_line_says_what_is_wrong_before_anything_starts(tmp_path, capsys):
