@@ -48,7 +48,7 @@ __all__ = ["daily_forecast"]
 
 @job(Options)
 def daily_forecast(options: Options) -> State[Any]:
-    """Forecast the next sessions' Open of every ticker, and publish it beside its scores."""
+    """Forecast the next sessions' Open of every ticker, and publish it with its scores."""
     started = datetime.now(UTC)
     config, store = options.config(), Store(options.output)
 

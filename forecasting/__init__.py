@@ -1,4 +1,4 @@
-"""Daily forecasts of the next sessions' Open: an LSTM per ticker, scored beside the obvious alternatives.
+"""Daily forecasts of the next sessions' Open: an LSTM per ticker, compared with the obvious alternatives.
 
 The public interface. Each name is imported when it is first used, so that ``import forecasting`` costs nothing.
 

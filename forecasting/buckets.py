@@ -1,7 +1,7 @@
-"""Buckets: addresses such as ``s3://bucket/folder`` in the place of a path, and asking the service behind them.
+"""Buckets: addresses such as ``s3://bucket/folder`` instead of a path, and requests to their services.
 
-Credentials come from the environment, in the names that each provider's own tools use (``AWS_ACCESS_KEY_ID``,
-``GOOGLE_APPLICATION_CREDENTIALS``, ``AZURE_STORAGE_ACCOUNT_NAME`` ...). They are read by obstore alone and are in no
+Credentials come from the environment, under the names that each provider's tools use (``AWS_ACCESS_KEY_ID``,
+``GOOGLE_APPLICATION_CREDENTIALS``, ``AZURE_STORAGE_ACCOUNT_NAME`` ...). Only obstore reads them; they are never in a
 message, manifest or log.
 """
 
@@ -25,7 +25,7 @@ __all__ = ["address_of", "asking", "connect"]
 SCHEMES = ("s3", "gs", "az")
 
 RETRIES = 5
-"""Times that a request is tried again, with growing pauses, before it counts as failed."""
+"""How often a request is retried, with growing pauses, before it counts as failed."""
 
 _PATIENCE = timedelta(seconds=60)
 
@@ -36,19 +36,19 @@ _NO_CREDENTIALS = re.compile(r"169\.254\.|metadata\.google|Account must be speci
 
 
 def address_of(place: str | Path) -> str | None:
-    """Return the address that a text is, with both its slashes; None for a path.
+    """Return a text as an address, with both its slashes; None when it is a path.
 
     Parameters
     ----------
     place
-        What the user named: a path, or an address, which may have gone through `pathlib.Path`.
+        A path or an address, as the user named it; an address may have been a `pathlib.Path` before.
     """
     match = _ADDRESS.fullmatch(str(place))
     return f"{match[1].lower()}://{match[2].strip('/')}" if match else None
 
 
 def connect(address: str) -> ObjectStore:
-    """Return the service behind an address; nothing is asked of it yet.
+    """Return the service of an address, without a request.
 
     Raises
     ------
@@ -64,7 +64,7 @@ def connect(address: str) -> ObjectStore:
             setting=f"name a path of this machine, or one of {known}",
         )
     try:
-        from obstore.store import from_url  # noqa: PLC0415 - an extra: a plain path needs none of it
+        from obstore.store import from_url  # noqa: PLC0415 - an extra, which a plain path does not need
     except ModuleNotFoundError:
         raise InputError(
             "is in a bucket, for which a package is not installed",
@@ -77,7 +77,7 @@ def connect(address: str) -> ObjectStore:
 
 @contextmanager
 def asking(address: str) -> Iterator[None]:
-    """Raise what goes wrong with a bucket in terms of whoever must repair it.
+    """Turn errors of a bucket's service into errors that say what to repair.
 
     Raises
     ------
@@ -95,7 +95,7 @@ def asking(address: str) -> Iterator[None]:
     except (exceptions.AlreadyExistsError, exceptions.PreconditionError):
         raise
     except (exceptions.BaseError, FileNotFoundError) as error:
-        # Messages hold requests and answers in full; only the status is repeated.
+        # The service's messages contain whole requests and answers; only the status is repeated.
         text = str(error)
         status = _STATUS.search(text)
         if "NoSuchBucket" in text or "NoSuchContainer" in text:

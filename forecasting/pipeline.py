@@ -1,4 +1,4 @@
-"""The whole walk in one process and one call, for those who run it without an orchestrator."""
+"""The whole walk in one process and one call, for use without an orchestrator."""
 
 from __future__ import annotations
 
@@ -40,18 +40,18 @@ def forecast(
     ingested
         The prices, from `read_prices` or `prices_from_frame`.
     config
-        What to do; the default preset when None.
+        The configuration; the default preset when None.
     as_of
         The date of the forecasts; the last date that the tickers share when None. Later rows are not used.
     watch
-        Whom training reports to, and whom it asks whether to go on.
+        Gets the training's progress, and decides whether it continues.
 
     Raises
     ------
     InputError
         When not one ticker can be forecast.
     TrainingStoppedError
-        When the watch says so.
+        When the watch stops the training.
     """
     config = config or ForecastConfig()
     as_of = as_of or shared_day(ingested.prices)
@@ -73,22 +73,22 @@ def forecast_shard(
     heldout: Literal["all", "published", "none"] = "all",
     watch: Watch = UNWATCHED,
 ) -> ShardForecast:
-    """Window, train and evaluate one shard; what is large leaves the memory with it.
+    """Make the windows of one shard, train and evaluate; its large data are freed afterwards.
 
     Parameters
     ----------
     number
-        Of the shard, in its files' names.
+        The shard's number, for the names of its files.
     shard
         The tickers.
     config
-        What to do.
+        The configuration.
     drafts
         Where the held-out rows are written; they stay in memory when None.
     heldout
-        Which of them are kept: of all models, of what is published at each step, or none.
+        Which held-out rows are kept: those of all models, of the published model at each step, or none.
     watch
-        Whom training reports to, and whom it asks whether to go on.
+        Gets the training's progress, and decides whether it continues.
     """
     windows = window(shard, config)
     trained = train(windows, config, watch)
@@ -105,6 +105,6 @@ def forecast_shard(
 
 
 def forecast_bytes(config: ForecastConfig, ingested: Ingested, as_of: date) -> bytes:
-    """Give the bytes of forecasts.parquet that a configuration, the rows and a date lead to; nothing is written."""
+    """Return the bytes of forecasts.parquet for a configuration, the rows and a date; nothing is written."""
     run = forecast(ingested, config, as_of)
     return parquet_bytes(as_table(run.forecasts, FORECASTS), FORECASTS)

@@ -1,4 +1,4 @@
-"""Publish a run: all its shards' tables, models, report and manifest into the store, the forecasts last."""
+"""Publish a run: write tables, models, report and manifest into the store, and the forecasts last."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def publish(
     Parameters
     ----------
     store
-        Where to.
+        Where the run is published.
     run
-        What `forecasting.run.collect` put together.
+        The result of `forecasting.run.collect`.
     reading
-        How the input was read (date order, decimal sign), for the manifest.
+        How the input was read (date order, decimal mark), for the manifest.
     timings
-        When and how long, for the manifest; the only part that depends on the clock.
+        When the run began and how long it took, for the manifest; the only part that depends on the clock.
     restate, scored
         See `forecasting.store.store.Store.publication`.
 

@@ -1,4 +1,4 @@
-"""A run, before anything of it is written: what its shards gave, put together."""
+"""A run before it is written: the results of its shards, put together."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ class Run:
     Attributes
     ----------
     as_of, config
-        Of the run.
+        The date of the forecasts, and the configuration.
     forecasts, metrics
-        Of all tickers, as their files have them.
+        Of all tickers, with the columns of their files.
     heldout
-        The held-out rows of each shard, or where they are written already; None where they are not kept.
+        The held-out rows of each shard, or the draft they are already written to; None where they are not kept.
     summaries
-        Of each ticker's held-out rows, what its pages show.
+        What the pages show of each ticker's held-out rows.
     models
-        The files of weights, one a shard.
+        The files of weights, one per shard.
     ingested
-        What was read; its prices are shown in the report and hashed in the manifest.
+        The input; its prices are shown in the report and hashed in the manifest.
     findings
         Everything noticed, from reading to evaluation.
     withheld
@@ -66,18 +66,18 @@ class Run:
 
 @dataclass(frozen=True)
 class ShardForecast:
-    """What one shard gives: all of it but the held-out rows is small.
+    """The result of one shard; all of it is small, except for the held-out rows.
 
     Attributes
     ----------
     evaluated
-        Forecasts, scores and curves; its held-out rows are gone.
+        Forecasts, scores and curves, without held-out rows.
     model
         The file of its weights.
     heldout
-        Its held-out rows, or where they are written already; None where they are not kept.
+        Its held-out rows, or the draft they are already written to; None where they are not kept.
     summaries
-        Of each ticker's held-out rows, what its pages show.
+        What the pages show of each ticker's held-out rows.
     """
 
     evaluated: Evaluated

@@ -1,10 +1,10 @@
-"""The backfill: the daily forecast as of each session of a range of dates, as live runs of those days made it.
+"""The backfill: the daily forecast as of each session of a range of dates, as live runs on those days would make it.
 
     daily-forecast backfill --from 2013-01-02 --to 2013-03-01
 
 Each date is a run of the daily forecast, with its own page; so what it publishes is what that run would have published,
-byte for byte. What is published already is left alone, so that a backfill that was stopped or killed goes on where it
-was.
+byte for byte. Dates that are already published are left alone, so a backfill that was stopped or killed continues where
+it ended.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ __all__ = ["Backfilled", "backfill"]
 
 @dataclass
 class Backfilled:
-    """How far a backfill is, and what came of it."""
+    """The progress of a backfill and its results so far."""
 
     sessions: Sequence[date]
     """All sessions of the range."""
     there: int = 0
-    """How many were published before."""
+    """How many of them were already published."""
     published: list[date] = field(default_factory=list)
-    """Those that are new."""
+    """The dates published now."""
     withheld: list[date] = field(default_factory=list)
-    """Of these, the ones on which some tickers could not be read or forecast."""
+    """The dates among them on which some tickers could not be read or forecast."""
     failed: dict[date, str] = field(default_factory=dict)
-    """Those that could not be forecast at all, with the reason."""
+    """The dates that could not be forecast at all, with the reason."""
 
     @property
     def partial(self) -> bool:
@@ -96,13 +96,13 @@ def backfill(options: BackfillOptions) -> State[Any]:
 
 
 def _forecast(options: BackfillOptions, session: date, progress: Backfilled) -> None:
-    """Run the daily forecast of one session, and note what came of it."""
+    """Run the daily forecast of one session, and record its result."""
     given = options.model_dump(exclude={"first", "last"})
     state = cast("State[Outcome]", daily_forecast(**given, as_of=session.isoformat(), return_state=True))
     if state.is_cancelled():
         raise CancelledRun(state.message)
     outcome = state.result(raise_on_failure=False)
-    # Prefect may keep a run's state for long; what it holds are all tickers' held-out forecasts.
+    # Prefect may keep a run's state for a long time, and it holds the held-out forecasts of all tickers.
     state.data = None
     if isinstance(outcome, InputError):
         progress.failed[session] = str(outcome)

@@ -1,4 +1,4 @@
-"""The backtest: what every model would have forecast from many past sessions, scored beside the best baseline.
+"""The backtest: what every model would have forecast from many past sessions, compared with the best baseline.
 
 daily-forecast backtest --help
 """
@@ -33,7 +33,7 @@ __all__ = ["Backtested", "backtest"]
 
 @dataclass(frozen=True)
 class Backtested:
-    """What came of a backtest: its forecasts and scores, and the folder where they were written."""
+    """The result of a backtest: its forecasts and scores, and the folder where they were written."""
 
     backtest: Backtest
     folder: str
@@ -53,7 +53,7 @@ class Backtested:
 
 @job(BacktestOptions)
 def backtest(options: BacktestOptions) -> State[Any]:
-    """Forecast from many past sessions by what was known then, and score every model."""
+    """Forecast from many past sessions with what was known then, and score every model."""
     started = datetime.now(UTC)
     config, store = options.config(), Store(options.output)
     study = Study(options.origins, options.refit_every, options.window)
@@ -84,7 +84,7 @@ def forecast(shard: Part, number: int, *, study: Study, config: ForecastConfig, 
 
 @step("score")
 def score(tables: list[pa.Table], ingested: Ingested, study: Study, config: ForecastConfig) -> Backtest:
-    """Put what came beside what was forecast, and score it."""
+    """Compare the forecasts with the actual prices, and score them."""
     judged = judge(pa.concat_tables(tables), ingested.prices)
     refused = tuple((one.ticker or one.file, str(one.error)) for one in ingested.refused)
     last = judged.rows["cutoff"].max().date()

@@ -27,7 +27,7 @@ app = App(
 
 @app.command
 def run(*, options: Options | None = None) -> int:
-    """Forecast the next sessions' Open of every ticker, and publish it beside its scores."""
+    """Forecast the next sessions' Open of every ticker, and publish it with its scores."""
     return _run_flow("daily_forecast:daily_forecast", options or Options())
 
 
@@ -43,7 +43,7 @@ def backfill(*, options: BackfillOptions | None = None) -> int:
 
 @app.command
 def backtest(*, options: BacktestOptions | None = None) -> int:
-    """Forecast from many past sessions by what was known then, and score every model beside the best baseline."""
+    """Forecast from many past sessions with what was known then, and compare every model with the best baseline."""
     return _run_flow("daily_forecast_flows.backtest:backtest", options or BacktestOptions())
 
 
@@ -97,7 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run_flow(place: str, options: RunOptions) -> int:
-    """Run the flow at ``module:name``; what can be known to be wrong is said before anything starts."""
+    """Run the flow at ``module:name``; whatever can be checked in advance is checked before anything starts."""
     _check(options)
     with importing():
         # It sets Prefect's logging up, so it comes before whatever imports Prefect.
@@ -107,11 +107,11 @@ def _run_flow(place: str, options: RunOptions) -> int:
 
 
 def _check(options: RunOptions) -> None:
-    """See that a run could begin: configuration, calendar, device, that there is input, the output's place.
+    """Check that a run could begin: configuration, calendar, device, input files, output folder.
 
-    An `InputError` says what is wrong. What the files hold is read once, by the flow.
+    An `InputError` says what is wrong. The files' content is read once, by the flow.
     """
-    # What takes long to import is imported only where it is needed: a server of our own starts after this.
+    # Slow imports happen only where they are needed: our own server starts after this.
     from forecasting.buckets import address_of  # noqa: PLC0415
     from forecasting.ingest.files import find_files  # noqa: PLC0415
     from forecasting.store.locate import locate  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""Running a flow from the command line: with the server that is configured, or with one of its own on loopback."""
+"""Running a flow from the command line: with the configured Prefect server, or with its own server on loopback."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ def run_flow(place: str, options: RunOptions) -> int:
     warnings.setLevel(logging.WARNING)
     for name in ("forecasting", "daily_forecast_flows"):
         logging.getLogger(name).addHandler(warnings)
-    logging.raiseExceptions = False  # that a log line did not reach the server is no news of the run
-    # Until the flow takes it over, and after: what is under way is taken down in order.
+    logging.raiseExceptions = False  # a log line that did not reach the server says nothing about the run
+    # Before the flow installs its own handler, and after: a SIGTERM shuts everything down in order, as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with _prefect_api() as wait:
         # torch and pandas take as long to import as a server to start: here the two overlap.
@@ -85,21 +85,21 @@ def run_flow(place: str, options: RunOptions) -> int:
 
 @contextmanager
 def _prefect_api() -> Iterator[Callable[[], None]]:
-    """Have an API to report to for the length of a ``with`` block: the one configured, else a server of our own.
+    """Provide a Prefect API for the length of a ``with`` block: the configured one, else that of our own server.
 
-    Yields what waits until it answers, and makes it this process's own.
+    Yields a function that waits until the API answers, and makes this process use it.
     """
     if PREFECT_API_URL.value():
         yield require_server
         return
-    # Heartbeats let a lasting server find runs that died; here they would only cost a second at the flow's end. And a
-    # server of our own that does not answer is gone.
+    # Heartbeats let a permanent server find runs that died; here they would only cost a second at the flow's end. And
+    # when our own server does not answer, it is gone: there is no point in asking it many times.
     own: dict[Any, Any] = {PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None, PREFECT_CLIENT_MAX_RETRIES: 2}
     with ExitStack() as stack:
         answer = stack.enter_context(starting_server())
 
         def wait() -> None:
-            # For all threads and processes: one that does not know of it would start another server.
+            # For all threads and processes: one that does not know the address would start another server.
             os.environ["PREFECT_API_URL"] = answer()
             refresh_global_settings_context()
             stack.callback(_forget_server)
@@ -111,7 +111,7 @@ def _prefect_api() -> Iterator[Callable[[], None]]:
 
 @contextmanager
 def _hurrying() -> Iterator[None]:
-    """Ask a server that does not answer once more, not for a minute each time: what is left to report is little."""
+    """Ask a server that does not answer only once more, not for a minute each time: little is left to report."""
     before = os.environ.get("PREFECT_CLIENT_MAX_RETRIES")
     os.environ["PREFECT_CLIENT_MAX_RETRIES"] = "1"
     refresh_global_settings_context()
@@ -129,6 +129,6 @@ def _forget_server() -> None:
 
 
 def drain() -> None:
-    """Send what is still on its way: it must be there before the server goes."""
+    """Send the events and logs that are still queued, before the server stops."""
     EventsWorker.drain_all(timeout=10)
     APILogWorker.drain_all(timeout=10)

@@ -1,9 +1,9 @@
 """``daily-forecast ui``, ``serve`` and ``automations``: operating the deployments of deployments/prefect.yaml.
 
 ``ui`` brings up, on loopback, a Prefect server with its own database, the work pool, the deployments, the automations
-and a worker. Whatever ends it, all of it goes down; the database stays, so that the next time shows what was. No run is
-left at work when its worker goes, and none that died is left Running: a Prefect worker kills the processes of its runs
-at once when it ends, and their runs would stay Running, and hold their deployment's place.
+and a worker. However it ends, all of these stop; the database stays, so that the next start shows the earlier runs. No
+run is left active when its worker stops, and no dead run is left Running: a Prefect worker that ends kills the
+processes of its runs, and these runs would stay Running and keep their deployment's concurrency slot.
 """
 
 from __future__ import annotations
@@ -51,15 +51,15 @@ POOL = "forecasts"
 PRICES, SAMPLE = "data", "stocks.csv.gz"
 """Where deployments/prefect.yaml as it comes reads prices, and the file there that is the sample."""
 CANCEL_WITHIN = 15.0
-"""Seconds that runs at work have to end when all is taken down."""
+"""Seconds that active runs have to end when everything is shut down."""
 AT_WORK = {"state": {"type": {"any_": [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]}}}
 
 SETTINGS = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_LOGGING_EXTRA_LOGGERS": "forecasting,daily_forecast_flows",
-    # What Prefect logs itself is on the runs' pages; the terminal keeps the address in sight.
+    # Prefect's own log is on the runs' pages; without it the address stays visible in the terminal.
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
-    # In memory, as is the default, a place that a killed run held would be held forever once the server restarts.
+    # With the default, in memory, the slot of a killed run would be taken forever once the server restarts.
     "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
     # The defaults record one task run at a time.
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
@@ -68,9 +68,9 @@ SETTINGS = {
 
 
 def bring_up(home: Path, port: int, notify: str | None) -> int:
-    """Bring everything up, wait until interrupted or the worker ends, and take it down; returns the exit status.
+    """Start everything, wait until interrupted or until the worker ends, and stop it all; returns the exit status.
 
-    The server has its database in ``home``; the automations notify by the block ``notify``, as ``TYPE/NAME``.
+    The server keeps its database in ``home``; the automations notify through the block ``notify``, a ``TYPE/NAME``.
     """
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
@@ -135,7 +135,7 @@ def _price_files() -> set[str]:
 
 
 def _pause_unfed(client: SyncPrefectClient) -> list[str]:
-    """Pause the schedules of deployments that read the folder of the sample; returns the deployments' names."""
+    """Pause the schedules of deployments that read the sample's folder; returns the deployments' names."""
     paused = [one for one in client.read_deployments() if one.schedules and one.parameters.get("prices") == PRICES]
     for one in paused:
         for schedule in one.schedules:
@@ -144,9 +144,9 @@ def _pause_unfed(client: SyncPrefectClient) -> list[str]:
 
 
 def _crash_leftovers(client: SyncPrefectClient) -> int:
-    """Make the runs that the server has at work Crashed, their tasks too; returns how many there were.
+    """Set the runs that the server believes to be active, and their tasks, to Crashed; returns how many there were.
 
-    Only where nothing can be at work: before a server's one worker starts.
+    Only right while nothing can be running: before the server's only worker starts.
     """
     gone: State[Any] = Crashed(message="The process that ran it is gone; what was published before is unchanged")
     open_tasks, runs = TaskRunFilter.model_validate(AT_WORK), _at_work(client)
@@ -159,7 +159,7 @@ def _crash_leftovers(client: SyncPrefectClient) -> int:
 
 
 def _cancel_runs(client: SyncPrefectClient) -> None:
-    """Ask the runs at work to end, as a cancel in the UI does, and wait until they have."""
+    """Ask the active runs to end, as Cancel in the UI does, and wait until they have ended."""
     for run in _at_work(client):
         client.set_flow_run_state(run.id, Cancelling(message="The worker is going down"))
     give_up = time.monotonic() + CANCEL_WITHIN
@@ -172,7 +172,7 @@ def _at_work(client: SyncPrefectClient) -> Sequence[FlowRun]:
 
 
 def deployments() -> Iterator[RunnerDeployment]:
-    """Make the deployments of deployments/prefect.yaml, as they are there but for the work pool."""
+    """Make the deployments of deployments/prefect.yaml, without their work pool."""
     for one in yaml.safe_load(DEPLOYMENTS.read_text(encoding="utf-8"))["deployments"]:
         # From the project's folder, where a worker would run.
         places = {name: one["parameters"][name] for name in ("prices", "output")}
@@ -188,8 +188,8 @@ def deployments() -> Iterator[RunnerDeployment]:
 def serve_deployments() -> int:
     """Poll for the deployments' runs without a work pool and a worker, until interrupted; returns the exit status.
 
-    When it stops, their schedules are paused, so that no run is promised that nobody would make. An `InputError` says
-    that no server is configured, or that the same deployments are there for a worker, which serving would break.
+    When it stops, their schedules are paused, because nothing would start their runs. An `InputError` says that no
+    server is configured, or that the same deployments exist for a worker: serving would break those.
     """
     if not PREFECT_API_URL.value():
         raise InputError("no server is configured", setting="start one (make ui does) and set PREFECT_API_URL")
@@ -207,8 +207,8 @@ def serve_deployments() -> int:
 def apply_automations(path: Path = AUTOMATIONS, notify: str | None = None) -> list[str]:
     """Create the automations of a file on the server that is configured, or update those of the same name.
 
-    Returns a sentence per automation. Those that notify use the block ``notify``, named as ``TYPE/NAME`` (an
-    `InputError` says that there is none); without one they are left as they are on the server.
+    Returns a sentence per automation. Those that notify use the block ``notify``, a ``TYPE/NAME`` (an `InputError` says
+    that it does not exist); without one they are left as they are on the server.
     """
     require_server()
     given = yaml.safe_load(path.read_text(encoding="utf-8"))["automations"]

@@ -1,7 +1,7 @@
-"""What a run can be asked for: typed, documented lists that are the command line, the flow's parameters and the form.
+"""The options of a run, defined once: they are the command line, the flow's parameters and the form in the UI.
 
-One field is one option everywhere. Those that change a number of the forecast are `ForecastOptions`, which the
-configuration shares; what is added here says where from, where to and how to go about it.
+Options that change a number of the forecast are `ForecastOptions`, which the configuration shares. The ones added here
+say where the prices come from, where the results go, and how the work is done.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ PROJECT = _CHECKOUT if (_CHECKOUT / "flows" / "daily_forecast.py").is_file() els
 
 @Parameter(name="*")
 class _Places(BaseModel):
-    """Where from, where to, and of whom."""
+    """Where the prices come from, where the results go, and which tickers are meant."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -42,7 +42,7 @@ class _Places(BaseModel):
 
 
 class RunOptions(ForecastOptions, _Places):
-    """What every run can be asked for, whatever its dates; units are in the descriptions."""
+    """The options of every run, without its dates; units are in the descriptions."""
 
     task_runner: Literal["threads", "processes", "dask", "ray"] = "threads"
     """What trains the shards in parallel; the numbers are the same. Dask and Ray are extras."""
@@ -78,7 +78,7 @@ class RunOptions(ForecastOptions, _Places):
             raise InputError(first_problem(error), setting="see --help") from error
 
     def reading(self) -> dict[str, Any]:
-        """Return how the files are to be read, as `read_prices` takes it and the manifest records it."""
+        """Return how the files are to be read, as arguments of `read_prices` and for the manifest."""
         given: dict[str, Any] = {"date_order": self.date_order, "decimal": self.decimal}
         if self.format is None:
             return given
@@ -92,7 +92,7 @@ class RunOptions(ForecastOptions, _Places):
 
 
 class _PublishOptions(RunOptions):
-    """What a run that publishes can be asked for beside that."""
+    """The additional options of a run that publishes."""
 
     heldout: Literal["all", "published", "none"] = "all"
     """Which held-out forecasts are kept: of every model, of what is published, or none."""
@@ -122,7 +122,7 @@ class _AsOf(_Places):
 
 
 class Options(_PublishOptions, _AsOf):
-    """Everything that a run of the daily forecast can be asked for."""
+    """The options of the daily forecast."""
 
     data_deadline: Annotated[float, Field(ge=0)] = 0.0
     """Minutes to wait for the rows of the session that is due, when --as-of is scheduled."""
@@ -135,7 +135,7 @@ class Options(_PublishOptions, _AsOf):
 
 
 class BackfillOptions(_PublishOptions):
-    """Everything that a backfill can be asked for: the same as a run, and a range of dates."""
+    """The options of a backfill: those of a run, and a range of dates."""
 
     first: Annotated[date | None, Parameter(name=["--from", "--first"])] = None
     """The first date to forecast as of, YYYY-MM-DD (default: the oldest published, to fill gaps)."""
@@ -149,16 +149,16 @@ class BackfillOptions(_PublishOptions):
 
 
 class BacktestOptions(RunOptions, _AsOf):
-    """Everything that a backtest can be asked for: where from and to, and how to go about it."""
+    """The options of a backtest."""
 
     preset: Literal["default"] = "default"
-    """The tutorial's formulation knows the future, and is not studied."""
+    """The tutorial's formulation uses the future, and is not studied."""
     origins: Annotated[int, Field(ge=1)] = 60
     """Sessions to forecast from, the newest whose targets have come."""
     refit_every: Annotated[int, Field(ge=1)] = 20
     """Sessions from one fit of the models to the next."""
     window: Annotated[int, Field(ge=1)] | None = None
-    """Rows that a fit sees, the last so many (default: all before it)."""
+    """How many of the last rows a fit sees (default: all before it)."""
 
     @field_validator("as_of")
     @classmethod
@@ -169,7 +169,7 @@ class BacktestOptions(RunOptions, _AsOf):
 
 
 _ASKED_FIRST = ("as_of", "first", "last", "tickers", "restate")
-"""What a person is likely to set in the UI's form; the rest is labelled as advanced."""
+"""The options that people usually set in the UI's form; the others are labelled as advanced."""
 
 
 def parameters_of(model: type[BaseModel]) -> Callable[[Callable[..., Result]], Callable[..., Result]]:

@@ -1,4 +1,4 @@
-"""What came of a run: for the command line, for the events that automations act on, and on the run's page in the UI."""
+"""The result of a run: on the command line, as events that automations act on, and on the run's page in the UI."""
 
 from __future__ import annotations
 
@@ -37,21 +37,21 @@ __all__ = ["Outcome", "describe", "exit_status", "leave_path", "news", "show"]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a run that did not fail.
+    """The result of a run that did not fail.
 
     Attributes
     ----------
     status
-        ``published``; ``partial``, when some tickers could not be read or forecast; ``kept``, when what was published
-        before is kept and this run's forecasts are dropped; ``idle``, when there was nothing to do.
+        ``published``; ``partial``, when some tickers could not be read or forecast; ``kept``, when the earlier
+        publication is kept and this run's forecasts are dropped; ``idle``, when there was nothing to do.
     message
         One plain sentence.
     store, as_of
-        Where to, and the date; None when idle.
+        The store, and the date; None when idle.
     run, published, headline
-        What was published; None when idle, and no run and no headline when kept: they are not what is published.
+        What was published; None when idle. When kept, run and headline are None: they are not what is published.
     record, overdue
-        How earlier forecasts turned out, None while none is due; whether a session that was due stays unpublished.
+        How earlier forecasts turned out, None while none is due; whether a session that was due is still unpublished.
     """
 
     status: Literal["published", "partial", "kept", "idle"]
@@ -177,13 +177,13 @@ def describe(outcome: Outcome) -> None:
 
 
 def leave_path(path: str, key: str, description: str) -> None:
-    """Say where a file lies on the machine of the run; browsers follow no link from a server's page to a file."""
+    """Say where a file is on the machine of the run; browsers do not follow links from a server's page to a file."""
     said = f"Open {as_code(path)} in a browser on the machine of this run."
     create_markdown_artifact(said, key=key, description=description)
 
 
 def show(ended: Any) -> None:
-    """Print what came of a run that did not fail: its tables, one sentence, what was written where."""
+    """Print the result of a run that did not fail: its tables, one sentence, and where its files are."""
     console, run = open_console(), getattr(ended, "run", None)
     if run is not None:
         print_run(run, console)
@@ -193,7 +193,7 @@ def show(ended: Any) -> None:
 
 
 def exit_status(state: State[Any]) -> int:
-    """Return the exit status of a run, and say what went wrong; what is wrong with the input is raised."""
+    """Return the exit status of a run, and say what went wrong; an `InputError` is raised."""
     if state.is_cancelled():
         return complain(state.message or "Stopped", STOPPED)
     ended = state.result(raise_on_failure=False)

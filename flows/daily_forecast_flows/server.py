@@ -1,9 +1,9 @@
 """A Prefect server on loopback, and other child processes, that cannot outlive the process which started them.
 
-Prefect's own temporary server is left behind when its flow is killed, and a pool of processes starts one for each of
-its processes. A `child` hangs on a lifeline: it reads from a pipe whose writing end only its parent has. When the
-parent ends, even by a kill, the pipe closes and the child stops, on Linux as on macOS. The server's port is bound
-before it starts, so that whatever answers there is this server and no other.
+Prefect's own temporary server keeps running when its flow is killed, and each process of a pool starts another one. A
+`child` reads from a pipe whose writing end only its parent holds. When the parent ends, even by a kill, the pipe closes
+and the child stops, on Linux and on macOS. The server's port is bound before it starts, so that only this server can
+answer there.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ class NoServerError(ConnectionError):
 def child(
     arguments: Sequence[str], environment: Mapping[str, str] | None = None, descriptors: Sequence[int] = ()
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run this module as a process with a lifeline for the length of a ``with`` block.
+    """Run this module as a process that ends with its parent, for the length of a ``with`` block.
 
     Its arguments are ``prefect`` and those of Prefect's own command, or ``serve`` and the descriptor of a bound socket.
     """
-    # A session of its own: Ctrl-C in the terminal reaches the parent alone, which ends its children in order.
-    # Errors come through; the rest of its output is in the UI.
+    # In its own session: Ctrl-C in the terminal reaches only the parent, which ends its children in order.
+    # Errors are shown; the rest of its output is in the UI.
     process = subprocess.Popen(  # noqa: S603 - this interpreter and this module
         [sys.executable, "-m", __spec__.name, *arguments],
         stdin=subprocess.PIPE,
@@ -71,11 +71,12 @@ def child(
 def starting_server(
     environment: Mapping[str, str] | None = None, *, port: int = 0, ui: bool = False
 ) -> Iterator[Callable[[], str]]:
-    """Start a server for the length of a ``with`` block, and leave the caller free while it comes up.
+    """Start a server for the length of a ``with`` block; the caller can work while it starts.
 
-    It listens at ``port``, a free one when 0; with ``ui`` it has pages, and the services that only a lasting server
-    needs: scheduler, automations. Yields what waits until the server answers and returns the address of its API. A
-    `NoServerError` says that the port is taken, or that the server ended early or does not answer in time.
+    It listens at ``port``, or at a free port when that is 0. With ``ui`` it has pages, and the services that only a
+    permanent server needs: scheduler, automations. Yields a function that waits until the server answers and returns
+    the address of its API. A `NoServerError` says that the port is taken, or that the server ended early or does not
+    answer in time.
     """
     try:
         bound = socket.create_server(("127.0.0.1", port))
@@ -85,16 +86,16 @@ def starting_server(
     port = bound.getsockname()[1]
     address = f"http://127.0.0.1:{port}/api"
     settings = {**(environment or {})}
-    if ui:  # its pages call the address that these name; without them, port 4200 whatever the port
+    if ui:  # its pages call this address; without it they would call port 4200, whatever the server's port is
         settings |= {"PREFECT_SERVER_API_PORT": str(port), "PREFECT_API_URL": address}
         settings |= {"PREFECT_UI_URL": address.removesuffix("/api")}
     else:  # the names under which Prefect marks a temporary server
         settings |= {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
     with child(["serve", str(bound.fileno())], settings, [bound.fileno()]) as server:
-        bound.close()  # the child has it: once that is gone, whoever asks is refused at once
+        bound.close()  # only the child holds it now: when the child is gone, connections are refused at once
 
         def wait() -> str:
-            # By its address: this process's own settings may name another server, or none.
+            # By its address: this process's settings may name another server, or none.
             with SyncPrefectClient(address) as client:
                 _wait(client, address, START_TIMEOUT, server.poll)
             return address
@@ -103,7 +104,7 @@ def starting_server(
 
 
 def require_server() -> None:
-    """Ask the configured API, by all settings of Prefect's own client: keys, headers, certificates.
+    """Check that the configured API answers, with all settings of Prefect's own client: keys, headers, certificates.
 
     Raises
     ------
@@ -122,7 +123,7 @@ def _wait(
         answer = getattr(getattr(problem, "response", None), "status_code", None)
         who = f"the Prefect server at {address}"
         if answer in (401, 403):
-            raise NoServerError(f"{who} wants a login; set PREFECT_API_KEY or PREFECT_API_AUTH_STRING")
+            raise NoServerError(f"{who} requires a login; set PREFECT_API_KEY or PREFECT_API_AUTH_STRING")
         if (status := ended()) is not None:
             raise NoServerError(f"{who} ended with status {status} before it answered")
         if time.monotonic() >= give_up:
@@ -131,7 +132,7 @@ def _wait(
 
 
 def _stop_with_parent(stop: Callable[[], None]) -> None:
-    """Call ``stop`` when the lifeline breaks; `GRACE` later, end what is left of this process and all it started."""
+    """Call ``stop`` when the parent has ended; `GRACE` later, kill this process and all that it started."""
 
     def watch() -> None:
         with suppress(OSError):

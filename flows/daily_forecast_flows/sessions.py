@@ -1,6 +1,6 @@
-"""Which session a scheduled run is for, waiting until its rows are there.
+"""Which session a scheduled run is for, and waiting until its rows have arrived.
 
-The session is the newest one due, unless it is published with all that the data hold, or no session fell due at all.
+It is the newest session due, unless that is already published with all its rows, or no session was due at all.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = ["find_session"]
 log = logging.getLogger(__name__)
 
 LOOK_EVERY = 60.0
-"""Seconds between two looks at the files, at most; a short deadline has twenty."""
+"""Seconds between two looks at the files, at most; within a short deadline there are twenty looks."""
 
 
 def find_session(options: Options, store: Store, scheduled: datetime, now: datetime) -> tuple[Ingested, date] | Outcome:
@@ -56,9 +56,9 @@ def find_session(options: Options, store: Store, scheduled: datetime, now: datet
 
 
 def _wait_for_rows(options: Options, due: Due, store: Store) -> tuple[Ingested, date]:
-    """Ingest, again whenever the files change, until they hold what is awaited of the session or the deadline is over.
+    """Ingest, again whenever the files change, until the session's rows have arrived or the deadline is over.
 
-    For a session that is published already there is no wait: such a run adds what has come since.
+    For a session that is already published there is no wait: such a run adds the rows that have arrived since.
     """
     patience = 0.0 if store.published(due.own) else 60 * options.data_deadline
     over = time.monotonic() + patience
@@ -92,7 +92,7 @@ def _wait_for_rows(options: Options, due: Due, store: Store) -> tuple[Ingested, 
 
 
 def _look(prices: str) -> list[tuple[Path, int, int]]:
-    """Return what shows that the files have changed."""
+    """Return each file's time and size, which show whether it has changed."""
     try:
         return [(path, path.stat().st_mtime_ns, path.stat().st_size) for path in find_files(prices)]
     except (InputError, OSError):

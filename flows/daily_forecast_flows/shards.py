@@ -1,8 +1,8 @@
-"""Working a task on every shard at once: where the tasks run, how far they are, and how they are asked to stop.
+"""Running a task on all shards in parallel: where the tasks run, their progress, and how they are asked to stop.
 
-On this machine each shard writes which share of its work is done into a file of one folder, for threads and processes
-alike; the flow's own thread reads them all now and then, so that the server hears of progress from one place and
-rarely. When the folder is gone, its owner has ended, and the shards stop at their next epoch.
+On this machine each shard writes the share of its work that is done to a file in one folder, in threads and in
+processes alike. The flow's thread reads these files now and then, so that the server is sent progress from one place,
+and rarely. When the folder is gone, the flow has ended, and the shards stop at their next epoch.
 """
 
 from __future__ import annotations
@@ -60,22 +60,22 @@ def work_shards(
     after: PrefectFuture[Any],
     **shared: Any,
 ) -> tuple[list[Any], list[PrefectFuture[Any]]]:
-    """Work a task on every shard, where the options say, and report on the way how far they are.
+    """Run a task on every shard, where the options say, and report the progress.
 
     Parameters
     ----------
     task, shards, shared
-        The task gets a ``shard`` and its ``number``, a ``board``, and what all of them share.
+        The task gets a ``shard`` and its ``number``, a ``board``, and the arguments that all of them share.
     sizes, noun, key
-        How much work each shard is, in what, and what the progress is called.
+        The amount of work in each shard, its unit, and the name of the progress artifact.
     after
-        A future that has ended, shown as the shards' parent in the graph of the run.
+        A finished future, shown as the shards' parent in the run's graph.
 
     Returns
     -------
     tuple
-        The results in the order of the shards, and the futures that a later task can name as its parents: those of a
-        cluster cannot be asked once it is gone.
+        The results in the order of the shards, and the futures that a later task can name as its parents: futures of a
+        cluster are useless once it is gone.
     """
     local = options.task_runner in ("threads", "processes")
     deadline = options.training_deadline(time.time())
@@ -92,11 +92,11 @@ def work_shards(
 def make_runner(
     kind: Literal["threads", "processes", "dask", "ray"], cluster: str | None = None, workers: int | None = None
 ) -> TaskRunner[Any]:
-    """Make a task runner with so many workers on this machine (by default its cores), or for a cluster's address.
+    """Make a task runner with ``workers`` on this machine (by default one per core), or for a cluster's address.
 
-    Threads start at once and share memory; torch lets go of the interpreter's lock while it computes. Processes each
-    import everything again, and are worth it when training takes minutes. On a cluster, a shard whose worker dies is
-    done again by another.
+    Threads start at once and share memory; torch releases the interpreter's lock while it computes. Each process
+    imports everything again, which is worth it when training takes minutes. On a cluster, a shard whose worker dies is
+    done again by another worker.
 
     Raises
     ------
@@ -135,7 +135,7 @@ def make_runner(
 
 
 def _leave_signals_to_parent() -> None:
-    # Ctrl-C and a worker's SIGTERM reach the whole group of processes; the pool would break before its tasks can end
+    # Ctrl-C and a worker's SIGTERM reach the whole process group; the pool would break before its tasks can end
     # by themselves. And a process whose parent was killed would wait for work forever.
     def end_with_parent() -> None:
         if parent := parent_process():
@@ -154,9 +154,9 @@ class Board:
     Attributes
     ----------
     folder
-        Where each shard writes how far it is; None on a cluster, where nothing is known of a shard until it has ended.
+        Where each shard writes its progress; None on a cluster, where nothing is known about a shard until it ends.
     drafts, deadline
-        Of the run; when its time budget is spent, as `time.time` has it, None when there is no limit.
+        The run's drafts, and when its time budget is spent (as `time.time`); None when there is no limit.
     """
 
     folder: Path | None
@@ -164,27 +164,27 @@ class Board:
     deadline: float | None = None
 
     def stopped(self) -> bool:
-        """Whether the run has ended, and nobody waits for its shards."""
+        """Whether the run has ended, so that its shards are not needed any more."""
         return self.drafts.closed() if self.folder is None else not self.folder.is_dir()
 
     def report(self, shard: int, share: float) -> None:
-        """Write which share of its work a shard has done; a reader sees the old state or the new."""
-        with suppress(OSError):  # a full disk must not end a training; the numbers are for looking at only
+        """Write the share of its work that a shard has done; a reader sees the old number or the new one."""
+        with suppress(OSError):  # a full disk must not end the training; the numbers are only shown
             if self.folder is not None:
                 draft = self.folder / f".{shard}"
                 draft.write_text(str(share))
                 draft.replace(self.folder / str(shard))
 
     def shares(self) -> dict[int, float]:
-        """Read which share of its work each shard has done, of those that have reported."""
+        """Read the share of its work that each shard has done, for the shards that have reported."""
         files = self.folder.glob("[0-9]*") if self.folder else ()
         return {int(path.name): float(path.read_text()) for path in files}
 
     def watch(self, shard: int, tickers: int, config: ForecastConfig, times: int = 1) -> Watch:
-        """Make what training reports to and asks, for a shard that trains so many tickers, so many times.
+        """Make the `Watch` of a shard that trains ``tickers`` models ``times`` times.
 
-        Its models are fitted in programs, one after the other, each several times (the tutorial's once): those fits
-        are counted, as if they all took the same time.
+        Its models are fitted in programs, one after the other, each several times (the tutorial's once). The fits are
+        counted as if they all took the same time.
         """
         programs = -(-tickers * config.members // config.models_per_batch)
         fits = times * (tickers if config.preset == "tutorial" else programs * len(SEGMENTS))
@@ -201,7 +201,7 @@ class Board:
 
 @contextmanager
 def board(drafts: Drafts, deadline: float | None = None, *, local: bool = True) -> Iterator[Board]:
-    """Make a board for the length of a ``with`` block; whatever ends the block, the shards of this machine stop."""
+    """Make a board for the length of a ``with`` block; when the block ends, the shards of this machine stop."""
     if not local:
         yield Board(None, drafts, deadline)
         return
@@ -209,12 +209,12 @@ def board(drafts: Drafts, deadline: float | None = None, *, local: bool = True) 
     try:
         yield Board(folder, drafts, deadline)
     finally:
-        # Renamed first: emptied under its name while a shard writes into it, the folder could stay.
+        # Renamed first: a folder that a shard still writes into could not be removed.
         shutil.rmtree(folder.rename(folder.with_name(f"{folder.name}-closed")), ignore_errors=True)
 
 
 def follow(board: Board, futures: Sequence[PrefectFuture[Any]], sizes: Sequence[int], *, noun: str, key: str) -> None:
-    """Return when all futures have ended; report on the way how far they are, on the run's page and in the terminal."""
+    """Wait until all futures have ended; report the progress on the run's page and in the terminal."""
     total, share, pending = sum(sizes), 0.0, list(futures)
     began = updated = time.monotonic()
     artifact = ProgressArtifact(key, f"0 of {pluralize(total, noun)}")
@@ -230,7 +230,7 @@ def follow(board: Board, futures: Sequence[PrefectFuture[Any]], sizes: Sequence[
             if now - updated >= UPDATE_EVERY:
                 artifact.update(share, text)
                 updated = now
-    # Until then a future asks the server, which may still have its task as running, and so as the parent of the next.
+    # Without this a future asks the server, which may still have its task as running, and so as the parent of the next.
     wait(pending)
     text = f"{pluralize(total, noun)} in {time.monotonic() - began:.0f} s"
     artifact.update(1.0 if all(one.state.is_completed() for one in pending) else share, text)
@@ -238,7 +238,7 @@ def follow(board: Board, futures: Sequence[PrefectFuture[Any]], sizes: Sequence[
 
 
 class ProgressArtifact:
-    """A bar on the run's page; a server that is away ends no run, and is not asked again."""
+    """A progress bar on the run's page; when the server is away the run continues, and does not ask it again."""
 
     def __init__(self, key: str, description: str) -> None:
         self._id: UUID | None = None

@@ -1,7 +1,7 @@
-"""The tasks of the walk, and what its flows share. Each task names one call of the library; ``task.fn(...)`` is that.
+"""The tasks of the walk, and what the flows share. Each task is one call of the library; ``task.fn(...)`` is that call.
 
-Nothing is cached or persisted: prices and weights stay in memory, where hashing or pickling them would cost more than
-the work. Only what touches a disk is tried again; bad data and a full disk stay what they are however often one looks.
+Nothing is cached or persisted: prices and weights stay in memory, because hashing or pickling them would cost more than
+the work. Only tasks that touch a disk are retried, and not for bad data or a full disk, which a retry does not change.
 """
 
 from __future__ import annotations
@@ -46,20 +46,20 @@ Result = TypeVar("Result")
 OptionsT = TypeVar("OptionsT", bound=RunOptions)
 
 LASTING = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT)
-"""Errors of a disk that are there at the next try, too."""
+"""Disk errors that a retry does not change."""
 
 STOPS = (TerminationSignal, KeyboardInterrupt, CancelledRun)
-"""What a run is stopped by from outside."""
+"""The exceptions with which a run is stopped from outside."""
 
 listener: ContextVar[Callable[[Any], object]] = ContextVar("listener", default=lambda _: None)
-"""Hears what came of a run as soon as it is published, whatever becomes of the Prefect server after that."""
+"""Gets the result of a run as soon as it is published, whatever happens to the Prefect server after that."""
 
 
 def job(model: type[OptionsT]) -> Callable[[Callable[[OptionsT], State[Any]]], Flow[..., Any]]:
     """Make a flow of a function that takes checked options: the flow's parameters are the fields of ``model``.
 
-    It ends Failed with the message of what is wrong as its own, where the UI shows it first (input, store, disk), and
-    Cancelled when it is stopped from outside.
+    When input, store or disk are wrong it ends Failed, with that error's message, which the UI shows first. When it is
+    stopped from outside it ends Cancelled.
     """
 
     def decorate(function: Callable[[OptionsT], State[Any]]) -> Flow[..., Any]:
@@ -81,12 +81,12 @@ def job(model: type[OptionsT]) -> Callable[[Callable[[OptionsT], State[Any]]], F
 
 
 def _is_not_a_cancel(record: logging.LogRecord) -> bool:
-    """Leave out the traceback with which Prefect reports that a run ended as cancelled, as if it were unexpected."""
+    """Drop the traceback with which Prefect logs a cancelled run, as if it were an unexpected error."""
     return not (record.exc_info and isinstance(record.exc_info[1], CancelledRun))
 
 
 def _refuse_unknown(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001 - a hook of Prefect's
-    """Say what a run died of that was given a parameter which there is not: Prefect gives up before it begins."""
+    """Say why a run with an unknown parameter failed: Prefect ends such a run before it begins, without a reason."""
     if unknown := sorted(flow_run.parameters.keys() - flow.parameters.properties.keys()):
         message = f"there is no parameter {' or '.join(unknown)} of {flow.name}"
         with get_client(sync_client=True) as client:
@@ -94,33 +94,33 @@ def _refuse_unknown(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) 
 
 
 def result_of(value: Result | State[Any]) -> Result:
-    """Return what a task gave, or end the flow as cancelled (`CancelledRun`) when the task was."""
+    """Return a task's result, or end the flow as cancelled (`CancelledRun`) when the task was cancelled."""
     if isinstance(value, State):
         raise CancelledRun(value.message)
     return value
 
 
 def name_run(name: str) -> None:
-    """Name the run after what it is about."""
+    """Set the run's name in the UI."""
     with get_client(sync_client=True) as client:
         client.set_flow_run_name(flow_run.id, name)
 
 
 def timings(started: datetime) -> dict[str, Any]:
-    """Return when a run began and how long it has taken, as its manifest records it."""
+    """Return when a run began and how long it has taken, for its manifest."""
     seconds = (datetime.now(UTC) - started).total_seconds()
     return {"started": started.isoformat(timespec="seconds"), "seconds": round(seconds, 1)}
 
 
 def conclude(ended: Any, describe: Task[..., Any] | None = None, after: Any = None) -> State[Any]:
-    """End a run: say what came of it, then have a task describe it on its page.
+    """End a run: log its result, then let a task describe it on the run's page.
 
-    The days of a backfill wake nobody, and have no page: pictures of hundreds of days would swell the database.
+    The days of a backfill emit no events and have no page: pictures of hundreds of days would fill the database.
     """
     get_run_logger().info("%s", ended.message)
     if flow_run.parent_flow_run_id is None:
         listener.get()(ended)
-        # Published is published: that the page could not be written must not turn the run into a failure.
+        # The forecasts are published: a page that could not be written must not turn the run into a failure.
         described = describe(quote(ended), return_state=True, wait_for=[after]) if describe else None
         if described is not None and not described.is_completed():
             get_run_logger().warning("The run's page has no report: %s", described.message)
@@ -128,7 +128,7 @@ def conclude(ended: Any, describe: Task[..., Any] | None = None, after: Any = No
 
 
 def step(name: str, **settings: Any) -> Callable[[Callable[..., Result]], Task[..., Result | State[Any]]]:
-    """Make a task of the walk; what is large is handed to it in `quote`, so that Prefect does not walk through it.
+    """Make a task of the walk; large arguments are passed in `quote`, so that Prefect does not walk through them.
 
     A task of a shard is named after it in the UI and the log: "train and evaluate shard 3, 32 tickers".
     """
@@ -183,7 +183,7 @@ def forecast_shard(
     heldout: Literal["all", "published", "none"],
     board: Board,
 ) -> ShardForecast:
-    """Lay out a shard's windows, train its LSTMs and score them beside the baselines, reporting how far it is."""
+    """Make a shard's windows, train its LSTMs and score them together with the baselines, reporting the progress."""
     watch = board.watch(number, len(shard), config)
     return pipeline.forecast_shard(number, shard, config, drafts=board.drafts, heldout=heldout, watch=watch)
 
@@ -192,7 +192,7 @@ def forecast_shard(
 def score(
     store: Store, ingested: prices.Ingested, config: ForecastConfig, as_of: date
 ) -> tuple[Scoring, TrackRecord | None]:
-    """Score the forecasts of earlier dates whose sessions have come in, and write the page on all scores."""
+    """Score the forecasts of earlier dates whose sessions have arrived, and write the page on all scores."""
     scoring = score_published(store, ingested.prices, config.calendar, as_of)
     return scoring, publish_score_page(store)
 

@@ -1,6 +1,6 @@
-"""What makes rows a price history: possible prices of one scale; each check is a sentence on what no history has.
+"""What makes rows a price history: possible prices, all in one unit. Each check is one sentence about a real history.
 
-All tickers are looked at together; only those in which something is found are looked at again, one by one.
+All tickers are checked together; only the ones in which something is found are looked at again, one by one.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ __all__ = ["DOUBTS", "check_rows"]
 
 _ROUNDING = 1e-3  # Open and Close may be outside [Low, High] by this share of the price: adjusting and rounding do that
 _GROSS = 0.02  # an Open outside [Low, High] by more than this share belongs to another row, or another column
-_RANGE = 10.0  # High so many times Open, or Open so many times Low, is a slipped decimal mark
+_RANGE = 10.0  # where High is this many times Open, or Open this many times Low, a decimal mark has slipped
 _SCALE, _EDGE_SCALE = np.log(8.0), np.log(30.0)
-"""A row so many times its neighbours on both sides, or its one neighbour at an end, is in another unit."""
-_NO_SPLIT = np.log(300.0)  # no split is as large as this: a change of level by so much is a change of unit
+"""A row that is this many times its neighbours on both sides, or its one neighbour at an end, is in another unit."""
+_NO_SPLIT = np.log(300.0)  # no split is this large: such a change of level is a change of unit
 _SPELL, _BACK = 20, np.log(2.5)
-"""Rows that such an excursion may last, and the factor within which prices are back after it."""
+"""How many rows such an excursion may last, and the factor within which prices are back after it."""
 _LATE = 60  # rows after which a change of level by 100 or 1,000 is believed
 _STEP = 0.35  # how near, in logs, a change of level comes to 100 or 1,000
 _LONE, _LONE_BACK = np.log(2.0), np.log(1.3)
-"""A row is alone when it is off both neighbours by the first factor, and they agree within the second."""
+"""A row is alone when it differs from both neighbours by the first factor, and they agree within the second."""
 _FROZEN = 5
 _RECENT = 20
 
@@ -74,7 +74,7 @@ def _outside(verdict: Verdict, role: Role) -> Array:
 
 
 def close_and_volume(verdict: Verdict) -> None:
-    """Close and Volume never refuse a row: an impossible one is taken as missing, an odd one is reported."""
+    """Close and Volume never refuse a row: an impossible value is taken as missing, an odd one is reported."""
     close, volume = verdict.prices["close"], verdict.prices["volume"]
     what = "is not a possible {}, taken as missing"
     verdict.take_as_missing(np.isinf(close) | (close <= 0), what.format("close"), "close")
@@ -84,13 +84,13 @@ def close_and_volume(verdict: Verdict) -> None:
 
 
 def _leaps(table: Table) -> Array:
-    """How far Open goes from each row of a ticker to the next, in logs; 0 from one ticker to another."""
+    """Compute the change of the log of Open from each row of a ticker to the next; 0 from one ticker to another."""
     opens = np.log(table.prices["open"])
     return np.where(table.same, opens[1:] - opens[:-1], 0.0)
 
 
 def in_scale(verdict: Verdict) -> None:
-    """Refuse rows that are a power of ten above or below those beside them, and what may be a change of unit."""
+    """Refuse rows that are a power of ten above or below their neighbours, and what may be a change of unit."""
     table, leaps = verdict.table, _leaps(verdict.table)
     jumped = days.later(np.abs(leaps) > _SCALE)
     factor = np.zeros(len(table))  # of the rows that are out of scale, in logs
@@ -107,7 +107,7 @@ def in_scale(verdict: Verdict) -> None:
     def say(row: int) -> str:
         side = "times" if factor[row] > 0 else "times smaller than"
         opened = table.prices["open"][row]
-        return f"{opened:.10g} is about {np.exp(abs(factor[row])):.3g} {side} the rows beside it"
+        return f"{opened:.10g} is about {np.exp(abs(factor[row])):.3g} {side} the rows next to it"
 
     near = np.min([np.abs(np.abs(leaps) - np.log(step)) for step in (100, 1000)], axis=0) < _STEP
     left = np.repeat(table.edges[1:], np.diff(table.edges)) - np.arange(len(table))
@@ -119,7 +119,7 @@ def in_scale(verdict: Verdict) -> None:
 
 
 def _excursions(jumps: IntArray, leaps: Array, first: int, stop: int) -> Iterator[tuple[int, int, float]]:
-    """Rows that leave the scale of their neighbours and come back: start, end, log of the factor."""
+    """Give the rows that leave the scale of their neighbours and come back: start, end, log of the factor."""
     for here, there in pairwise(jumps.tolist()):
         if there - here <= _SPELL and abs(leaps[here - 1] + leaps[there - 1]) < _BACK:
             yield here, there, leaps[here - 1]
@@ -130,7 +130,7 @@ def _excursions(jumps: IntArray, leaps: Array, first: int, stop: int) -> Iterato
 
 
 def _flat(table: Table) -> BoolArray:
-    """Which rows have one price, and no volume."""
+    """Mark the rows with a single price and no volume."""
     opens, high, low, close, volume = (table.prices[role] for role in PRICES)
     one_price = (opens == high) & (high == low) & ((close == opens) | np.isnan(close))
     flat: BoolArray = one_price & ((volume == 0) | np.isnan(volume))
@@ -138,7 +138,7 @@ def _flat(table: Table) -> BoolArray:
 
 
 def lone_rows(verdict: Verdict) -> None:
-    """Report a lone row far from its neighbours that comes back: a slip, or another instrument's row."""
+    """Report a single row far from its neighbours, after which prices are back: a slip, or another instrument's row."""
     leaps = _leaps(verdict.table)
     there, back = leaps[:-1], leaps[1:]
     lone = (np.minimum(np.abs(there), np.abs(back)) > _LONE) & (np.abs(there + back) < _LONE_BACK)
@@ -147,7 +147,7 @@ def lone_rows(verdict: Verdict) -> None:
 
 
 def repeated_rows(verdict: Verdict) -> None:
-    """Report a row repeated whole, with its volume: a day that was filled in."""
+    """Report a row that repeats the one before it, with its volume: a day that was filled in."""
     table = verdict.table
     repeated = np.all([days.equal(values[1:], values[:-1]) for values in table.prices.values()], axis=0) & table.same
     moved = (table.prices["high"] > table.prices["low"]) & (table.prices["volume"] != 0)
@@ -155,7 +155,7 @@ def repeated_rows(verdict: Verdict) -> None:
 
 
 def frozen_blocks(verdict: Verdict) -> None:
-    """Report a block of one price without volume: a placeholder, and no trading."""
+    """Report a block of one price without volume: a placeholder, not trading."""
     table, flat = verdict.table, _flat(verdict.table)
     opens = table.prices["open"]
     runs = np.cumsum(~days.later(flat[1:] & flat[:-1] & (opens[1:] == opens[:-1]) & table.same))
@@ -164,14 +164,14 @@ def frozen_blocks(verdict: Verdict) -> None:
 
 
 def running_session(verdict: Verdict) -> None:
-    """Report a last row of one price without volume, or with far less volume and range: its session was running."""
+    """Report a last row of one price without volume, or with far less volume and range: its session was not over."""
     table, flat = verdict.table, _flat(verdict.table)
     ends = table.edges[1:]
     marks = np.zeros(len(table), dtype=np.bool_)
     marks[ends - 1] = flat[ends - 1] & ~flat[np.maximum(ends - 2, table.edges[:-1])]
     ends = ends[np.diff(table.edges) > _RECENT]
     recent = ends[:, None] - np.arange(_RECENT + 1, 0, -1)
-    # Both below all of the last month's, and far below the usual: a half day is neither.
+    # Both must be below all of the last month's and far below the usual: a half day is not.
     kept = [(table.prices["volume"][recent], 10), ((table.prices["high"] - table.prices["low"])[recent], 5)]
     far = [
         (own[:, -1] * factor < np.median(own[:, :-1], 1)) & (own[:, -1] < own[:, :-1].min(1)) for own, factor in kept

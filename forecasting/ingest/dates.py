@@ -1,7 +1,7 @@
-"""When a row is from: a column of dates, its format decided once for the whole column.
+"""The date of each row: a column of dates, whose format is decided once for the whole column.
 
-No date is read by itself: the column's shape (year first, a month's name, a count from 1970) is what all its cells
-share; where they leave it open, that is an error which names the key that settles it.
+No date is read by itself: all cells of a column have one shape (year first, a month's name, a count from 1970). Where
+they leave the format open, that is an error which names the key that settles it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ NO_DATE = np.iinfo(np.int64).min
 _EPOCH = date(1970, 1, 1).toordinal()
 _FIRST, _LAST = 1700, 2100  # no price is dated before or after
 _PIVOT = 50  # years of two digits are 1950 to 2049
-_DAILY, _MOSTLY = 7, 0.9  # in a run of daily rows, the median step is at most so many days, and so many go one way
+_DAILY, _MOSTLY = 7, 0.9  # in daily rows: the longest median step, and the share of steps in one direction
 _FIELDS: Mapping[str, tuple[int, int, int]] = {"ymd": (0, 1, 2), "dmy": (2, 1, 0), "mdy": (2, 0, 1)}
 _ORDERS: Mapping[str, tuple[str, ...]] = {"numeric": ("dmy", "mdy"), "short": ("dmy", "mdy", "ymd")}
 _ISO = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)

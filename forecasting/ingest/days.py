@@ -1,4 +1,4 @@
-"""What makes dates those of a market: one row a day, in a believable order, in a fixed week."""
+"""What makes dates those of a market: one row per day, in a plausible order, in a fixed week."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from forecasting.ingest.table import WEEK, Table, Verdict
 
 __all__ = ["CHECKS", "DOUBTS", "earlier", "equal", "later", "weekdays_of"]
 
-_GAP, _FEW = 360, 3  # a few first or last rows more than so many days from the rest are misdated
-_FAR = 31  # a step of so many days against the file's order is more than an appended or swapped row
-_BLOCK = 20  # whole stretches of at least so many rows may be in any order: downloads put one after another
-_UNORDERED = 0.25  # with so large a share of steps against the other ones, the file has no order
+_GAP, _FEW = 360, 3  # the first or last few rows, this many days from the rest, are misdated
+_FAR = 31  # a step of this many days against the file's order is more than an appended or swapped row
+_BLOCK = 20  # whole stretches of at least this many rows may be in any order: downloads put one after another
+_UNORDERED = 0.25  # with this share of steps in the other direction, the file has no order
 _WEEKEND_SHARE = 0.15  # up to this share of weekend days, a file is one of weekdays, with exceptions
 _FRIDAY, _SATURDAY, _SUNDAY = 4, 5, 6
 _MARKETS = {frozenset(map(int, week)) for week in ("01234", "60123", "56012", "560123", "012345", "601234", "0123456")}
-"""The weeks that markets keep: Monday to Friday, Sunday to Thursday, Saturday to Wednesday, to Thursday, and so on."""
+"""The weeks of real markets: Monday to Friday, Sunday to Thursday, Saturday to Wednesday, to Thursday, and so on."""
 _WEEKEND = {_SATURDAY, _SUNDAY}
 _SIX_DAYS = {frozenset(range(6)), frozenset((6, 0, 1, 2, 3, 4))}
 _AHEAD = {frozenset(map(int, "60123")): 1, frozenset(map(int, "56012")): 2}
 _OTHERS = ("XNYS", "XLON", "XTKS")
-_HOLIDAYS, _UNFIT = 2, 0.005  # so many holidays are no chance, where so few days differ
+_HOLIDAYS, _UNFIT = 2, 0.005  # this many holidays cannot be chance, where at most this share of days differs
 _ENOUGH = 15
 _LONG, _REGULAR = 60, 0.8  # rows, and the share of weeks with a sixth day, that make a week of six days a market's
 _SELDOM = 0.25  # a weekday with less than this share of the usual count is not one of the market's
@@ -85,9 +85,9 @@ def not_far(verdict: Verdict) -> None:
 
 
 def regular(verdict: Verdict) -> None:
-    """Report weekends among weekdays, weeks that few markets keep, and rows that are not daily.
+    """Report weekends among weekdays, weeks that few markets have, and rows that are not daily.
 
-    A week of six days is a market's when the dates are plainly dates, and all of the history keeps it.
+    A week of six days is a market's when the dates leave no doubt, and the whole history has it.
     """
     table, weekend, steps = verdict.table, _weekday(verdict.table.days) >= _SATURDAY, _steps(verdict.table)
     odd, early = np.zeros((2, len(table)), dtype=np.bool_)
@@ -132,7 +132,7 @@ def in_order(verdict: Verdict) -> None:
 
 
 def _leaping(days: IntArray) -> BoolArray:
-    """Which rows of a mostly ascending sequence come after a leap back, up to where the sequence is itself again."""
+    """Mark the rows of a mostly ascending sequence after each leap back, up to where the sequence continues."""
     starts = np.flatnonzero(np.diff(days) < -_FAR) + 1
     leaping = np.zeros(len(days), dtype=np.bool_)
     runs = np.split(days, starts)
@@ -150,13 +150,13 @@ def _leaping(days: IntArray) -> BoolArray:
 
 
 def weekdays_of(days: IntArray) -> frozenset[int]:
-    """Find the weekdays (0 is Monday) that a history has rows on, the exceptional ones aside."""
+    """Find the weekdays (0 is Monday) on which a history regularly has rows."""
     counts = np.bincount(_weekday(days), minlength=7)
     return frozenset(np.flatnonzero(counts > _SELDOM * np.median(counts[counts > 0])).tolist())
 
 
 def one_week(verdict: Verdict) -> None:
-    """Refuse weekdays that no market has, and a week that changes part-way: a market has a fixed week."""
+    """Refuse weekdays that no market has, and a week that changes within the history: a market has a fixed week."""
     table = verdict.table
     weekday = _weekday(table.days)
     if table.weekdays is not None:
@@ -174,7 +174,7 @@ def one_week(verdict: Verdict) -> None:
 def _early(days: IntArray) -> str:
     """Say that days in weeks from Sunday, or from Saturday, are another market's sessions, a day or two early.
 
-    Its holidays prove it: a market that keeps such a week has holidays of its own.
+    The holidays prove it: a market that really has such a week has other holidays.
     """
     from forecasting.calendars import recorded_sessions  # noqa: PLC0415 - slow to import, and hardly ever needed
 
@@ -211,7 +211,7 @@ def _wrong_week(days: IntArray, unsure: bool) -> str:
 
 
 def _mixed_weeks(days: IntArray) -> str:
-    """Say that some weeks are those of one market and some of another, or of dates a day off."""
+    """Say that the weeks are of two kinds: of two markets, or of dates that are a day off."""
     week, weekday = (days + 3) // 7, _weekday(days)
     present = np.zeros((int(week[-1] - week[0]) + 1, 7), dtype=np.bool_)
     present[week - week[0], weekday] = True
@@ -225,7 +225,7 @@ def _mixed_weeks(days: IntArray) -> str:
 
 
 def filled_weekends(verdict: Verdict) -> None:
-    """Set aside weekends that repeat the row beside them, or lie on a straight line to Monday: they are filled in."""
+    """Set aside weekends that repeat the row next to them, or are on a straight line to Monday: they are filled in."""
     table = verdict.table
     weekend = _weekday(table.days) >= _SATURDAY
     if table.weekdays is not None:
@@ -234,7 +234,7 @@ def filled_weekends(verdict: Verdict) -> None:
     for rows in table.histories(weekend):
         own = np.stack([table.prices[role][rows] for role in NEEDED])
         marks[rows] = weekend[rows] & _is_filled(own, table.days[rows], weekend[rows])
-    what = "weekend rows that repeat the row beside them, or lie on a straight line from Friday to Monday"
+    what = "weekend rows that repeat the row next to them, or lie on a straight line from Friday to Monday"
     verdict.set_aside(marks, what)
 
 
@@ -246,7 +246,7 @@ def _is_filled(prices: Array, days: IntArray, weekend: BoolArray) -> bool:
     left, right = session[after - 1], session[after]
     share = (days[at] - days[left]) / np.maximum(days[right] - days[left], 1)
     line = prices[:, left] + share * (prices[:, right] - prices[:, left])
-    # Rounded prices may be off a line between rounded prices by as much as their last place.
+    # Rounded prices may be off a line between rounded prices by one unit of their last decimal.
     places = next((n for n in range(6) if np.all(np.abs(prices * 10**n - np.round(prices * 10**n)) < 1e-4)), 6)
     guesses = ((prices[:, left], 0.0), (prices[:, right], 0.0), (line, 1.02 * 10.0**-places))
     hits = [np.all(np.abs(prices[:, at] - guess) <= slack, axis=0) for guess, slack in guesses]

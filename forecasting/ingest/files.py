@@ -29,8 +29,8 @@ __all__ = ["FOLDER_SUFFIXES", "Text", "decode", "file_sha256", "find_files", "re
 FOLDER_SUFFIXES = (".csv", ".csv.gz")
 _MIB = 1 << 20  # no line of prices is longer than this; a longer one is not a CSV. As much is read at a time
 _MAX_BYTES = 1 << 30
-_LARGEST_QUOTED = 256 * _MIB  # what has quotation marks is read row by row, and takes many times its size in memory
-_MAX_SWELL, _SWELL_FROM = 100, 64 * _MIB  # a gzip that unpacks to so many times its size, and so much, is a bomb
+_LARGEST_QUOTED = 256 * _MIB  # a file with quotation marks is read row by row, and takes many times its size in memory
+_MAX_SWELL, _SWELL_FROM = 100, 64 * _MIB  # a gzip that unpacks to this many times its size, and this much, is a bomb
 _GZIP = b"\x1f\x8b"
 _SIGNATURES = {
     _GZIP: "a gzip inside a gzip",
@@ -39,14 +39,14 @@ _SIGNATURES = {
     b"PAR1": "a Parquet file",
     b"%PDF": "a PDF",
 }
-"""What a user may well take for a CSV; other binary files have NUL bytes."""
-_LEGACY = ("cp1252", "cp932", "cp949", "gb18030", "cp1251")  # in this order, until the header can be read
+"""Files that users may take for a CSV; other binary files have NUL bytes."""
+_LEGACY = ("cp1252", "cp932", "cp949", "gb18030", "cp1251")  # tried in this order, until the header can be read
 
 
 def find_files(source: str | Path | Sequence[str | Path]) -> list[Path]:
-    """List the files that a source names, in a fixed order, each once; a source that leads to none is an `InputError`.
+    """List the files that a source names, in a fixed order, each once; a source without any is an `InputError`.
 
-    A folder gives its ``*.csv`` and ``*.csv.gz``, hidden ones and sub-folders aside; what is named is taken as it is.
+    A folder gives its ``*.csv`` and ``*.csv.gz``, without hidden files and sub-folders; a named file may have any name.
     """
     sources: Sequence[str | Path] = [source] if isinstance(source, str | Path) else source
     if not sources:
@@ -112,7 +112,7 @@ def read_raw(path: Path) -> tuple[bytes, str, int]:
 
 
 def file_sha256(path: Path) -> tuple[str, int] | None:
-    """SHA-256 and size of a file that could not be read as prices; None when it is not a regular file of sane size."""
+    """SHA-256 and size of a file that could not be read as prices; None when it is not a regular file or too large."""
     try:
         with _open(path) as handle:
             size = os.fstat(handle.fileno()).st_size
@@ -122,7 +122,7 @@ def file_sha256(path: Path) -> tuple[str, int] | None:
 
 
 def _open(path: Path) -> BinaryIO:
-    # O_NONBLOCK: opening a FIFO must not wait for a writer; the kind is asked of what was opened, not of the name.
+    # O_NONBLOCK: opening a FIFO must not wait for a writer; the kind is that of the opened file, not of its name.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | getattr(os, "O_CLOEXEC", 0))
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
@@ -136,7 +136,7 @@ def _bound(size: int, name: str) -> None:
 
 
 def _pieces(stream: BinaryIO | gzip.GzipFile, name: str, most: int) -> Iterator[bytes]:
-    """Read a stream a piece at a time, and refuse what no price file has before it fills the memory."""
+    """Read a stream a piece at a time, and refuse what cannot be a price file before it fills the memory."""
     size = lines = open_line = 0
     quoted = wide = False
     while piece := stream.read(_MIB):
@@ -193,7 +193,7 @@ class Text:
 
 
 def decode(data: bytes, file: str, declared: str | None = None, skip_footer: int = 0) -> Iterator[Text]:
-    """Give the texts that the bytes may be, the most likely first; UTF-8 and UTF-16 leave no other choice."""
+    """Give the texts that the bytes may be, the most likely first; only one where they are UTF-8 or UTF-16."""
     sure = [declared] if declared else []
     if not sure and _looks_utf16(data[:4096]):
         little = data.startswith(b"\xff\xfe") or (not data.startswith(b"\xfe\xff") and data[1] == 0)
@@ -226,7 +226,7 @@ def _recode(data: bytes, encoding: str) -> bytes | None:
 
 
 def _plain(data: bytes, file: str) -> bytes:
-    """Write line ends in one way, and refuse what is plainly not a CSV."""
+    """Write line ends in one way, and refuse what is clearly not a CSV."""
     data = data.replace("\ufeff".encode(), b"")  # files put together have one at each seam
     if (at := data.find(b"\0")) >= 0:
         raise InputError("NUL character: the file is damaged", file=file, line=data.count(b"\n", 0, at) + 1)

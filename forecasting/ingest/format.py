@@ -1,4 +1,4 @@
-"""How a vendor writes its files, declared: nothing of it is guessed, and a file that contradicts it is refused."""
+"""How a vendor writes its files, as declared: nothing of it is guessed, and a file that contradicts it is refused."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class PriceFormat(BaseModel):
     header: tuple[str, ...] | None = None
     """The columns' names, where the file has no line of them or a wrong one."""
     ignore: tuple[str, ...] = ()
-    """Columns that are nothing: no ticker, no second date, no second price."""
+    """Columns to leave out: they are neither the ticker nor a second date or price."""
     delimiter: Literal[",", ";", "\t", "|"] | None = None
     """What separates fields."""
     encoding: Annotated[str, _known(codecs.lookup, "encoding")] | None = None
@@ -53,7 +53,7 @@ class PriceFormat(BaseModel):
     skip_footer: NonNegativeInt = 0
     """Lines below the last row."""
     date_format: str | None = None
-    """The dates' format, as strptime has it (`%d/%m/%Y`), or `excel` for day numbers."""
+    """The dates' format in the notation of strptime (`%d/%m/%Y`), or `excel` for day numbers."""
     date_order: DateOrder = "auto"
     """Order of day, month and year where they are numbers."""
     epoch: Literal["s", "ms", "us", "ns"] | None = None
@@ -63,7 +63,7 @@ class PriceFormat(BaseModel):
     zone: Annotated[str, _known(ZoneInfo, "time zone")] | None = None
     """The exchange's time zone (`Asia/Tokyo`), in which an instant's date is taken."""
     session_opens: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] | None = None
-    """Local time (`17:00`) from which a row belongs to the next day's session (`23:59`: none does)."""
+    """Local time (`17:00`) from which a row belongs to the next day's session (`23:59`: never)."""
     weekdays: Annotated[tuple[Weekday, ...], Field(min_length=1)] | None = None
     """The weekdays on which the market trades."""
     decimal: DecimalMark = "auto"
@@ -102,5 +102,5 @@ def to_toml(format_: PriceFormat) -> str:
 
 
 def _written(value: Any) -> str:
-    # TOML's texts and lists are written as JSON's, but for one character.
+    # TOML's texts and lists are written as JSON's, except for one character.
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

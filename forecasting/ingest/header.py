@@ -1,4 +1,4 @@
-"""Which column of a header is what: each role to the column whose name is surest, or a word on why not."""
+"""Which column of a header has which role: the one whose name is the surest, or the reason why there is none."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def named_roles(cells: Sequence[str]) -> list[Role]:
 
 @dataclass(slots=True)
 class Header:
-    """The cells of a line that may be a header; fills with findings, and with columns that could be a role's, too."""
+    """The cells of a line that may be a header; collects findings, and columns that could have a role, too."""
 
     cells: Sequence[str]
     file: str
@@ -47,7 +47,7 @@ class Header:
         raise InputError(what, file=self.file, line=self.line, setting=setting)
 
     def rank(self, role: Role, index: int) -> int | None:
-        """How sure a column's name is a role's; what is declared is surest, and every other column is none then."""
+        """How sure it is that a column has a role, 0 the surest; where the role is declared, no other column has it."""
         cell, declared = self.cells[index], self.format.columns
         if role in declared:
             exact = cell.strip() == declared[role].strip()
@@ -64,10 +64,10 @@ class Header:
         return [block for block in found if block] if all(found) else []
 
     def pick(self, role: Role, taken: Iterable[int] = ()) -> int | None:
-        """Find the column whose name is surest a role's, among those not taken.
+        """Find the column whose name is the surest for a role, among those not taken.
 
-        Of equally sure ones, the one spelled exactly as the role counts. Otherwise two of them are an error, or for
-        Close and Volume, which can be done without, a finding.
+        Of equally sure ones, the one spelled exactly like the role counts. Otherwise two of them are an error, or, for
+        Close and Volume, which are not required, a finding.
         """
         out = set(taken)
         ranks = {i: place for i in range(len(self.cells)) if i not in out and (place := self.rank(role, i)) is not None}
@@ -108,7 +108,7 @@ def ticker_row(cells: Sequence[str], above: Sequence[str], below: Sequence[str])
     for row, under in ((below, True), (above, False)):
         if len(row) != len(cells) or len(columns) < len(NEEDED):
             continue
-        # Where nothing says that these are tickers, they may be units; where it is said, M is Macy's and no million.
+        # Where nothing says that these are tickers, they may be units; where it is said, M is Macy's and not a million.
         named = normalise(row[0]) in _TICKERS or (not row[0] and not is_unit(row[min(columns)]))
         # 0700.HK is a word, 139.6 and null are not.
         words = all(any(c.isalpha() for c in row[i]) and row[i].casefold() not in MISSING for i in columns)

@@ -1,4 +1,4 @@
-"""What reading prices gives: the rows, what was noticed, who was refused, and how each file was read."""
+"""The result of reading prices: the rows, what was noticed, which tickers were refused, how each file was read."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["Ingested", "InputFile", "Refusal", "Rows", "frame_of", "prices_from_
 
 @dataclass(frozen=True, slots=True)
 class InputFile:
-    """A file that was read: its path, the SHA-256 of its bytes as they lie on the disk, and their number."""
+    """A file that was read: its path, and the SHA-256 and number of its bytes on the disk."""
 
     path: str
     sha256: str
@@ -32,7 +32,7 @@ class InputFile:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A file, or a ticker of it, that could not be read; ``ticker`` is None when it is not known whose the rows are."""
+    """A file, or a ticker of it, that could not be read; ``ticker`` is None when the rows' ticker is not known."""
 
     ticker: str | None
     file: str
@@ -41,7 +41,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Ingested:
-    """What was read.
+    """The prices that were read, and everything to report about them.
 
     Attributes
     ----------
@@ -107,7 +107,7 @@ def frame_of(rows: dict[str, Rows]) -> pd.DataFrame:
             line[at] = own.prices[role]
     codes = np.repeat(np.arange(len(names), dtype=np.int32), np.diff(ends, prepend=0))
     ticker = pa.DictionaryArray.from_arrays(codes, pa.array(names, pa.large_string())).dictionary_decode()
-    # Each column lies in one piece, so that a ticker's prices can be seen without a copy.
+    # Each column is contiguous, so that a ticker's prices can be viewed without a copy.
     frame = pd.DataFrame(prices.T, columns=list(PRICES), copy=False)
     frame.insert(0, "ticker", pd.array(ticker, dtype="str"))
     frame.insert(1, "date", days)

@@ -1,4 +1,4 @@
-"""What the columns that nobody reads say about whose the rows are: two instruments under one ticker, say."""
+"""What unread columns reveal about the rows' instrument: two instruments under one ticker, for example."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["misplaced_ticker", "report_instruments", "separating_column", "witho
 _IDENTIFIER = re.compile("perm(no|co)|isin|n?cusip|sedol|figi|gvkey|conid|wkn|valor|(instrument|security)(id)?")
 _CALENDAR = re.compile("(fiscal)?year|month|quarter|week|(week)?day|season|yearmonth|dayofweek|fy")
 _FEWEST, _MOST = 5, 20
-"""Where a column changes in blocks, rows that a value holds on for at least, and blocks of a ticker at most."""
+"""Where a column changes in blocks: the fewest rows of a block, and the most blocks of a ticker."""
 _AGREE = 0.9
 
 
@@ -49,7 +49,7 @@ def separating_column(rows: Rows, unread: Sequence[int], kept: IntArray, days: I
 
 
 def report_instruments(verdict: Verdict, rows: Rows, unread: Sequence[int]) -> None:
-    """Refuse tickers under which a column that nobody reads shows two instruments."""
+    """Refuse tickers under which an unread column shows two instruments."""
     for column in unread:
         table = verdict.table
         texts, codes = rows.distinct(column)
@@ -76,7 +76,7 @@ def report_instruments(verdict: Verdict, rows: Rows, unread: Sequence[int]) -> N
 
 
 def _changes(table: Table, own: IntArray, texts: pa.Array) -> dict[int, str]:
-    """Find where a column goes from one value that it holds on to to another, within a ticker: what it says, by row."""
+    """Find where a column changes from one lasting value to another within a ticker: a message for each such row."""
     said = {}
     changed = np.concatenate([[False], table.same & (own[1:] != own[:-1])])
     for rows in table.histories(changed):
@@ -89,7 +89,7 @@ def _changes(table: Table, own: IntArray, texts: pa.Array) -> dict[int, str]:
 
 
 def without_turnover(verdict: Verdict, rows: Rows, unread: Sequence[int]) -> None:
-    """Take the volume as missing where it is the money that changed hands: another column times the price."""
+    """Take the volume as missing where it is an amount of money: another column times the price."""
     volume, low, high = (verdict.prices[role] for role in ("volume", "low", "high"))
     traded = volume > 0
     if np.count_nonzero(traded) < _FEWEST:
@@ -116,6 +116,6 @@ def _pairs(one: IntArray, other: IntArray) -> int:
 
 
 def _is_words(texts: pa.Array) -> bool:
-    """Whether texts are names of something: letters in each."""
+    """Whether texts are names: each has letters."""
     filled = pc.filter(texts, pc.not_equal(texts, ""))
     return len(filled) > 0 and bool(pc.all(pc.match_substring_regex(filled, r"\pL")).as_py())

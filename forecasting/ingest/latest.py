@@ -1,4 +1,4 @@
-"""Which date `latest` is: the last one that the tickers share, so that one stray late date moves nothing."""
+"""Which date `latest` is: the last one that the tickers share, so that one wrong late date changes nothing."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def shared_day(prices: pd.DataFrame) -> date:
 
 
 def last_shared(ends: Iterable[tuple[int, bool]]) -> int:
-    """Do the same from each ticker's last day, and whether it comes after such a hole (`ending`)."""
+    """Compute `shared_day` from each ticker's last day, and whether that comes after such a hole (`ending`)."""
     ends = list(ends)
     votes = np.sort([last for last, stray in ends if not stray] or [last for last, _ in ends])
     company = np.searchsorted(votes, votes, side="right") - np.searchsorted(votes, votes - FAR)
@@ -49,7 +49,7 @@ def far_ahead(ticker: str, last: int, shared: int) -> str:
 
 
 def ending(days: IntArray) -> tuple[int, bool]:
-    """Return a ticker's last day, and whether it is one of the last few after a hole, by far its usual step."""
+    """Return a ticker's last day, and whether one of the last few steps is a hole, far longer than its usual step."""
     steps = np.diff(days)
     stray = len(steps) > _FEW and (steps[-_FEW:] > max(FAR, _STEPS * float(np.median(steps)))).any()
     return int(days[-1]), bool(stray)

@@ -19,22 +19,23 @@ from forecasting.ingest.table import where
 
 __all__ = ["MERGE_MARKERS", "Block", "Layout", "split_line", "understand"]
 
-MERGE_MARKERS = ("<<<<<<<", "=======", ">>>>>>>", "|||||||")  # of two versions of a file, never brought together
-_PREAMBLE = 30  # a header is looked for in so many first lines; titles and notes before it are left out and reported
+MERGE_MARKERS = ("<<<<<<<", "=======", ">>>>>>>", "|||||||")  # of a merge of two versions that was not finished
+_PREAMBLE = 30  # the header is looked for in the first lines; titles and notes before it are left out and reported
 _EASTERN = re.compile("[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7a3]")  # Japanese, Chinese and Korean
-_UNNAMED = frozenset({"", "index", "unnamed 0"})  # what the first column is called when it is a data frame's index
+_UNNAMED = frozenset({"", "index", "unnamed 0"})  # names of the first column when it is a data frame's index
 _OTHERS = "expir(y|ation)|settlement|ex|listing|ipo|updated?|delivery|maturity|payment|report|prev(ious)?"
-_OTHER_DATES = re.compile(rf"\b({_OTHERS})\b")  # what the date of something else than the session is called
+_OTHER_DATES = re.compile(rf"\b({_OTHERS})\b")  # names of dates that are not the session's
 _PLAIN_DATES = frozenset({"ymd", "numeric", "named", "compact"})
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where things are in a file.
+    """Where everything is in a file.
 
-    Its header's names and line (from 1), and the byte where the first row starts; the columns of the date, the ticker
+    The header's names and line (from 1), and the byte where the first row starts; the columns of the date, the ticker
     (if any) and the prices, in several blocks only where tickers are side by side; how many fields have a name (the
-    ``width``); and the columns that could also be a role's, its ``rivals``. A ``loose_date`` was found by its place.
+    ``width``); and for each role the other columns that could have it (``rivals``). A ``loose_date`` was found by its
+    position, not by its name.
     """
 
     delimiter: str
@@ -56,9 +57,9 @@ class Layout:
 
     @property
     def usual_marks(self) -> str:
-        """The marks that are a decimal point, and a comma between thousands, where the header's language is spoken.
+        """The marks that are surely a decimal point, and a comma between thousands, in the header's language.
 
-        So it is in English, Japanese, Chinese and Korean; those who write decimal commas separate by semicolons.
+        In English, Japanese, Chinese and Korean they are; where decimals have commas, semicolons separate fields.
         """
         eastern = any(map(_EASTERN.search, self.header))
         english = all(role in self.header[self.blocks[0].columns[role]].casefold() for role in NEEDED)
@@ -70,7 +71,7 @@ class Layout:
 
 
 class _Line(NamedTuple):
-    """A line of the file's beginning, from byte ``start`` to before byte ``end``."""
+    """One of the file's first lines, from byte ``start`` to before byte ``end``."""
 
     number: int
     text: str
@@ -79,7 +80,7 @@ class _Line(NamedTuple):
 
 
 def split_line(line: str, delimiter: str) -> list[str] | None:
-    """Split a line into its fields, without the blanks around them; None when a quotation mark is not closed."""
+    """Split a line into its fields, without blanks around them; None when a quotation mark is not closed."""
     if '"' not in line:
         fields = line.split(delimiter)
         return fields if " " not in line and line.isprintable() else [field.strip() for field in fields]
@@ -94,9 +95,9 @@ def split_line(line: str, delimiter: str) -> list[str] | None:
 
 
 def understand(data: bytes, file: str, format_: PriceFormat) -> tuple[Text, Layout]:
-    """Find a file's text and its layout, in the first encoding under which the header can be read.
+    """Find a file's text and its layout, in the first encoding in which the header can be read.
 
-    It is refused when no line can be the header, a needed column is missing, or two could be the same thing.
+    The file is refused when no line can be the header, a required column is missing, or two columns could be the same.
     """
     first: InputError | None = None
     for text in decode(data, file, format_.encoding, format_.skip_footer):
@@ -115,7 +116,7 @@ def _find_layout(text: Text, format_: PriceFormat) -> Layout:
     if not lines:
         raise InputError("no rows of data", file=text.file)
     if format_.header is not None:
-        # A line of names that there may be is a row.
+        # If the file has a line of names after all, it is read as a row.
         lines = [_Line(lines[0].number - 1, "", lines[0].start, lines[0].start), *lines]
         delimiter = max(delimiters, key=lines[1].text.count)
         layout = _read_header(text, lines, 0, format_.header, delimiter, format_)
@@ -134,7 +135,7 @@ def _find_layout(text: Text, format_: PriceFormat) -> Layout:
 
 
 def _head(text: Text, skip: int) -> Iterator[_Line]:
-    """Give the first lines that are not empty, those aside that are to be skipped."""
+    """Give the first lines that are not empty, without those to be skipped."""
     start = number = found = 0
     while start < len(text.data) and found < _PREAMBLE:
         end = text.data.find(b"\n", start) + 1 or len(text.data)
@@ -224,7 +225,7 @@ def _found(cells: Sequence[str]) -> str:
 
 
 def _only_dates(cells: Sequence[str], rows: Sequence[Sequence[str]], taken: set[int]) -> int | None:
-    """Find the one column whose first cells are plainly dates, and whose name does not say that they are others."""
+    """Find the only column whose first cells are clearly dates, and whose name does not say that they are others."""
     if not rows or any(len(row) != len(cells) for row in rows):
         return None
     unread = [at for at, cell in enumerate(cells) if at not in taken and not _OTHER_DATES.search(normalise(cell))]

@@ -30,7 +30,7 @@ _ACCENTS = re.compile("[\u0300-\u036f]")
 
 
 def load(what: Literal["columns", "months", "notation"]) -> dict[str, Any]:
-    """Read one of the lists of the world's words for prices that lie beside this module."""
+    """Read one of the TOML files next to this module: the words of many languages and vendors."""
     return tomllib.loads(Path(__file__).with_name(f"{what}.toml").read_text(encoding="utf-8"))
 
 
@@ -70,7 +70,7 @@ def is_unit(cell: str) -> bool:
 
 
 def rank(role: Role, cell: str) -> int | None:
-    """How sure a header's cell names a role, perhaps with its currency (``open_usd``): 0 is the surest."""
+    """How sure it is that a header's cell names a role, perhaps with a currency (``open_usd``): 0 is the surest."""
     name, ranks = normalise(unmangled(cell)), _RANKS[role]
     place = ranks.get(name)
     return ranks.get(_CURRENCY.sub("", name)) if place is None else place

@@ -1,6 +1,6 @@
-"""What a cell is worth: numbers in the notations of the world, the decimal mark decided for a whole file.
+"""Numbers in the notations of many countries; the decimal mark is decided once for a whole file.
 
-``1,234`` alone may be a thousand or one and a bit: cells that can be read in one way only settle it, or a key does.
+``1,234`` alone may be 1234 or 1.234: cells that can be read in only one way settle it, or else a key does.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def read_numbers(cells: pa.ChunkedArray, decimal: Decimal, *, scaled: bool = Fal
     if not scaled:
         signs = [match and match[0] for match in map(_CURRENCY.search, texts)]
         usual = Counter(signs[code] for code in codes if signs[code]).most_common(1)
-        # Pence are not pounds.
+        # Prices in another currency than the usual one are not comparable: pence are not pounds.
         bad |= np.array([bool(sign) and sign != usual[0][0] for sign in signs], dtype=np.bool_)
     return values[codes], bad[codes]
 
@@ -127,14 +127,14 @@ def decide(prices: Sequence[pa.ChunkedArray], others: Sequence[pa.ChunkedArray],
         return None if found["point"] and found["comma"] else "comma" if found["comma"] else "point"
     marks = {mark for forms in columns for form in forms for mark in ",." if mark in form}
     if len(marks) == 1 and all(any(re.fullmatch(r"\d{3}", _bare(form)) for form in forms) for forms in columns):
-        # 987 beside 1,012 in every column: then it is thousands, as decimals vary in length.
+        # Where each column has both 987 and 1,012, the mark is one of thousands: decimals would vary in length.
         return "point" if marks == {","} else "comma"
     grouped = marks == {"."} and not any(_WHOLE.fullmatch(form) for forms in (*columns, *rest) for form in forms)
     return "point" if marks <= set(usual) and not (grouped and usual == ".") else None
 
 
 def _surely_point(cells: pa.ChunkedArray) -> bool:
-    """Whether the first cells of a column are plain numbers, some of which have not just three decimals."""
+    """Whether the first cells of a column are plain numbers, some of them with other than three decimals."""
     head = cells[:_SAMPLE].combine_chunks()
     try:
         head.cast(pa.float64())

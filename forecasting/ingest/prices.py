@@ -1,6 +1,6 @@
-"""Prices from CSV: the first step of the walk, and the only one that sees a file.
+"""Prices from CSV: the first step of the walk, and the only one that reads a file of prices.
 
-Any vendor's columns, dates and numbers are understood, or the file is refused with its line; nothing read is a guess.
+A vendor's columns, dates and numbers are understood, or the file is refused with its line; nothing is guessed.
 """
 
 from __future__ import annotations
@@ -54,17 +54,18 @@ def read_prices(
     as_of
         Rows after this date are set aside before any other check; all are read when None.
     shared
-        Set aside what comes after the last date that the tickers share (`forecasting.ingest.latest`), as ``as_of``
-        would; a ticker that runs far beyond it is refused, as its dates are the doubtful ones.
+        Set aside rows after the last date that the tickers share (`forecasting.ingest.latest`), as ``as_of`` would; a
+        ticker whose rows go far beyond it is refused, because its dates are the doubtful ones.
     tickers
         Only these; all when None.
     date_order, decimal, format
-        The order of day, month and year, the decimal mark, and what else is declared; the rest each file decides.
+        The order of day, month and year, the decimal mark, and other declarations; what is not declared is decided
+        from each file.
 
     Returns
     -------
     Ingested
-        The rows, and all there is to say about them. One bad file, or one bad ticker of a file, is a refusal; the
+        The rows, and everything to report about them. A bad file, or a bad ticker of a file, is a refusal; the
         others are read.
 
     Raises
@@ -92,7 +93,7 @@ def _read_files(files: list[Path], addresses: Mapping[Path, str], options: Optio
 
 
 class _Reading:
-    """What was read so far, file by file."""
+    """The prices and reports of the files that were read so far."""
 
     def __init__(self, files: Iterable[Path], addresses: Mapping[Path, str], options: Options) -> None:
         self._options = options
@@ -197,7 +198,7 @@ class _Reading:
         return refused
 
     def result(self, doubted: Sequence[Refusal] = ()) -> Ingested:
-        """Give all files together, but for some tickers; the rows that were read are handed over."""
+        """Join all files, without some tickers; this object gives up its rows."""
         for refusal in doubted:
             self._rows.pop(refusal.ticker or "", None)
         kept = {"", *self._rows}

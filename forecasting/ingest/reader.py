@@ -33,10 +33,10 @@ _MOSTLY = 0.9
 def read_table(
     text: Text, layout: Layout, ticker: str, options: Options, report: Report
 ) -> tuple[list[Table], Decided]:
-    """Read a file's rows up to the last day and of the tickers wanted; they are ``ticker``'s when no column says it.
+    """Read a file's rows, up to the last day and of the tickers asked for.
 
-    Gives a table for each block of columns. What is wrong with the whole file is an `InputError`, and what is wrong
-    with tickers of it goes into the report.
+    The rows are ``ticker``'s when no column names one. Gives a table for each block of columns. What is wrong with the
+    whole file is an `InputError`; what is wrong with single tickers goes into the report.
     """
     return _Reading(text, layout, ticker, options, report).read()
 
@@ -95,14 +95,14 @@ class _Reading:
         raise error_at(lines, files, what, self._layout.name(column), setting)
 
     def _find_tickers(self, ticker: str) -> tuple[Owners, list[int]]:
-        """Take the tickers from their column, or from the one that alone separates rows of the same day.
+        """Take the tickers from their column, or from the only one that separates rows of the same day.
 
-        Gives whose the rows are, and the columns that nobody reads.
+        Gives the rows' tickers, and the columns that are not read.
         """
         rows, layout, last, days = self._rows, self._layout, self._options.last_day, self._days
         read, ignored = {layout.date, *layout.priced}, set(map(normalise, self._format.ignore))
         unread = [at for at in range(layout.width) if at not in read and normalise(layout.header[at]) not in ignored]
-        until = np.flatnonzero(days <= last) if last is not None else np.arange(len(days))  # later rows have no say
+        until = np.flatnonzero(days <= last) if last is not None else np.arange(len(days))  # later rows do not count
         column, what = layout.ticker, ""
         if column is not None and misplaced_ticker(rows.distinct(column)[1][until], days[until]):
             what = f"column {layout.name(column)} is different in nearly every row, and was not taken for tickers"
@@ -247,7 +247,7 @@ class _Reading:
 def _report_unreadable(
     verdict: Verdict, role: Role, found: list[int], cells: pa.ChunkedArray, decimal: Decimal
 ) -> None:
-    """Make cells that are not a number a problem among Open, High and Low, and a warning elsewhere."""
+    """Refuse cells of Open, High and Low that are not numbers; elsewhere warn of them."""
     places, bad = verdict.table.places, np.isin(verdict.table.places, found)
 
     def say(row: int) -> str:
@@ -262,7 +262,7 @@ def _report_unreadable(
 
 
 def _set_empty_aside(verdict: Verdict) -> None:
-    """Leave out rows without any price, and rare ones with part of them; where they are not rare, refuse."""
+    """Set aside rows without any price, and rare rows without some prices; refuse them where they are not rare."""
     empty = np.all([np.isnan(verdict.prices[role]) for role in NEEDED], axis=0)
     codes = verdict.table.codes
     nothing = (np.bincount(codes[~empty], minlength=len(verdict.table.tickers)) == 0)[codes]

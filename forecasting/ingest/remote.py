@@ -21,7 +21,7 @@ _MAGIC = frozenset("*?[")
 
 @contextmanager
 def local_copies(source: Source) -> Iterator[tuple[Source, dict[Path, str]]]:
-    """Have the files of addresses (an object, a folder or a pattern) on this machine for the length of a block.
+    """Copy the files of addresses (an object, a folder or a pattern) to this machine for the length of a block.
 
     Gives the same source with the copies in place of the addresses, and the address of each copy.
     """

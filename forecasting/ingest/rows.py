@@ -19,7 +19,7 @@ from forecasting.ingest.layout import Layout, split_line
 
 __all__ = ["Misfit", "Rows", "read_rows"]
 
-_MOST_MISFITS = 100_000  # with more lines that are not rows, the file is not one of prices, whatever else is in it
+_MOST_MISFITS = 100_000  # with more lines that are not rows, the file is not one of prices
 _BLOCK = 1 << 24  # bytes that Arrow reads at a time; no line is longer (`raw`)
 _SPACES = (b" ", b"\t", b"\x0b", b"\x0c", b"\x1c", b"\x1d", b"\x1e", b"\x1f")
 _BLANKS = ' \t,;|"'
@@ -38,7 +38,7 @@ class Misfit:
 class Rows:
     """A file's rows: each column's cells, without the blanks around them.
 
-    Beside them the lines that are not rows: the ``misfits``, and their places among the non-empty lines (``skipped``).
+    Lines that are not rows are ``misfits``; ``skipped`` are their places among the lines that are not empty.
     """
 
     columns: Sequence[pa.ChunkedArray]
@@ -76,7 +76,7 @@ class Rows:
 
 
 def read_rows(text: Text, layout: Layout) -> Rows:
-    """Split a file into rows; it is refused when hardly any line is one."""
+    """Split a file into rows; it is refused when too many lines are not rows."""
     data, delimiter = text.data[layout.start :], layout.delimiter
     mark, width = re.escape(delimiter.encode()), _usual_width(data, layout)
     if quoted := b'"' in data:
@@ -116,7 +116,7 @@ def _usual_width(data: bytes, layout: Layout) -> int:
 
 
 def _parse(data: bytes, delimiter: str, width: int) -> tuple[pa.Table, list[tuple[int, str]]]:
-    """Read all lines that have so many fields; the others are returned beside them, with their places."""
+    """Read all lines that have ``width`` fields; returns them, and the other lines with their places."""
     others: list[tuple[int, str]] = []
 
     def keep(row: pa_csv.InvalidRow) -> str:
@@ -139,7 +139,7 @@ def _parse(data: bytes, delimiter: str, width: int) -> tuple[pa.Table, list[tupl
 
 
 def _split(data: bytes, delimiter: str, width: int) -> tuple[pa.Table, list[tuple[int, str]]]:
-    """Do the same line by line: a quotation mark that is not closed would swallow the lines below it."""
+    """Do the same line by line, so that a quotation mark that is not closed does not swallow the lines below it."""
     lines = [line.decode() for line in data.split(b"\n") if line]
     cells = [split_line(line, delimiter) for line in lines]
     others = [(at, line) for at, (line, row) in enumerate(zip(lines, cells, strict=True)) if len(row or ()) != width]

@@ -15,21 +15,21 @@ Kind = Literal["ymd", "numeric", "short", "named", "compact", "serial", "six"]
 
 
 class Shape(NamedTuple):
-    """What the dates of one column share: the kind, and what is between the parts (``short``: years of two digits)."""
+    """What the dates of one column share: the kind, and the mark between the parts (``short``: years of two digits)."""
 
     kind: Kind
     mark: str
 
 
 class Clock(NamedTuple):
-    """A time of day as it is written: minutes after midnight, and whether they are of UTC, not of the exchange."""
+    """A time of day as it is written: minutes after midnight, and whether it is UTC or the exchange's local time."""
 
     minutes: int
     utc: bool
 
 
 class Stamp(NamedTuple):
-    """A date as it is written; its parts are year, month and day, or in the text's order where that is open."""
+    """A date as it is written; its parts are year, month and day, or in the text's order where that is not decided."""
 
     shape: Shape
     parts: tuple[int, int, int]
@@ -67,7 +67,7 @@ _MONTHS: Mapping[str, int] = {
 
 
 def read_stamp(text: str) -> Stamp | None:
-    """Read the numbers and the shape of a date's text; None when it has no shape of a date."""
+    """Read the numbers and the shape of a date's text; None when it does not look like a date."""
     text = text.strip()
     if text[:1] == "'":  # a spreadsheet's mark of a text
         text = text[1:].removesuffix("'")
@@ -100,8 +100,9 @@ def _read_clock(found: Mapping[str, str | None]) -> Clock:
 def unknown_clock(clocks: Mapping[int, Clock], texts: Sequence[str], cells: Sequence[int]) -> tuple[int, str] | None:
     """Find a cell whose date is not known, because of its clock, and say why; None when all are.
 
-    An instant in UTC is of its own date where midnight has just passed or New York opens; at other hours some market's
-    next session has begun. A local clock in the late afternoon may be that of a session that opens the evening before.
+    The date of an instant in UTC is the session's where midnight has just passed or New York opens; at other hours some
+    market's next session has begun. A local clock in the late afternoon may belong to a session that opens the evening
+    before.
     """
     for cell in cells:
         clock = clocks.get(cell)

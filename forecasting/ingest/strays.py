@@ -1,4 +1,4 @@
-"""Lines that are not rows of prices: words around the table are left out, rare broken rows set aside, others refuse."""
+"""Lines that are not rows of prices: text around the table is left out, rare broken rows set aside, others refused."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["Owners", "add_cut_line", "add_misfits", "add_undated", "is_event", "
 _EVENTS = "|".join(map(re.escape, load("notation")["events"]))
 _EVENT = re.compile(rf"[\d.,:/ ]*\b(?:{_EVENTS})\b[:\d.,/ ]*", re.IGNORECASE)
 _TROUBLE = re.compile("error|exception|traceback|fail|denied|limit|timed? ?out|unavailable|[<{}]", re.IGNORECASE)
-"""What a footer does not say unless the rows above it are not all there."""
+"""Words in a footer that mean that the rows above it are not complete."""
 _DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|\d{8}")
 _SUMMARIES = frozenset({"average", "avg", "mean", "median", "total", "sum", "count", "max", "min", "std"})
 _BEHIND = re.compile(r"[^\d.,]\D*$")
@@ -30,7 +30,7 @@ _ABOVE, _ENOUGH = 100, 3
 
 
 class Owners(NamedTuple):
-    """Whose the rows are: the names, each row's index into them, and the column that says so (None: the file's)."""
+    """The rows' tickers: their names, each row's index into them, and the column that has them (None: the file's)."""
 
     tickers: Sequence[str]
     codes: IntArray
@@ -93,7 +93,7 @@ def add_misfits(rows: Rows, owners: Owners, dates: DateColumn, options: Options,
             event = not misfit.damaged and is_event(cells, layout)
             concerned.setdefault((owner if owner in owners.tickers else None, event), []).append(misfit)
     for (owner, event), own in concerned.items():
-        # A line of which it is not known whose it is is held against the rows of a usual ticker.
+        # A line whose ticker is not known is compared with the number of rows of an average ticker.
         count = len(rows) / len(owners.tickers)
         if owner is not None:
             count = float((owners.codes == owners.tickers.index(owner)).sum())
@@ -106,7 +106,7 @@ def add_misfits(rows: Rows, owners: Owners, dates: DateColumn, options: Options,
 
 
 def _footer(rows: Rows) -> list[Misfit]:
-    """Find the words below the last row; what is below them, another small table perhaps, belongs to them."""
+    """Find the text below the last row; what follows it, perhaps another small table, belongs to it."""
     last, layout = int(rows.lines[-1]), rows.layout
     below = [one for one in rows.misfits if one.line > last]
     at = next((at for at, one in enumerate(below) if not one.damaged and _is_note(one.cells, layout)), len(below))
@@ -145,11 +145,10 @@ def add_undated(rows: Rows, owners: Owners, dates: DateColumn, undated: BoolArra
 
 
 def add_cut_line(rows: Rows, owners: Owners, report: Report) -> bool:
-    """Refuse a last line that was cut off: it has no end, and its last field less than all above it.
+    """Refuse a last line that was cut off: it has no line end, and its last field is shorter than all above it.
 
-    Of a volume, which may well be smaller than others, this is only said; gives whether to take it as missing.
-
-    That is a price with fewer decimals than any other, a shorter date or volume, or the beginning of a ticker's name.
+    That is a price with fewer decimals than any other, a shorter date, or the beginning of a ticker's name. A shorter
+    volume, which may really be smaller than others, is only reported; returns whether to take it as missing.
     """
     data, layout, column = rows.text.data, rows.layout, len(rows.columns) - 1
     if data.endswith(b"\n") or rows.lines[-1] != data.count(b"\n") + 1 or column >= layout.width:
@@ -179,12 +178,12 @@ def add_cut_line(rows: Rows, owners: Owners, report: Report) -> bool:
 
 
 def _mark(fields: Sequence[str]) -> str:
-    """Find what seems to be the decimal mark of a column: the point or comma that is last in most fields."""
+    """Guess the decimal mark of a column: the point or comma that comes last in most fields."""
     marks = Counter(found[-1] for one in fields if (found := re.findall("[.,]", _BEHIND.sub("", one))))
     return max(marks, key=marks.__getitem__, default=".")
 
 
 def _decimals(mark: str, field: str) -> int:
-    """Count the characters after the decimal mark; a mark between thousands alone is none."""
+    """Count the characters after the decimal mark."""
     _, *after = _BEHIND.sub("", field).split(mark)
     return len(after[-1]) if after else 0

@@ -16,7 +16,7 @@ from forecasting.ingest.names import PRICES, Role
 
 __all__ = ["WEEK", "Decided", "Options", "Report", "Table", "Verdict", "error_at", "is_rare", "joined", "where"]
 
-_LINES = 1 << 40  # no file has so many lines
+_LINES = 1 << 40  # more lines than a file has
 WEEK = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _MANY, _RARE = 100, 0.01
 _SPANS = 6
@@ -24,7 +24,7 @@ _SPANS = 6
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the reader is asked for: rows up to a day (since 1970-01-01), only these tickers, and what is declared."""
+    """What to read: rows up to a day (counted from 1970-01-01), these tickers, and what is declared of the files."""
 
     last_day: int | None = None
     tickers: frozenset[str] | None = None
@@ -33,7 +33,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """How a file was read: as a format that declares it; columns not read; the dates' form; were clocks dropped."""
+    """How a file was read: a format that declares it, columns not read, the dates' form, and if clocks were dropped."""
 
     format: PriceFormat
     ignored: tuple[str, ...]
@@ -142,7 +142,7 @@ def joined(tables: Sequence[Table]) -> Table | None:
 
 
 What = str | Callable[[int], str]
-"""A message, in which ``{day}``, ``{value}`` and the roles stand for what the first row has; or what writes it."""
+"""A message in which ``{day}``, ``{value}`` and the roles are replaced by the first row's, or a function of the row."""
 
 
 @dataclass
@@ -215,7 +215,7 @@ class Verdict:
 
 
 def is_rare(count: IntArray | int, rows: IntArray | float) -> BoolArray:
-    """Whether so many slips among so many rows are those of a long history, and may be set aside."""
+    """Whether ``count`` slips among ``rows`` rows are few in a long history, and may be set aside."""
     return (np.asarray(count) > 0) & (np.asarray(count) <= _RARE * rows) & (np.asarray(rows) >= _MANY)
 
 

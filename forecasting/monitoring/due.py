@@ -1,4 +1,4 @@
-"""Which sessions are due, and what of a session is published, is missing, or may still come."""
+"""Which sessions are due, and which tickers of a session are published, missing, or may still arrive."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Due:
     own
         The newest session that had closed at the run's scheduled time.
     newest
-        The newest that has closed by now; later than ``own`` when the run is late.
+        The newest session that has closed by now; later than ``own`` when the run is late.
     fell_due
-        Whether one of them closed in the day before the scheduled time; False on a holiday's tick.
+        Whether one of them closed in the day before the scheduled time; False on a holiday.
     """
 
     own: date
@@ -37,7 +37,7 @@ class Due:
 
 
 def sessions_due(calendar: str, scheduled: datetime, now: datetime) -> Due:
-    """Find the sessions due at the scheduled time and by now, both with their time zones.
+    """Find the sessions due at the scheduled time and now; both times have a time zone.
 
     Raises
     ------
@@ -52,8 +52,8 @@ def sessions_due(calendar: str, scheduled: datetime, now: datetime) -> Due:
 def settle(due: Due, last: date | None, calendar: str, stale_after: int) -> date:
     """Choose the date to forecast as of, from the last date that the tickers share, up to ``due.newest``.
 
-    A late run takes the newest session that the data hold. When they do not even hold its own, it is the newest date
-    due for which they are not more than ``stale_after`` sessions too old.
+    A late run takes the newest session in the data. When the data do not even have the run's own session, it is the
+    newest date due for which the data are at most ``stale_after`` sessions old.
     """
     if last is not None and last >= due.own:
         return last
@@ -63,7 +63,7 @@ def settle(due: Due, last: date | None, calendar: str, stale_after: int) -> date
 
 
 def is_whole(store: Store, session: date) -> bool:
-    """Whether a session is published with every ticker's own rows of it, and nobody is missing or withheld."""
+    """Whether a session is published with rows of that day from every ticker, and no ticker is missing or withheld."""
     if not store.published(session):
         return False
     manifest = store.manifest(session)
@@ -73,17 +73,17 @@ def is_whole(store: Store, session: date) -> bool:
 
 
 def has_come(store: Store, session: date, lasts: Mapping[str, date]) -> bool:
-    """Whether any ticker's rows of a published session came after it was published, given each one's last date."""
+    """Whether rows of a published session arrived after it was published, given each ticker's last date."""
     then = store.manifest(session).rows
     known = {ticker: rows.last_date or date.min for ticker, rows in then.items()}
     return any(last >= session > known.get(who, date.min) for who, last in lasts.items())
 
 
 def awaited(store: Store, config: ForecastConfig, session: date, lasts: Mapping[str, date]) -> set[str]:
-    """Name the tickers whose rows of a session are worth waiting for, given each one's last date.
+    """Name the tickers whose rows of a session are worth waiting for, given each ticker's last date.
 
-    They are those that were published from rows of their own last time; on a store's first day those of the data that
-    are not too old to be published.
+    These are the tickers whose last publication was not stale; on a store's first day, the tickers in the data that are
+    not too old to be published.
     """
     before, cutoffs = _last_published(store, session)
     if before is None:

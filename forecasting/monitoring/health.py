@@ -1,10 +1,10 @@
-"""What the scores of published forecasts say over time: rolling measures, and whether something has gone wrong.
+"""The scores of published forecasts over time: rolling measures, and whether something has gone wrong.
 
-Everything is a ratio of two sums over sessions: coverage is forecasts that held their actual over forecasts, and skill
-is 1 - CRPS over the CRPS of a reference on the same forecasts, prices of different tickers made comparable as shares of
-the forecast. What happens in one session happens to many tickers and steps at once, and forecasts several sessions
-ahead overlap, so that errors are counted by session, with a variance that is robust to autocorrelation (Newey and West
-1987, Econometrica 55, 703-708). A week of bad luck is none of it a reason to wake somebody.
+Every measure is a ratio of two sums over sessions: coverage is the number of forecasts whose band held the actual over
+the number of forecasts, and skill is 1 - CRPS over a reference's CRPS on the same forecasts. Losses are shares of the
+forecast, so that prices of different tickers can be added up. An event in one session affects many tickers and steps,
+and forecasts several sessions ahead overlap; so errors are counted by session, with a variance that is robust to
+autocorrelation (Newey and West 1987, Econometrica 55, 703-708). A week of bad luck must not raise an alarm.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from forecasting.monitoring.realised import REFERENCES
 __all__ = ["SESSIONS", "Health", "Trend", "by_group", "judge", "rolling", "trend", "worst_misses"]
 
 SESSIONS = 60
-"""Target sessions that a judgement looks back on: about three months."""
+"""Target sessions that are judged: about three months."""
 
 ENOUGH = 20
-"""With fewer sessions than this nothing is judged."""
+"""With fewer sessions than this there is no judgement."""
 
 CLAIMED = 0.8
-"""What the band that is judged claims to hold."""
+"""The share of actuals that the judged band claims to hold."""
 
 ERRORS = 3.0
-"""So many standard errors from where it should be, a measure is out of its band (Shewhart's control limits)."""
+"""A measure this many standard errors from where it should be is out of its band (Shewhart's control limits)."""
 
 COVERAGE_SLACK, SKILL_SLACK = 0.05, 0.01
-"""Less than this does not matter, however sure: five points of coverage, one hundredth of persistence's CRPS."""
+"""Smaller differences do not matter, however certain: five points of coverage, one hundredth of persistence's CRPS."""
 
 _SHARES = (50, 80, 90)
 
@@ -45,11 +45,11 @@ class Health:
     Attributes
     ----------
     sessions, forecasts
-        What was looked at: target sessions, and scored forecasts of them.
+        How many target sessions, and scored forecasts of them, were judged.
     coverage, coverage_band
-        Share of actuals inside the 80 % band, and between what it may be before something is wrong.
+        Share of actuals inside the 80 % band, and the range in which nothing is wrong.
     skill, skill_floor
-        Share of persistence's CRPS that was saved, and what it may be at least; NaN where persistence has no score.
+        Share of persistence's CRPS that was saved, and its lowest acceptable value; NaN where persistence has no score.
     """
 
     sessions: int
@@ -66,7 +66,7 @@ class Health:
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """What has left its band, one plain sentence each; nothing while there is too little to judge by."""
+        """The measures out of their band, one plain sentence each; none while there are too few sessions."""
         if not self.judged:
             return ()
         low, high = self.coverage_band
@@ -91,14 +91,14 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class Trend:
-    """Skill of the newest sessions beside that of as many before.
+    """Skill of the newest sessions, compared with the same number of sessions before them.
 
     Attributes
     ----------
     skill, before
-        1 - CRPS over persistence's, of either; NaN where there are none.
+        1 - CRPS over persistence's, in both periods; NaN where there are too few sessions.
     clear
-        Whether the two differ by more than chance explains.
+        Whether the difference is larger than chance explains.
     """
 
     skill: float
@@ -123,12 +123,12 @@ def judge(scores: pd.DataFrame, sessions: int = SESSIONS) -> Health:
     scores
         As `forecasting.monitoring.ledger.read_scores` gives them.
     sessions
-        How many target sessions are looked back on.
+        How many target sessions are judged.
     """
     sums = _by_session(scores).tail(sessions)
     lags = _lags(scores, len(sums))
     coverage, error = _ratio(sums["inside_80"], sums["n"], lags)
-    # Never surer than if each ticker's session were one independent draw: a few sessions may all be alike.
+    # At least the error of independent draws, one per ticker and session: a few sessions may all be alike.
     draws = max(1.0, float(sums["tickers"].sum()))
     error = max(error, float(np.sqrt(CLAIMED * (1 - CLAIMED) / draws)))
     reach = max(COVERAGE_SLACK, ERRORS * error)
@@ -144,7 +144,7 @@ def judge(scores: pd.DataFrame, sessions: int = SESSIONS) -> Health:
 
 
 def trend(scores: pd.DataFrame, sessions: int = SESSIONS) -> Trend:
-    """Compare the skill of the newest target sessions with that of as many before; arguments as of `judge`."""
+    """Compare the skill of the newest target sessions with the same number before; arguments as of `judge`."""
     sums = _by_session(scores).tail(2 * sessions)
     halves = [sums.head(len(sums) - sessions if len(sums) > sessions else 0), sums.tail(sessions)]
     lags = _lags(scores, sessions)
@@ -158,7 +158,7 @@ def trend(scores: pd.DataFrame, sessions: int = SESSIONS) -> Trend:
 
 
 def rolling(scores: pd.DataFrame, sessions: int = SESSIONS) -> pd.DataFrame:
-    """Measure, at each target session, the forecasts of the last so many.
+    """Measure, at each target session, the forecasts of the last ``sessions`` of them.
 
     Parameters
     ----------
@@ -171,9 +171,9 @@ def rolling(scores: pd.DataFrame, sessions: int = SESSIONS) -> pd.DataFrame:
     -------
     DataFrame
         By ``target_date`` (the index): ``n`` forecasts, ``coverage_50``, ``coverage_80``, ``coverage_90``, ``skill``
-        against persistence and ``skill_last_close``, ``crps`` as a share of the price, and what the references would
-        have scored in the same unit, ``crps_persistence`` and ``crps_last_close``. A reference is always compared on
-        the forecasts for which it has one itself.
+        against persistence and ``skill_last_close``, ``crps`` as a share of the price, and the references' CRPS in the
+        same unit, ``crps_persistence`` and ``crps_last_close``. A reference is always compared on the forecasts for
+        which it has a forecast itself.
     """
     sums = _by_session(scores).rolling(sessions, min_periods=1).sum()
     out = {f"coverage_{share}": sums[f"inside_{share}"] / sums["n"] for share in _SHARES}
@@ -197,7 +197,7 @@ def by_group(scores: pd.DataFrame, column: str) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a value of ``column``, in its order: ``n``, the coverages, ``crps`` as a share of the price, ``skill``
+        One row per value of ``column``, in its order: ``n``, the coverages, ``crps`` as a share of the price, ``skill``
         and ``skill_last_close``, and ``bias``, the mean error as a share of the forecast.
     """
     sums = _terms(scores).groupby(scores[column], observed=True, sort=True).sum()
@@ -216,7 +216,7 @@ def by_group(scores: pd.DataFrame, column: str) -> pd.DataFrame:
 
 
 def worst_misses(scores: pd.DataFrame, amount: int = 10) -> pd.DataFrame:
-    """Choose the forecasts that missed the most, as a share of the forecast; of one ticker's session only the worst.
+    """Choose the forecasts with the largest errors, as a share of the forecast; the worst of each ticker's session.
 
     Returns
     -------
@@ -229,7 +229,7 @@ def worst_misses(scores: pd.DataFrame, amount: int = 10) -> pd.DataFrame:
 
 
 def _terms(scores: pd.DataFrame) -> pd.DataFrame:
-    """Make what the ratios are sums of, one row a forecast: losses are shares of the forecast, so that they add up."""
+    """Make the terms of the sums, one row per forecast: losses are shares of the forecast, so that they add up."""
     unit = 1 / scores["forecast"]
     terms = {"n": pd.Series(1.0, scores.index), "crps": scores["crps"] * unit}
     terms |= {f"inside_{share}": scores[f"inside_{share}"].astype("float64") for share in _SHARES}
@@ -247,7 +247,7 @@ def _by_session(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def _lags(scores: pd.DataFrame, sessions: int) -> int:
-    """Sessions over which errors are correlated: forecasts overlap by their steps, and volatility lasts."""
+    """Count the sessions over which errors are correlated: forecasts overlap by their steps, and volatility persists."""
     overlap = int(scores["step"].max()) - 1 if len(scores) else 0
     return min(max(overlap, int(4 * (sessions / 100) ** (2 / 9))), max(sessions - 1, 0))
 

@@ -1,10 +1,10 @@
-"""Hold published forecasts to account: score them as their target sessions come in, and keep the scores.
+"""Score published forecasts when their target sessions arrive, and keep the scores.
 
     DIR/scores/as_of=YYYY-MM-DD/scores.parquet     the forecasts published as of that date, as far as they can be scored
 
-A date's file is completed as its targets arrive. Rows are only ever added: whatever becomes of the prices or of the
-forecasts later, what has once been scored keeps its score. Only rows up to a run's date are looked at, and how a
-forecast is scored depends on nothing after its target, so that scoring late gives the same file as scoring at once.
+A date's file grows as its targets arrive. Rows are only added: a score stays as it is, whatever happens to prices or
+forecasts later. Only rows up to a run's date are used, and a forecast's score depends on nothing after its target, so
+that scoring late gives the same file as scoring at once.
 """
 
 from __future__ import annotations
@@ -34,37 +34,37 @@ __all__ = ["Scoring", "read_scores", "score_published", "scored"]
 _log = logging.getLogger(__name__)
 
 _KEY = ["ticker", "target_date", "step", "cutoff"]
-"""What is scored once; the model is not part of it, so that a restated forecast does not count beside the first."""
+"""The key of a score; without the model, so that a restated forecast does not count in addition to the first one."""
 
 _LATE, _LEFT = 5, 25
-"""A target session without a row is reported once it is so many sessions past, until it is that many."""
+"""A target session without a row is reported from the first number of sessions after it to the second."""
 
 _LEFT_DAYS = 3 * _LEFT
-"""No exchange is closed so often that there are not that many sessions in so many days."""
+"""Days that hold at least `_LEFT` sessions of any exchange."""
 
 _FEW_TICKERS = 3
-"""Of more tickers than these, the same is said only once."""
+"""With more tickers than this, the same message is given only once."""
 
 _MOST_LOGGED = 20
 
 _KNOWN_OPENS = 10
-"""So many Opens before a cutoff are enough to distinguish a rebased history from a corrected price."""
+"""Opens before a cutoff that are compared to distinguish a rebased history from a corrected price."""
 
 
 @dataclass(frozen=True)
 class Scoring:
-    """What a run's scoring of earlier forecasts came to.
+    """The result of scoring earlier forecasts in a run.
 
     Attributes
     ----------
     as_of
-        The run's date: the last whose rows were looked at.
+        The run's date: the last one whose rows were used.
     added
         The newly scored rows: columns of `realised.SCORES`, and ``as_of``, the date of publication.
     waiting
         Published forecasts whose target session has no row yet.
     findings
-        Splits, rebased and corrected histories, sessions that never came, files that cannot be read.
+        Splits, rebased and corrected histories, sessions without a row, files that cannot be read.
     """
 
     as_of: date
@@ -85,18 +85,18 @@ class Scoring:
 
 
 def scored(store: Store, as_of: date) -> bool:
-    """Whether any forecast published as of a date has been scored, and may no longer be replaced in silence."""
+    """Whether any forecast published as of a date has been scored, so that it may only be replaced on request."""
     try:
         return bool(store.table(paths.scores(as_of), SCORES, ["step"]).num_rows)
     except FileNotFoundError:
         return False
     except InputError:
-        # A damaged file once was a whole one.
+        # A damaged file was a whole one before.
         return True
 
 
 def score_published(store: Store, prices: pd.DataFrame, calendar: str, as_of: date) -> Scoring:
-    """Score what was published before a date and has come due by it, and add it to the store.
+    """Score the forecasts that were published before a date and are due by it, and add the scores to the store.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ def score_published(store: Store, prices: pd.DataFrame, calendar: str, as_of: da
     prices
         As `read_prices` returns them: ticker, date, open, high, low, close, volume; unadjusted.
     calendar
-        The exchange calendar by which sessions are counted that never came.
+        The exchange calendar, by which sessions without a row are counted.
     as_of
         Only forecasts published for earlier dates are scored, by rows up to this date.
 
@@ -203,7 +203,7 @@ def _entry(versions: Mapping[str, str], day: date, waiting: pd.DataFrame) -> Wai
 
 def _unscored(store: Store, day: date) -> pa.Table:
     if store.exists(paths.manifest(day)) and not store.published(day):
-        # A score is final: it is given to what was published, not to what has become of it on the disk.
+        # A score is final: only what was really published is scored, not a file that has changed on the disk.
         raise InputError("is not the file that its manifest names", file=store.where(paths.forecasts(day)))
     rows, name = store.forecasts(day), paths.scores(day)
     if store.exists(name):
@@ -216,9 +216,9 @@ def _with_day(table: pa.Table, day: date) -> pa.Table:
 
 
 def _known_opens(store: Store, day: date, ticker: str) -> dict[date, float]:
-    """Read from a publication's held-out rows what the last Opens before it were then."""
+    """Read the last Opens before a publication, as they were then, from its held-out rows."""
     try:
-        # Of whichever models are kept: their rows have the same Opens.
+        # Of any model that is kept: all have the same Opens.
         rows = store.heldout(day, ["target_date", "actual"], filters=[("ticker", "==", ticker), ("step", "==", 1)])
     except InputError:
         return {}
@@ -230,13 +230,13 @@ def _add(store: Store, day: date, rows: pd.DataFrame) -> None:
     name = paths.scores(day)
     new = as_table(rows, SCORES)
     table = pa.concat_tables([store.table(name, SCORES), new]) if store.exists(name) else new
-    # The order follows from the rows, not from when they came.
+    # The order follows from the rows, not from when they arrived.
     table = table.sort_by([(name, "ascending") for name in ("ticker", "step", "cutoff", "target_date")])
     store.write(name, parquet_bytes(table, SCORES))
 
 
 def _missing_sessions(waiting: pd.DataFrame, tickers: set[str], calendar: str, as_of: date) -> Iterator[Finding]:
-    """Report target sessions that are past and without a row: halted, delisted, or not a session after all."""
+    """Report target sessions that are over and have no row: halted, delisted, or not a session after all."""
     late = [
         day
         for day in waiting["target_date"].unique()
@@ -262,5 +262,5 @@ def _named(tickers: list[str]) -> str:
 
 
 def _sessions_since(calendar: str, day: date, as_of: date, at_most: int) -> int:
-    """Count sessions after a day up to and including another, as far as they matter."""
+    """Count sessions after a day up to and including another, ``at_most`` of them."""
     return int(np.sum([session <= as_of for session in target_sessions(calendar, day, at_most)]))

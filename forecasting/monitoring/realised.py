@@ -1,8 +1,8 @@
 """How published forecasts turned out: prices and forecasts in, the score of each forecast out.
 
-A forecast is held to the Open of its target session, in the unit that the forecast was made in (`rebasing`).
-Beside its score is what ``persistence`` and ``last_close`` would have scored: their quantiles follow from the rows
-up to the cutoff alone, by the same definition as where they are published (`forecasting.evaluation.baselines`).
+A forecast is compared with the Open of its target session, in the unit that the forecast was made in (`rebasing`). Next
+to its score are those of ``persistence`` and ``last_close``: their quantiles follow from the rows up to the cutoff,
+with the same definition as in a run (`forecasting.evaluation.baselines`).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = ["REFERENCES", "SCORES", "reference_quantiles", "score"]
 Rows = NDArray[np.int64]
 
 REFERENCES = ("persistence", "last_close")
-"""Whose scores are given beside each forecast's."""
+"""The models whose scores are given with each forecast's."""
 
 SCORES = versioned(
     "scores",
@@ -43,9 +43,9 @@ SCORES = versioned(
 )
 """scores.parquet: one row per ticker, target_date, step, cutoff and model, all prices in the forecast's own unit.
 
-``actual`` is the file's Open times ``unit`` (1 but for splits and rebased histories), ``error`` the actual less the
+``actual`` is the file's Open times ``unit`` (1 except for splits and rebased histories), ``error`` the actual minus the
 forecast, ``pinball`` the mean loss of the 19 quantiles, ``crps`` twice that. A reference's CRPS is null where it has no
-forecast (no usable Close at the cutoff, say).
+forecast (without a usable Close at the cutoff, for example).
 """
 
 _BANDS = {"inside_50": ("q25", "q75"), "inside_80": ("q10", "q90"), "inside_90": ("q05", "q95")}
@@ -61,9 +61,9 @@ def score(
     prices
         The validated long frame (see `forecasting.ingest.prices`).
     forecasts
-        Rows of forecasts.parquet, with ``as_of``, the date under which each was published.
+        Rows of forecasts.parquet, with ``as_of``, the date as of which each was published.
     known
-        Opens as they were when a date was published; asked only where the price forecast from has changed since.
+        Gives Opens as they were when a date was published; called only where the price forecast from has changed since.
 
     Returns
     -------
@@ -94,7 +94,7 @@ def score(
 
 
 def reference_quantiles(history: History, cutoff: Rows, step: Rows) -> dict[str, Array]:
-    """Forecast with each of `REFERENCES` from what was known at the cutoffs.
+    """Forecast with each of `REFERENCES`, from the rows up to the cutoffs.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ def reference_quantiles(history: History, cutoff: Rows, step: Rows) -> dict[str,
 
 
 def _due(history: History, published: PublishedRows, own: Rows) -> tuple[Rows, Rows, Rows, list[Finding]]:
-    """Choose, of a ticker's forecasts, those that its history can judge, with their cutoffs and targets as rows."""
+    """Choose those of a ticker's forecasts that its history can score, with their cutoffs and targets as rows."""
     cutoff, target = history.row_of(published.cutoff[own]), history.row_of(published.target[own])
     due, there = target >= 0, cutoff >= 0
     findings = [

@@ -1,8 +1,8 @@
-"""In which unit a published forecast is to be held to the file: splits since, rebased histories, corrected prices.
+"""In which unit a published forecast is compared with the file: later splits, rebased histories, corrected prices.
 
-Prices of one ticker are in different units when a split lies between them. In a history that is not adjusted the
-split shows as a step, between cutoff and target; in one that was adjusted since the forecast was made, the whole
-history up to the split is on another basis, so that the price at the cutoff is no longer the one forecast from.
+Prices of one ticker are in different units when there is a split between them. In a history that is not adjusted, the
+split is a step between cutoff and target. In one that was adjusted after the forecast was made, the whole history up to
+the split is on another basis, so that the price at the cutoff is not the one that was forecast from.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ __all__ = ["KnownOpens", "PublishedRows", "rebased", "split_between"]
 Rows = NDArray[np.int64]
 
 KnownOpens = Callable[[date, str], Mapping[date, float]]
-"""From a date of publication and a ticker to the last Opens before it as they were then; empty where not known."""
+"""Gives the last Opens before a date of publication as they were then, for a ticker; empty where they are not known."""
 
 _SAME = 1e-6
-"""Prices whose ratio is nearer to 1 than this are the same price, written with other digits."""
+"""Prices whose ratio differs from 1 by less than this are the same price, written with other digits."""
 
 _NEAR_SPLIT = 0.01
-"""A ratio this near to that of a split is the split's, blurred by prices that are rounded to cents."""
+"""A ratio this near to a split's is that split's, changed by prices that are rounded to cents."""
 
 _ROUND_RATIOS: Array = np.array([float(ratio) for ratio in (Fraction(1), *RATIOS)])
 
 
 @dataclass(frozen=True, eq=False)
 class PublishedRows:
-    """Published forecasts as columns, one value a row; of a single ticker wherever a history is beside them."""
+    """Published forecasts as columns, one value per row; of a single ticker where they are used with a history."""
 
     as_of: Dates
     cutoff: Dates
@@ -70,9 +70,9 @@ class PublishedRows:
 
 
 def split_between(history: History, cutoff: Rows, target: Rows) -> tuple[Array, list[Finding]]:
-    """Find what prices at the targets are to be multiplied by to be in the unit of the cutoffs' rows.
+    """Find the factors that bring prices at the targets into the unit of the cutoffs' rows.
 
-    A split counts as it was visible on the target's own day, so that scoring late and scoring at once give the same.
+    Only splits that are visible in the rows up to the target count, so that scoring late and at once give the same.
     """
     factor = np.ones(len(cutoff))
     crossed: dict[Split, int] = {}
@@ -93,7 +93,7 @@ def split_between(history: History, cutoff: Rows, target: Rows) -> tuple[Array, 
 
 
 def rebased(history: History, published: PublishedRows, cutoff: Rows, known: KnownOpens) -> tuple[Array, list[Finding]]:
-    """Find what the file's prices are to be multiplied by to be in the unit that the forecasts were made in.
+    """Find the factors that bring the file's prices into the unit in which the forecasts were made.
 
     Parameters
     ----------
@@ -102,8 +102,8 @@ def rebased(history: History, published: PublishedRows, cutoff: Rows, known: Kno
     cutoff
         Row of each forecast's cutoff.
     known
-        Asked where the price forecast from is another now. Where the Opens before it have changed by the same factor,
-        the history was rebased; where they have not, the one price was corrected, and the unit is what it was.
+        Called where the price forecast from has changed. Where the Opens before it have changed by the same factor,
+        the history was rebased; where they have not, this one price was corrected, and the unit is the same.
 
     Returns
     -------
@@ -115,7 +115,7 @@ def rebased(history: History, published: PublishedRows, cutoff: Rows, known: Kno
     changed = ~(np.abs(factor - 1) <= _SAME)
     factor[~changed] = 1.0
     findings: dict[float, Finding] = {}
-    # All forecasts of one date share their cutoff, and so their unit; Open and Close show it alike.
+    # All forecasts of one date have the same cutoff, and so the same unit, whether from Open or Close.
     for as_of in np.unique(published.as_of[changed]):
         chosen = changed & (published.as_of == as_of)
         first = int(np.flatnonzero(chosen)[0])
@@ -125,7 +125,7 @@ def rebased(history: History, published: PublishedRows, cutoff: Rows, known: Kno
             f"{history.ticker}: its {'Close' if published.from_close[first] else 'Open'} of {published.cutoff[first]} "
             f"was {published.anchor_price[first]:g} when it was forecast from, and is {now[first]:g} in the data now"
         )
-        findings.setdefault(unit, _tell(history.ticker, seen, unit))
+        findings.setdefault(unit, _finding(history.ticker, seen, unit))
     return factor, list(findings.values())
 
 
@@ -141,7 +141,7 @@ def _unit(history: History, known: Mapping[date, float], ratios: Array) -> float
     return nearest if abs(middle / nearest - 1) <= tolerance else middle
 
 
-def _tell(ticker: str, seen: str, unit: float) -> Finding:
+def _finding(ticker: str, seen: str, unit: float) -> Finding:
     if unit == 1:
         return Finding(ticker, "warning", f"{seen}; the prices before it are unchanged, so it counts as corrected")
     if np.isnan(unit):

@@ -1,7 +1,7 @@
-"""Which published forecasts wait for their score: an index, so that scoring costs what is due and not what is stored.
+"""Which published forecasts wait for their score: an index, so that the cost of scoring depends on what is due.
 
-The index is made from the store's files and can be made again from them: a date whose forecasts or scores are not the
-files that it was made from is read again, and an index that is missing or damaged is an empty one.
+The index is made from the store's files, and can be made again from them: a date is read again when its forecasts or
+scores are not the files that its entry was made from, and a missing or damaged index counts as empty.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ INDEX = ".index/waiting.json"
 
 
 class WaitingDate(BaseModel):
-    """What waits of the forecasts published as of one date.
+    """The forecasts published as of one date that wait for their score.
 
     Attributes
     ----------
     forecasts, scores
-        Versions of the files that this was made from (`places.Entry`); ``scores`` is None where there are none.
+        Versions of the files that this was made from (`places.Entry`); ``scores`` is None where there is no such file.
     targets
-        Each target session that has no score yet, with its tickers.
+        Each target session without a score, with its tickers.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -39,25 +39,25 @@ class WaitingDate(BaseModel):
     targets: dict[date, tuple[str, ...]]
 
     def is_due(self, known: dict[date, set[str]]) -> bool:
-        """Whether any of its target sessions has a row by now, ``known`` naming the tickers of each session."""
+        """Whether any of its target sessions has a row now; ``known`` has the tickers of each session."""
         return any(not known.get(day, set()).isdisjoint(tickers) for day, tickers in self.targets.items())
 
 
 class Waiting(BaseModel):
-    """The index: what waits, by date of publication."""
+    """The index: the forecasts that wait, by date of publication."""
 
     model_config = ConfigDict(frozen=True)
 
     dates: dict[date, WaitingDate] = {}
 
     def is_current(self, day: date, versions: Mapping[str, str]) -> bool:
-        """Whether what it holds of a date was made from these files: names to versions (`places.Entry`)."""
+        """Whether a date's entry was made from these files: versions by name (`places.Entry`)."""
         entry = self.dates.get(day)
         now = versions.get(paths.forecasts(day)), versions.get(paths.scores(day))
         return entry is not None and (entry.forecasts, entry.scores) == now
 
     def due(self, prices: pd.DataFrame, dates: Iterable[date]) -> list[date]:
-        """Return those of ``dates`` that have a forecast whose target session is in the prices."""
+        """Return the dates that have a forecast whose target session is in the prices."""
         waiting = {day: self.dates[day] for day in dates}
         targets = pd.DatetimeIndex(sorted({target for one in waiting.values() for target in one.targets}))
         rows = prices.loc[prices["date"].isin(targets), ["ticker", "date"]]
@@ -67,7 +67,7 @@ class Waiting(BaseModel):
         return [day for day, one in waiting.items() if one.is_due(known)]
 
     def rows(self, dates: Iterable[date]) -> pd.DataFrame:
-        """Lay out what waits of these dates: columns as_of, target_date and ticker."""
+        """List what waits of these dates: columns as_of, target_date and ticker."""
         records = [
             (day, target, ticker)
             for day in dates
@@ -82,7 +82,7 @@ class Waiting(BaseModel):
 
 
 def read_index(store: Store) -> Waiting:
-    """Read a store's index; an empty one where there is none that can be read."""
+    """Read a store's index; an empty one where it is missing or damaged."""
     try:
         return Waiting.model_validate_json(store.read(INDEX))
     except (OSError, ValidationError):
@@ -95,6 +95,6 @@ def write_index(store: Store, index: Waiting) -> None:
     Raises
     ------
     OSError
-        When it cannot be written; the one there, if any, is as it was.
+        When it cannot be written; an existing index is unchanged.
     """
     store.write(INDEX, index.model_dump_json().encode())

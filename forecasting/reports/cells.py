@@ -1,4 +1,4 @@
-"""What a cell of a table says: forecasts and scores written once, for pages, the UI, terminals and markdown."""
+"""The cells of tables: how forecasts and scores are written, in one way for pages, the UI, terminals and markdown."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _PRICES = ("anchor_price", "forecast", *QUANTILE_COLUMNS)
 
 
 def forecast_cells(row: Mapping[Any, Any]) -> dict[str, str]:
-    """Write a row of forecasts.parquet by its own columns' names, with ``change``, of the median from the last price.
+    """Write a row of forecasts.parquet, by column name, with ``change``: the median's change from the last price.
 
-    Prices have the decimals that their size asks for. Names are as they are: who shows them sees to their characters.
+    The decimals of prices follow from their size. Names are not escaped here: that is the caller's task.
     """
     decimals = decimals_for(row["anchor_price"])
     return {
@@ -34,7 +34,7 @@ def forecast_cells(row: Mapping[Any, Any]) -> dict[str, str]:
 
 
 def score_cells(row: Mapping[Any, Any]) -> dict[str, str]:
-    """Write what a row of scores has of these: ratios to persistence, MASE, coverages, the p-value of a difference."""
+    """Write a row of scores: ratios to persistence, MASE, coverages, the p-value of a difference, those that it has."""
     ratios = {name: format_number(row[name], 3) for name in ("crps_ratio", "mae_ratio", "mase") if name in row}
     shares = {f"coverage_{share}": percent(row[f"coverage_{share}"]) for share in (50, 80, 90)}
     tested = {"dm_p_value": p_value(row["dm_p_value"])} if "dm_p_value" in row else {}
@@ -42,7 +42,7 @@ def score_cells(row: Mapping[Any, Any]) -> dict[str, str]:
 
 
 def measure_cells(row: Mapping[Any, Any]) -> dict[str, str]:
-    """Write a row of `forecasting.monitoring.health.by_group`, each measure by what heads it."""
+    """Write a row of `forecasting.monitoring.health.by_group`, by column heading."""
     return {
         "80 % held": percent(row["coverage_80"]),
         "Skill to Open": signed_percent(row["skill"], 1),
@@ -56,7 +56,7 @@ def measure_cells(row: Mapping[Any, Any]) -> dict[str, str]:
 
 
 def miss_cells(row: Mapping[Any, Any]) -> dict[str, str]:
-    """Write a row of `forecasting.monitoring.health.worst_misses`, each value by what heads it."""
+    """Write a row of `forecasting.monitoring.health.worst_misses`, by column heading."""
     decimals = decimals_for(row["forecast"])
     return {
         "Ticker": printable(row["ticker"], 24),

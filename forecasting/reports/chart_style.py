@@ -1,4 +1,4 @@
-"""The look that all pictures share: paper, axes, dates, legends, and the way to PNG bytes."""
+"""The style of all pictures: background, axes, dates, legends, and how they become PNG bytes."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """Make an empty picture of this size in inches; it belongs to no global state.
+    """Make an empty picture of this size in inches, without any global state.
 
-    The margins are fixed, because asking the layout engine takes three times as long as drawing: the left one holds a
-    six-figure price or a label and a three-figure number, the upper one a legend, the lower one the ticks.
+    The margins are fixed, because the layout engine takes three times as long as drawing: the left one has room for a
+    six-figure price or a label and a three-figure number, the upper one for a legend, the lower one for the ticks.
     """
     figure = Figure(figsize=(width, height), dpi=_DPI, facecolor="white")
     FigureCanvasAgg(figure)
@@ -59,22 +59,21 @@ def new_figure(width: float, height: float) -> Figure:
 def png(figure: Figure) -> bytes:
     """Write the picture; the same picture gives the same bytes.
 
-    Ninety-six colours are more than any of these pictures has apart from the soft edges of its lines, and make the file
-    a third of what full colour takes.
+    Ninety-six colours are enough for these pictures, and make the file a third as large as full colour would.
     """
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
     buffer = io.BytesIO()
     few = picture.quantize(96, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
-    # Picking the colours rounds them, and paper that is not quite white shows on a white page.
+    # Choosing the colours rounds them, and a background that is not quite white is visible on a white page.
     few.putpalette([255 if part >= 253 else part for part in few.getpalette() or ()])
     few.save(buffer, format="png", optimize=True, dpi=(_DPI, _DPI))
     return buffer.getvalue()
 
 
 def style(axes: Axes) -> None:
-    """Quiet the axes: a light grid behind the data, no frame, small grey numbers."""
+    """Set the axes' style: a light grid behind the data, no frame, small grey numbers."""
     axes.set_axisbelow(True)
     axes.grid(visible=True, color=GRID, linewidth=0.7)
     for side in axes.spines.values():
@@ -83,7 +82,7 @@ def style(axes: Axes) -> None:
 
 
 def label(axes: Axes, *, x: str = "", y: str = "", title: str = "") -> None:
-    """Say what the axes are, and above them what is drawn."""
+    """Label the axes, and the picture above them."""
     if x:
         axes.set_xlabel(x, color=MUTED, fontsize=8.5)
     if y:
@@ -93,7 +92,7 @@ def label(axes: Axes, *, x: str = "", y: str = "", title: str = "") -> None:
 
 
 def legend(axes: Axes) -> None:
-    """Name what is drawn in a line above the axes, where it covers nothing."""
+    """Put the legend in a line above the axes, where it covers nothing."""
     if not axes.get_legend_handles_labels()[0]:
         return
     axes.legend(
@@ -112,15 +111,15 @@ def legend(axes: Axes) -> None:
 
 
 def price_axis(axes: Axes, ticks: int = 5) -> None:
-    """Write prices on the vertical axis with just as many decimals as its ticks have."""
+    """Write prices on the vertical axis with the number of decimals that its ticks need."""
     axes.yaxis.set_major_locator(MaxNLocator(ticks))
     axes.yaxis.set_major_formatter(_PriceFormatter())
 
 
 def date_ticks(axes: Axes, dates: Sequence[Any] | pd.Index | pd.Series, *, at_most: int = 9) -> None:
-    """Label sessions 0, 1, 2 ... with their dates: months where they are enough, else days.
+    """Label sessions 0, 1, 2 ... with their dates: with months where there are more than two, else with days.
 
-    Sessions are drawn at even distances, so that weekends and holidays leave no gaps.
+    Sessions are drawn at equal distances, so that weekends and holidays leave no gaps.
     """
     stamps = pd.DatetimeIndex(pd.to_datetime(pd.Series(list(dates))))
     months = stamps.year * 12 + stamps.month
@@ -154,12 +153,12 @@ def spread(values: NDArray[np.int64], amount: int) -> NDArray[np.int64]:
 
 
 def step_colours(amount: int) -> list[str]:
-    """Colours of ordered things, dark to light, readable without colour vision."""
+    """Return colours for ordered things, dark to light, readable without colour vision."""
     return [to_hex(colour) for colour in colormaps["viridis"](np.linspace(0.0, 0.85, max(amount, 1)))]
 
 
 class _PriceFormatter(Formatter):
-    """Writes all ticks alike; those too long for the margin by their leading digits and exponent."""
+    """Writes all ticks of an axis alike; numbers too long for the margin are written with an exponent."""
 
     def format_ticks(self, values: list[float]) -> list[str]:
         """Write the ticks of one axis with as many decimals as keep them apart."""

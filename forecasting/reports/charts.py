@@ -1,8 +1,8 @@
-"""The pictures of a forecast, as PNG bytes: for the report, and for whoever shows them elsewhere.
+"""The pictures of a forecast, as PNG bytes, for the Prefect UI and for other places where they are shown.
 
 Each function takes plain frames or arrays and returns a whole picture. Only matplotlib's object interface is used, so
-that pictures can be drawn from several threads, and nothing that depends on the clock is written into them: the same
-data give the same bytes. The colours stay apart for colour-blind readers.
+that pictures can be drawn from several threads. Nothing in them depends on the clock: the same data give the same
+bytes. Colour-blind readers can distinguish the colours.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _BANDS = (("q05", "q95", "90 %", "#dceaf6"), ("q10", "q90", "80 %", "#b9d5ec"), 
 
 
 def markdown_picture(says: str, png: bytes) -> str:
-    """Write a picture for markdown, with its bytes inside and what it says beside them."""
+    """Write a picture for markdown, with its bytes inside and a description."""
     return f"![{says}](data:image/png;base64,{base64.b64encode(png).decode('ascii')})"
 
 
@@ -135,8 +135,8 @@ def heldout_chart(heldout: pd.DataFrame) -> bytes:
 def calibration_chart(calibration: Calibration) -> bytes:
     """Draw, for each step, how often the actual was at or below each of the 19 quantiles; the diagonal is perfect.
 
-    The grey zone is where nine in ten points of a perfect forecast would fall by chance (normal approximation of the
-    binomial, with independent targets: steps beyond the first overlap, so theirs would scatter more).
+    The grey zone is where nine in ten points of a perfect forecast would be (normal approximation of the binomial, for
+    independent targets; steps beyond the first overlap, so their points scatter more).
     """
     levels = np.asarray(LEVELS)
     chance = 1.645 * np.sqrt(levels * (1 - levels) / max(1, calibration.sessions))
@@ -158,14 +158,14 @@ def calibration_chart(calibration: Calibration) -> bytes:
 
 
 def trend_chart(curves: Curves, *, wide: bool = True) -> bytes:
-    """Draw how one or several measures moved from day to day, beside where they should be.
+    """Draw how one or several measures moved from day to day, and where they should be.
 
     Parameters
     ----------
     curves
         What to draw; its labels are dates.
     wide
-        Whether it is alone in its line; else it is as large as the other pictures of half the width.
+        Whether it has the full width of the page, or half of it.
     """
     figure = new_figure(8.6, 2.6) if wide else new_figure(4.2, 3.7)
     axes = figure.subplots()

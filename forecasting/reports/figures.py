@@ -1,4 +1,4 @@
-"""What charts of the pages show, and how it is described to the script that draws them."""
+"""The charts of the pages, as data for the script that draws them."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ TONES = ("blue", "orange", "green", "muted", "ink")
 
 @dataclass(frozen=True, slots=True)
 class Curves:
-    """How one or several measures move, beside where they should be.
+    """How one or several measures move, and where they should be.
 
     Attributes
     ----------
     says
-        What there is to see, in a sentence.
+        What the chart shows, in a sentence.
     labels
-        What the values are of, in order: dates, or anything else by its name.
+        The horizontal axis, in order: dates, or other labels.
     series
-        Name to its values (NaN where there is none); at most five, drawn in the order given. One alone needs no name.
+        Values by name (NaN where missing); at most five, drawn in this order. A single one needs no name.
     target, band
-        Where the measures should be, and the zone that is still good; in the unit of the values.
+        Where the measures should be, and the range that is still good, in the unit of the values.
     measure, unit
-        What is measured, and what is written after each value.
+        What is measured, and the unit that is written after each value.
     scale
         Values, target and band are multiplied by this (100 turns shares into percent).
     decimals
-        That values are written with.
+        How many decimals the values are written with.
     """
 
     says: str
@@ -70,7 +70,7 @@ class Curves:
 
 
 def calibration_spec(calibration: Calibration) -> dict[str, Any]:
-    """Describe the chart of a calibration to the page's script: for each step the shares in thousandths."""
+    """Describe the chart of a calibration to the page's script: each step's shares, in thousandths."""
     return {
         "n": calibration.sessions,
         "steps": list(calibration.shares),

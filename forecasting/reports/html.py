@@ -1,4 +1,4 @@
-"""What all pages share: templates and a policy that lets nothing else run, and names and tables in markdown."""
+"""What all pages share: templates, a policy that lets no other script run, and escaping and tables for markdown."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from forecasting.formatting import format_date, format_number, p_value, percent,
 
 __all__ = ["as_code", "markdown_table", "plain", "render_page"]
 
-# What would be markup, a link or an entity wherever it is, inside a word or not, or where a line begins. The rest
-# is left as it is, since the search of Prefect's tables looks at the text as it was written.
+# Characters that would be markup, a link or an entity anywhere, inside a word or at the beginning of a line. Others
+# are not escaped, because the search of Prefect's tables looks at the escaped text.
 _MARKUP = re.compile(
     r"[\\`*\[\]|~<>@]|(?<![^\W_])_|_(?![^\W_])|:(?=//)|(?<=www)\.|^[-+#=](?=[-+#=\s]|$)|(?<=\d)[.)](?=\s)|"
     r"&(?=#?\w+;)",
@@ -26,7 +26,7 @@ _ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
 
 
 def render_page(template: str, *, data: Mapping[str, Any] | None = None, **values: Any) -> str:
-    """Render a page from a template of this package; everything in it is escaped, and the same values give the same.
+    """Render a page from a template of this package; all values are escaped, and the same values give the same page.
 
     Parameters
     ----------
@@ -35,8 +35,7 @@ def render_page(template: str, *, data: Mapping[str, Any] | None = None, **value
     data
         What the page's script draws its charts from.
     values
-        For the template, which also gets ``script_hash``: what its policy has to name, so that the page's own script
-        runs and no other.
+        For the template, which also gets ``script_hash``, for its policy: only the page's own script may run.
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("forecasting.reports", "templates"),
@@ -54,7 +53,7 @@ def render_page(template: str, *, data: Mapping[str, Any] | None = None, **value
         percent=percent,
         pluralize=pluralize,
     )
-    # A line that begins with "% band" is hard to read.
+    # A line that began with "% band" would be hard to read.
     environment.filters["bound"] = lambda text: text.replace(" %", "\N{NO-BREAK SPACE}%")
     script = environment.get_template("page.js").render()
     script_hash = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
@@ -64,16 +63,16 @@ def render_page(template: str, *, data: Mapping[str, Any] | None = None, **value
 
 
 def _as_json(data: Mapping[str, Any]) -> str:
-    """Write JSON that can be neither markup nor the end of the element that it is in."""
+    """Write JSON without characters that could be markup or end the element around it."""
     written = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return re.sub("[<>&\u2028\u2029]", lambda found: f"\\u{ord(found[0]):04x}", written)
 
 
 def plain(text: object, limit: int = 200) -> str:
-    r"""Write a text from outside for markdown, so that its characters are shown and none of them acts.
+    r"""Escape a text from outside for markdown, so that all its characters are shown and none is markup.
 
-    Backslashes, because Prefect's UI shows numeric entities as they are written; but it takes what looks like a tag for
-    one, backslash or not.
+    With backslashes, because Prefect's UI does not decode numeric entities; but tags need entities, because it ignores
+    a backslash before them.
 
     >>> print(plain("last_close"), plain("_A_|*B*"), plain("<b>"))
     last_close \_A\_\|\*B\* &lt;b&gt;
@@ -82,7 +81,7 @@ def plain(text: object, limit: int = 200) -> str:
 
 
 def as_code(text: object) -> str:
-    """Write a path or a command for markdown as it is, to be copied; its fence is longer than any inside it."""
+    """Write a path or a command as code for markdown, unescaped, to be copied."""
     shown = printable(text, 4096)
     longest = max((len(run) for run in re.findall("`+", shown)), default=0)
     fence, room = "`" * (longest + 1), " " if longest else ""
@@ -90,7 +89,7 @@ def as_code(text: object) -> str:
 
 
 def markdown_table(heads: Sequence[str], rows: Iterable[Iterable[object]], *, text: Iterable[str] = ()) -> str:
-    """Write a table in markdown; columns are numbers, to the right, but for the first and those named in ``text``."""
+    """Write a table in markdown; all columns but the first and those named in ``text`` are numbers, aligned right."""
     words = {heads[0], *text}
     rules = ("---" if head in words else "---:" for head in heads)
     return "\n".join(f"| {' | '.join(line)} |" for line in (heads, rules, *(map(plain, row) for row in rows)))

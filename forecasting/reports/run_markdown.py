@@ -1,4 +1,4 @@
-"""What a run says, for the Prefect UI: markdown, with the pictures of one ticker inside."""
+"""The report of a run for the Prefect UI: markdown, with the pictures of one ticker inside."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from forecasting.run import Run
 __all__ = ["report_markdown"]
 
 LISTED = 100
-"""Tickers in the table; the table artifact beside the report has the rest."""
+"""Tickers in the table; the artifact with the table of forecasts has the others, too."""
 
 
 def report_markdown(run: Run) -> str:
-    """Write the verdict, all tickers' next forecast, and the pictures of the ticker whose forecast says most."""
+    """Write the verdict, the next forecast of each ticker, and the pictures of the most interesting ticker."""
     table = overview(run.forecasts, run.metrics)
     summary = headline(table, len(run.withheld))
     chosen = most_telling(table)
@@ -67,7 +67,7 @@ def _pictures(run: Run, ticker: str) -> Iterator[str]:
     cells = forecast_cells(first.to_dict())
     band = f"{cells['q50']}, with four chances in five between {cells['q10']} and {cells['q90']}"
     prices = run.ingested.prices[run.ingested.prices["ticker"] == ticker]
-    # The text beside each picture is this project's own; of names, only the title has one.
+    # Pictures are described with fixed texts; only the title has a ticker's name, which is escaped.
     yield f"## {plain(ticker)}, whose forecast departs most from its last price for the width of its band"
     yield f"Open on {format_date(first['target_date'])}: {band}."
     yield markdown_picture("Recent Open and the fan of the next sessions", fan_chart(prices, forecasts))

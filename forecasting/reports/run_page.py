@@ -1,8 +1,7 @@
-"""The report: one self-contained HTML page on a run, for people.
+"""The report: one self-contained HTML page on a run.
 
-Everything is inside the page, the numbers that its charts are drawn from included; it asks nothing of any network, and
-its own policy forbids it to. Whatever comes from a file (tickers, messages) is escaped, and written so that it cannot
-pass for something else.
+Everything is inside the page, also the numbers of its charts. It loads nothing from any network; its content policy
+forbids that. Texts that come from a file (tickers, messages) are escaped, and cannot look like other parts of the page.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ __all__ = ["build_report", "verdict"]
 _FINDINGS_SHOWN = 1000
 
 _PAGE_BYTES, _ROW_BYTES, _RECORD_BYTES = 2_800_000, 150, 1_200
-"""What a page of thousands of tickers may come to, and each one's line in its table and record for its charts."""
+"""The size of a page, at most, and of each ticker's line in its table and record for its charts."""
 
 
 def build_report(run: Run) -> str:
@@ -67,7 +66,7 @@ def build_report(run: Run) -> str:
 
 
 def verdict(summary: Headline) -> str:
-    """Say in one or two sentences what the held-out scores amount to, flattering nobody."""
+    """Sum up the held-out scores in one or two plain sentences, also where they are bad."""
     if not np.isfinite(summary.crps_ratio):
         return "None of the published forecasts could be scored on held-out sessions: too little history."
     said = (
@@ -94,7 +93,7 @@ def _charted(table: pd.DataFrame) -> list[str]:
 def _rows_of_each(
     run: Run, tickers: Sequence[str], charted: Container[str], together: Calibration
 ) -> Iterator[TickerRows | None]:
-    """Give each charted ticker's rows of every table, and count the calibration of all tickers ``together``."""
+    """Give each charted ticker's rows of every table, and add up the calibration of all tickers in ``together``."""
     prices = _by_ticker(run.ingested.prices, SESSIONS)
     ordered = run.forecasts.sort_values(["ticker", "step"], kind="stable")
     forecasts = _by_ticker(ordered.assign(reason=ordered["reason"].astype(object).fillna("")))
@@ -110,7 +109,7 @@ def _rows_of_each(
 
 
 def _by_ticker(frame: pd.DataFrame, last: int = 0) -> Mapping[str, dict[str, NDArray[Any]]]:
-    """Give each ticker's rows, or the last of them, as columns; a ticker without rows has empty ones."""
+    """Give each ticker's rows, or the last of them, as columns; a ticker without rows gets empty columns."""
     columns = {str(name): frame[name].to_numpy() for name in frame if name != "ticker"}
     nothing = {name: values[:0] for name, values in columns.items()}
     found = {
@@ -127,7 +126,7 @@ def _settings(config: ForecastConfig) -> Iterable[tuple[str, str]]:
 
 
 def _tutorial_charts(tutorial: TutorialReport | None) -> dict[str, Any]:
-    """Draw the test predictions at each epoch against the truth."""
+    """Make the charts of the test predictions at each epoch and the truth."""
     if tutorial is None:
         return {}
     return {

@@ -1,8 +1,8 @@
-"""What a run or a backtest says in the tables of the Prefect UI, beside its report.
+"""The tables of a run or a backtest in the Prefect UI.
 
-Cells are plain Python values: the UI's tables take no others. The UI reads texts as markdown, in tables too; names and
-messages come from files that anyone may have written, and are shown so that they can be neither markup nor links. A
-table's columns are as many as a window of 1280 pixels shows.
+Cells are plain Python values: the UI's tables accept no others. The UI renders texts as markdown, also in tables; names
+and messages come from files that anyone may have written, and are escaped. A table has only as many columns as a window
+of 1280 pixels shows.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ __all__ = ["backtest_rows", "forecast_rows", "quality_rows", "score_rows"]
 Rows = list[dict[str, Any]]
 
 ALL_STEPS = 20
-"""With more tickers than this, tables have the nearest step only, and of scores what is published."""
+"""With more tickers than this, tables have only the nearest step, and only the scores of published models."""
 
 MOST_ROWS = 300
-"""Rows of a table; with thousands the UI freezes. The report and the files have all."""
+"""Rows of a table at most; with thousands the UI freezes. The report and the files have all."""
 
 
 def forecast_rows(run: Run) -> Rows:
@@ -54,7 +54,7 @@ def forecast_rows(run: Run) -> Rows:
 
 
 def score_rows(metrics: pd.DataFrame) -> Rows:
-    """List the held-out scores of every model over all tickers, then each ticker's: of many, what is published."""
+    """List the held-out scores of every model over all tickers, then each ticker's (of many: the published model's)."""
     many = metrics["ticker"].nunique() > ALL_STEPS
     kept = _shown(metrics[metrics["chosen"].astype(bool)] if many else metrics)
     reference = metrics.loc[metrics["model"] == REFERENCE, ["ticker", "step", "crps", "mae"]]
@@ -84,7 +84,7 @@ def _score_row(row: Mapping[Any, Any], ticker: str, published: str) -> dict[str,
 
 
 def quality_rows(run: Run) -> Rows:
-    """List what was set aside, withheld or merely noticed, and why; one line saying so when there is nothing."""
+    """List what was set aside, withheld or noticed, and why; a single line when there is nothing to list."""
     withheld = [(one.ticker or one.file or "", "withheld", 0, one.reason) for one in run.withheld]
     noticed = [(one.ticker, one.kind.replace("_", " "), one.rows, one.message) for one in run.findings]
     rows = [*withheld, *noticed] or [("", "nothing", 0, "nothing was set aside and nothing looks odd")]
@@ -95,7 +95,7 @@ def quality_rows(run: Run) -> Rows:
 
 
 def backtest_rows(metrics: pd.DataFrame) -> Rows:
-    """List what a backtest found of every ticker's next session, in each model."""
+    """List a backtest's scores of each ticker and model, for the next session."""
     nearest = metrics[metrics["step"] == 1].head(MOST_ROWS)
     return [
         {
@@ -114,7 +114,7 @@ def backtest_rows(metrics: pd.DataFrame) -> Rows:
 
 
 def _shown(rows: pd.DataFrame) -> pd.DataFrame:
-    """Choose what a table of the UI can show without freezing: of many tickers the nearest step, some of them."""
+    """Choose the rows that a table of the UI can show without freezing: of many tickers only the nearest step."""
     if rows["ticker"].nunique() <= ALL_STEPS:
         return rows
     nearest: pd.DataFrame = rows[rows["step"] == rows["step"].min()].sort_values("ticker", kind="stable")
@@ -122,10 +122,10 @@ def _shown(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _ticker(name: str) -> str:
-    """Write a ticker's name for a table of the UI, a long one on several lines."""
+    """Write a ticker's name for a table of the UI; a long one is wrapped."""
     return _wrapped(name, 16)
 
 
 def _wrapped(text: str, width: int) -> str:
-    # The UI's tables break no line themselves.
+    # The UI's tables do not wrap lines.
     return "\n".join(map(plain, textwrap.wrap(printable(text, 500), width, break_on_hyphens=False)))

@@ -1,6 +1,6 @@
 """The store's first page, ``DIR/reports/index.html``: each day's report, and how its forecasts turned out.
 
-It costs one small read for each of the newest dates, however many the store has.
+It takes one small read for each of the newest dates, however many the store has.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = ["PAGE", "PublishedDate", "build_index", "publish_index", "published_d
 PAGE = "reports/index.html"
 
 LISTED = 60
-"""Dates that are listed: about a quarter."""
+"""Dates that are listed: about three months."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class PublishedDate:
 
     @property
     def outcome(self) -> str:
-        """How it went, in a line."""
+        """The outcome in one line."""
         if not self.due:
             return "none of its sessions has come yet"
         if not np.isfinite(self.ratio):
@@ -87,7 +87,7 @@ def publish_index(store: Store, record: TrackRecord | None = None) -> None:
 
 
 def published_dates(store: Store, record: TrackRecord | None) -> list[PublishedDate]:
-    """Look at the newest dates of a store, the newest first; one whose forecasts are damaged is left out."""
+    """Sum up the newest dates of a store, the newest first; dates with damaged forecasts are left out."""
     scored = {} if record is None else _by_date(record.scores)
     reports = {entry.name for entry in store.files("reports")}
     found = []
@@ -115,7 +115,7 @@ def published_dates(store: Store, record: TrackRecord | None) -> list[PublishedD
 
 
 def build_index(dates: list[PublishedDate], record: TrackRecord | None, *, older: int = 0) -> str:
-    """Build the page on these dates, at least one; so many older ones are not listed."""
+    """Build the page on these dates, at least one; ``older`` more are not listed."""
     return render_page(
         "index.html.jinja",
         data={"charts": {"skill": record.curves[-1].chart()} if record else {}},

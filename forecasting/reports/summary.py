@@ -1,4 +1,4 @@
-"""What a run's forecasts and scores say, in numbers: over all tickers and for each.
+"""A run's forecasts and scores, summed up over all tickers and for each of them.
 
 Prices of different tickers have no common unit, so tickers are pooled as ratios to ``persistence`` on the same rows.
 """
@@ -97,7 +97,7 @@ def overview(forecasts: pd.DataFrame, metrics: pd.DataFrame) -> pd.DataFrame:
 
 
 def headline(table: pd.DataFrame, withheld: int) -> Headline:
-    """Sum up ``overview``'s table."""
+    """Sum up the table of `overview`."""
     scored = table.dropna(subset=["n", "coverage_80"])
     inside, total = float((scored["coverage_80"] * scored["n"]).sum()), float(scored["n"].sum())
     return Headline(
@@ -143,14 +143,14 @@ def pooled_scores(metrics: pd.DataFrame) -> pd.DataFrame:
 
 
 def ladder(pooled: pd.DataFrame, step: int) -> str:
-    """Say what each model changes in the CRPS beside the one before it, in the order of `MODELS`.
+    """Say how much each model changes the CRPS, compared with the model before it in `MODELS`.
 
     Parameters
     ----------
     pooled
         As `pooled_scores` gives it.
     step
-        The step that is looked at.
+        Which step.
 
     Returns
     -------
@@ -163,14 +163,14 @@ def ladder(pooled: pd.DataFrame, step: int) -> str:
     changes = [f"{model} {signed_percent(ratios[model] / ratios[before] - 1, 1)}" for before, model in pairwise(scored)]
     if not changes:
         return ""
-    return f"Each model beside the one before it, by CRPS: from {scored[0]}, {', '.join(changes)}. Less is better."
+    return f"CRPS compared with the model before: {scored[0]}, then {', '.join(changes)}. Lower is better."
 
 
 def most_telling(table: pd.DataFrame) -> str | None:
-    """Choose the ticker whose nearest forecast departs most from its last price, for the width of its own 80 % band.
+    """Choose the ticker whose nearest forecast differs most from its last price, relative to its own 80 % band.
 
-    Only tickers that are not stale and were tested on at least as many held-out sessions as the median ticker come into
-    question, where there are any; None without tickers.
+    Stale tickers, and those tested on fewer held-out sessions than the median ticker, are chosen only when there are no
+    others; None without tickers.
 
     Parameters
     ----------

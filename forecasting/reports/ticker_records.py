@@ -1,8 +1,8 @@
-"""What the report's charts are drawn from: a small record of each ticker, for the JSON in the page.
+"""The data of the report's charts: a small record of each ticker, for the JSON in the page.
 
-Prices are whole multiples of a ticker's smallest written unit, and mostly differences from another number; dates are
-lists that tickers share. That keeps a page of two thousand tickers under three megabytes. ``templates/ticker.js`` is
-the reader, and its ``read`` names every field.
+Prices are integers in units of a ticker's last written decimal, and mostly differences from another number; lists of
+dates are shared by tickers. That keeps a page of two thousand tickers under three megabytes. ``templates/ticker.js``
+reads the records, and its function ``read`` names every field.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ SESSIONS = 60
 """Sessions of history in a chart."""
 
 DETAILED = 300
-"""With no more tickers than these, a record has every step's scores, the calibration and the training too."""
+"""Up to this number of tickers, a record also has every step's scores, the calibration and the training."""
 
 TARGETS, FEWEST_TARGETS, ALL_TARGETS = DRAWN, 30, 30_000
-"""Held-out forecasts drawn of each ticker, at most and at least (else none), and of all tickers together."""
+"""Held-out forecasts that are drawn: of a ticker at most and at least (else none), and of all tickers together."""
 
 EPOCHS = 60
 """Epochs in a chart of the training."""
@@ -49,8 +49,8 @@ Columns = Mapping[str, NDArray[Any]]
 class TickerRows:
     """One ticker's rows of each table of a run, in order, as columns.
 
-    ``heldout`` and ``calibration`` are of what is published alone. Data frames would be most of the time: each step on
-    one costs a tenth of a millisecond, and there are a hundred for each of thousands of tickers.
+    ``heldout`` and ``calibration`` are only of what is published. They are arrays because data frames are slow: an
+    operation takes a tenth of a millisecond, and there are a hundred operations for each of thousands of tickers.
     """
 
     ticker: str
@@ -67,7 +67,7 @@ _Kept = dict[Any, int]
 
 @dataclass(slots=True)
 class _Shared:
-    """Values that records share: each is kept once, and a record has its place."""
+    """Values that records share: each is kept once, and a record has its index."""
 
     scored: _Kept = field(default_factory=dict)
     steps: _Kept = field(default_factory=dict)
@@ -79,7 +79,7 @@ class _Shared:
         return values.setdefault(value, len(values))
 
     def dates_of(self, values: ArrayLike) -> int:
-        """Keep days since 1970: the first, then the distance from one to the next."""
+        """Keep dates as days since 1970: the first, then the differences from one to the next."""
         days = np.asarray(values, dtype="datetime64[D]").astype(np.int64)
         return self.place(self.dates, tuple(np.diff(days, prepend=0).tolist()))
 
@@ -90,15 +90,15 @@ def ticker_records(tickers: Iterable[TickerRows | None], amount: int) -> dict[st
     Parameters
     ----------
     tickers
-        In the order of the page's table, None for one without charts; asked for one after the other.
+        In the order of the page's table, None for one without charts; consumed one by one.
     amount
-        How many they are; the more, the less each record has.
+        How many there are; with many, each record has less in it.
 
     Returns
     -------
     dict
-        What the page's script reads: ``tickers``, and what they refer to by place: ``dates``; ``steps``, ``models``
-        and ``reasons`` of what is published; ``scored`` (models) and ``columns`` of the scores.
+        The data that the page's script reads: ``tickers``, and the lists that they refer to by index: ``dates``;
+        ``steps``, ``models`` and ``reasons`` of what is published; ``scored`` (models) and ``columns`` of the scores.
     """
     detailed = amount <= DETAILED
     targets = min(TARGETS, ALL_TARGETS // max(1, amount))
@@ -155,7 +155,7 @@ def _record(
 
 
 def _heldout(heldout: Columns, step: int, targets: int, shared: _Shared, unit: float) -> dict[str, Any]:
-    """Give the newest held-out forecasts of a step; nothing where there are none."""
+    """Give the newest held-out forecasts of a step; an empty record where there are none."""
     places = np.flatnonzero(heldout["step"] == step)[-targets:] if targets else np.empty(0, dtype=int)
     if not len(places):
         return {}
@@ -166,7 +166,7 @@ def _heldout(heldout: Columns, step: int, targets: int, shared: _Shared, unit: f
 
 
 def _scores(metrics: Columns, shared: _Shared, columns: Sequence[str], unit: float, detailed: bool) -> list[list[Any]]:
-    """Give a list for each step: the step, its sessions, and for each model its place, whether published, scores."""
+    """Give a list for each step: the step, its sessions, and each model's index, whether it is published, scores."""
     scores = zip(
         *(_units(metrics[name], 10 * unit if name in _PRICES else 10.0**_DECIMALS) for name in columns), strict=True
     )
@@ -187,7 +187,7 @@ def _training(curves: Columns) -> dict[str, Any]:
     for name in ("train_loss", "validation_loss"):
         by_member = np.full((len(epochs), len(members)), np.nan)
         by_member[np.searchsorted(epochs, epoch), np.searchsorted(members, member)] = curves[name][fit]
-        # Members end at different epochs; the mean of those left would jump, so it is of all of them or of none.
+        # Members end at different epochs, where the mean of the remaining ones would jump: it is NaN there.
         losses[name] = by_member.mean(axis=1)
     drawn = np.flatnonzero(np.isfinite(losses["train_loss"]))
     drawn = drawn[:: -(-max(1, len(drawn)) // EPOCHS)]
@@ -214,7 +214,7 @@ def _apart(values: Units, others: Units) -> Units:
 
 
 def _differences(values: Units) -> Units:
-    """Give the first value, then each one's difference from the one before; what is missing is not a step."""
+    """Give the first value, then each value's difference from the one before; missing values give 0."""
     last, steps = 0, Units()
     for value in values:
         steps.append(0 if value is None else value - last)

@@ -44,13 +44,13 @@ SCORE_PAGE = "reports/scores.html"
 """The page's name in the store."""
 
 HISTORY = 250
-"""Target sessions that the page looks back on: about a year."""
+"""Target sessions on the page: about a year."""
 
 _LISTED = 10
-"""Worst misses that are listed, and tickers at either end where there are many."""
+"""Worst misses that are listed, and best and worst tickers where there are many."""
 
 _SETTLED = 5
-"""Measures of fewer sessions than this jump about too much to be drawn, where there are more."""
+"""The first measures, of fewer sessions than this, jump too much to be drawn."""
 
 _CRPS = {"published": "crps", "last Open repeated": "crps_persistence", "last Close repeated": "crps_last_close"}
 _SKILL = {"to the last Open": "skill", "to the last Close": "skill_last_close"}
@@ -108,7 +108,7 @@ class TrackRecord:
 
     @property
     def extremes(self) -> tuple[str, pd.DataFrame]:
-        """As many tickers as can be read, and a title that says which they are."""
+        """The tickers to list, the best and the worst of many, and a title that says which they are."""
         every = self.tickers
         if len(every) <= 2 * _LISTED:
             return "By ticker", every
@@ -122,14 +122,14 @@ class TrackRecord:
 
     @cached_property
     def units(self) -> pd.DataFrame:
-        """Whose forecasts were scored in another unit than the file's, by how much, and of which sessions."""
+        """Tickers whose forecasts were scored in another unit than the file's, by which factor, in which sessions."""
         rows = self.scores[self.scores["unit"] != 1]
         groups = rows.groupby(["ticker", "unit"], observed=True, sort=True)["target_date"]
         return groups.agg(n="size", first="min", last="max").reset_index()
 
     @cached_property
     def curves(self) -> tuple[Curves, ...]:
-        """What is drawn: coverage, CRPS and skill over the sessions."""
+        """The charts: coverage, CRPS and skill over the sessions."""
         rows = self.measures.iloc[_SETTLED - 1 :] if len(self.measures) > _SETTLED else self.measures
         low, high = self.health.coverage_band
 
@@ -157,7 +157,7 @@ class TrackRecord:
 
 
 def track_record(scores: pd.DataFrame, sessions: int = SESSIONS) -> TrackRecord | None:
-    """Look back on the newest scores; None where there are none.
+    """Sum up the newest scores; None where there are none.
 
     Parameters
     ----------
@@ -174,7 +174,7 @@ def track_record(scores: pd.DataFrame, sessions: int = SESSIONS) -> TrackRecord 
 
 
 def publish_score_page(store: Store, sessions: int = SESSIONS) -> TrackRecord | None:
-    """Write the page on all scores of a store, and give what it says; nothing and None where there are none.
+    """Write the page on all scores of a store, and return its content; None, and no page, where there are none.
 
     Raises
     ------
@@ -186,7 +186,7 @@ def publish_score_page(store: Store, sessions: int = SESSIONS) -> TrackRecord | 
         When the page cannot be written.
     """
     with store.locked(PATIENCE):
-        # Targets lie within the horizon of their publication: so many dates hold all that is looked at.
+        # Targets are within the horizon of their publication: these dates have all scores that are needed.
         record = track_record(read_scores(store, dates=HISTORY + 60), sessions)
         if record is not None:
             store.write(SCORE_PAGE, build_score_page(record).encode())
@@ -194,7 +194,7 @@ def publish_score_page(store: Store, sessions: int = SESSIONS) -> TrackRecord | 
 
 
 def verdict(record: TrackRecord) -> str:
-    """Say in a few sentences how the published forecasts turned out, flattering nobody."""
+    """Sum up in a few plain sentences how the published forecasts turned out."""
     health = record.health
     newest = record.measures.iloc[-1]
     due = pluralize(health.forecasts, "published forecast")

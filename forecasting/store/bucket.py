@@ -1,7 +1,7 @@
-"""A store in a bucket: S3, Google Cloud Storage, Azure, and whatever speaks like them.
+"""A store in a bucket: S3, Google Cloud Storage, Azure, and compatible services.
 
-An object appears whole by nature. Drafts are objects under ``.staging``, and are published by a copy inside the
-service. Two runs are kept apart by a lease (`forecasting.store.lease`), which is looked at before each file appears.
+An object always appears complete. Drafts are objects under ``.staging``, and are published by a copy inside the
+service. A lease keeps two runs apart (`forecasting.store.lease`); it is checked before each file appears.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Bucket:
         self.address = address
 
     def __reduce__(self) -> tuple[type[Bucket], tuple[str]]:
-        # Another process gets the address, never the lease nor the credentials.
+        # Another process gets the address, but neither the lease nor the credentials.
         return Bucket, (self.address,)
 
     @cached_property
@@ -46,7 +46,7 @@ class Bucket:
         return Lease(lambda: self._service, self.address)
 
     def prepare(self) -> None:
-        """Try the bucket by writing; raises InputError when it is not there or refuses."""
+        """Try to write to the bucket; raises InputError when it does not exist or refuses."""
         self.delete(self.draft(b""))
         self.list(STAGING)
 
@@ -56,13 +56,13 @@ class Bucket:
             return any(len(chunk) for chunk in obstore.list(self._service, chunk_size=1))
 
     def list(self, prefix: str) -> list[Entry]:
-        """List all files in a folder and the folders below it, by name."""
+        """List all files in a folder and its sub-folders, by name."""
         with asking(self.address):
             found = [_entry(meta) for chunk in obstore.list(self._service, f"{prefix}/") for meta in chunk]
         return sorted(found, key=lambda entry: entry.name)
 
     def entry(self, name: str) -> Entry | None:
-        """Look one file up; None where there is none."""
+        """Look up a file; None when there is none."""
         try:
             with asking(self.address):
                 return _entry(obstore.head(self._service, name))
@@ -70,7 +70,7 @@ class Bucket:
             return None
 
     def open(self, name: str) -> BinaryIO:
-        """Read a file, whole: no file of a store is larger than a shard of it."""
+        """Read a whole file into memory: no file of a store is larger than one of a shard."""
         with asking(f"{self.address}/{name}"):
             return io.BytesIO(obstore.get(self._service, name).bytes())
 
@@ -87,7 +87,7 @@ class Bucket:
         Raises
         ------
         StoreLockedError
-            When the lease was lost on the way: another run may hold it by now.
+            When the lease was lost meanwhile: another run may hold it now.
         """
         self.lock.confirm()
         for draft, name in drafts:
@@ -100,7 +100,7 @@ class Bucket:
                 self.delete(draft)
 
     def delete(self, name: str) -> None:
-        """Remove a file; does nothing where there is none."""
+        """Remove a file; does nothing when there is none."""
         with contextlib.suppress(FileNotFoundError), asking(self.address):
             obstore.delete(self._service, name)
 

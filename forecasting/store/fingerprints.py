@@ -1,7 +1,8 @@
-"""What identifies a ticker's rows, so that a later reader sees whether history was restated, and from where.
+"""Fingerprints of a ticker's rows, which show later whether its history was changed, and from which row on.
 
-All rows are held by a SHA-256 and, row by row, by sixteen bits of the CRC of all rows so far: where two histories part,
-these sums part with them, so that the first changed row is found without keeping the prices (two bytes a row).
+A SHA-256 identifies all rows together. In addition, each row has sixteen bits of the CRC of all rows up to it: from the
+first row that differs between two histories these sums differ, too, so that the row is found without keeping the
+prices (two bytes per row).
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _ROW = np.dtype("V48")
 
 
 class TickerRows(BaseModel):
-    """What identifies a ticker's parsed rows up to the as-of date.
+    """The fingerprint of a ticker's parsed rows up to the as-of date.
 
     Attributes
     ----------
@@ -37,7 +38,7 @@ class TickerRows(BaseModel):
         SHA-256 of all rows, each as its day number (int64) and open, high, low, close, volume (float64), little-endian;
         every NaN is the same NaN and -0.0 is 0.0.
     trail
-        Base64 of two bytes a row: the CRC-32 of all rows so far, its lower half, little-endian.
+        Base64 of two bytes per row: the lower half of the CRC-32 of all rows up to it, little-endian.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -51,20 +52,20 @@ class TickerRows(BaseModel):
     @model_validator(mode="after")
     def _trail_is_of_all_rows(self) -> Self:
         if len(base64.b64decode(self.trail, validate=True)) != 2 * self.rows:
-            raise ValueError("the trail is not of as many rows")
+            raise ValueError("the trail does not have two bytes per row")
         return self
 
 
 @dataclass(frozen=True, slots=True)
 class RowChange:
-    """Where a ticker's rows depart from those that a manifest describes.
+    """Where a ticker's rows differ from those that a manifest describes.
 
     Attributes
     ----------
     row
         Number of the first row that differs, counted from 1 among the ticker's rows by date; None when it is not known.
     date
-        That row's date in the rows at hand; None when they end before it.
+        That row's date in the present rows; None when they end before it.
     message
         What differs, as one plain clause.
     """
@@ -75,14 +76,14 @@ class RowChange:
 
 
 def describe_rows(prices: pd.DataFrame) -> dict[str, TickerRows]:
-    """Return what identifies each ticker's rows; `prices` as `read_prices` gives them."""
+    """Return each ticker's fingerprint; `prices` as `read_prices` gives them."""
     return {history.ticker: _describe(history) for history in histories(prices)}
 
 
 def first_change(known: TickerRows, history: History) -> RowChange | None:
-    """Return where a ticker's rows depart from those of a manifest, or None when they are the same.
+    """Return where a ticker's rows differ from those of a manifest, or None when they are the same.
 
-    The row is the first one that differs, but for one chance in 65,536 that it is the one after.
+    It is the first row that differs, or, with a probability of 1 in 65,536, the row after it.
     """
     found = _describe(history)
     if found.sha256 == known.sha256:

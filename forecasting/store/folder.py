@@ -1,9 +1,9 @@
-"""A store in a folder: files that appear whole or not at all.
+"""A store in a folder: files that appear complete or not at all.
 
-A draft is written in the hidden folder ``.staging`` of the same store, flushed to the disk, and renamed over its place;
-the folder's own entry is flushed after it. Whoever reads, at any moment and after any crash, finds the old file or the
-new one, never a part of either. Drafts are not beside the published files: some readers of a folder (Polars) stop at
-any file in it that is not Parquet, hidden or not.
+A draft is written in the hidden folder ``.staging`` of the same store, flushed to the disk, and renamed; then the
+folder's entry is flushed, too. A reader, at any moment and after any crash, finds the old file or the new one, never a
+part of either. Drafts are not in the folders of published files, because some readers of a folder (Polars) fail on any
+file that is not Parquet, hidden or not.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class LocalFolder:
     Parameters
     ----------
     root
-        The folder. Taken once: a later change of the working directory does not move it.
+        The folder; a later change of the working directory does not change it.
     """
 
     def __init__(self, root: Path) -> None:
@@ -50,7 +50,7 @@ class LocalFolder:
         return FolderLock(self.root / ".lock")
 
     def prepare(self) -> None:
-        """Make the folder where it is missing, and try it by writing.
+        """Make the folder if it is missing, and try to write to it.
 
         Raises
         ------
@@ -61,7 +61,7 @@ class LocalFolder:
         """
         try:
             self.root.mkdir(parents=True, exist_ok=True)
-            # Permissions do not say it all: a read-only mount, a quota and a remote root are only seen by trying.
+            # Permissions do not show everything: a read-only mount, a quota or a remote root show only in a try.
             self._folder(STAGING)
             probe = self._draft_path("")
             _discard(_create(probe), probe)
@@ -115,13 +115,13 @@ class LocalFolder:
         except BaseException as error:
             _discard(file, path)
             if isinstance(error, OSError) and error.filename is None:
-                error.filename = str(self.root)  # writing knows no path: a full disk is to be found
+                error.filename = str(self.root)  # errors of writing have no path; a full disk must be named
             raise
         file.close()
         return path.relative_to(self.root).as_posix()
 
     def publish(self, drafts: Sequence[tuple[str, str]]) -> None:
-        """Rename drafts over their places, in this order, each lastingly."""
+        """Rename drafts, in this order, each durably."""
         for _, name in drafts:
             self._folder(*PurePosixPath(name).parts[:-1])
         for draft, name in drafts:
@@ -131,13 +131,13 @@ class LocalFolder:
             self._remove_empty_folders(self.root / draft)
 
     def delete(self, name: str) -> None:
-        """Remove a file, and the folders that become empty by it."""
+        """Remove a file, and the folders that become empty."""
         path = self.root / name
         path.unlink(missing_ok=True)
         self._remove_empty_folders(path)
 
     def _remove_empty_folders(self, path: Path) -> None:
-        """Remove the folders that became empty as a file left its place, but not the store's own."""
+        """Remove the folders that became empty when a file left, except for the store's own."""
         for folder in path.parents:
             if len(folder.relative_to(self.root).parts) < 2:
                 break
@@ -161,7 +161,7 @@ class LocalFolder:
         return self.root / STAGING / group / f"{secrets.token_hex(8)}.part"
 
     def _folder(self, *parts: str) -> Path:
-        """Make a folder of the store, one part after another; a link could lead writing out of the store."""
+        """Make a folder of the store, one part after another; refuse links, which could lead out of the store."""
         folder = self.root
         for part in parts:
             folder = folder / part
@@ -188,12 +188,12 @@ def _entry(name: str, status: os.stat_result) -> Entry:
 
 def _create(path: Path) -> BinaryIO:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    # The mode is cut by the umask, as for any file that the user makes; tempfile's 0600 would shut readers out.
+    # The umask applies, as for any file of the user; with tempfile's 0600 other users could not read it.
     return os.fdopen(os.open(path, flags, 0o666), "wb", buffering=1 << 20)
 
 
 def _discard(file: BinaryIO, path: Path) -> None:
-    """Remove a draft that came to nothing; never raises, so that it hides no other error."""
+    """Remove an unfinished draft; never raises, so that it does not hide another error."""
     with contextlib.suppress(OSError):
         file.close()
     with contextlib.suppress(OSError):
@@ -201,7 +201,7 @@ def _discard(file: BinaryIO, path: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Flush a folder's entries to the disk, where its file system can."""
+    """Flush a folder's entries to the disk, where the file system supports it."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         _sync(descriptor)
@@ -214,7 +214,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _sync(descriptor: int) -> None:
-    # macOS keeps what fsync has written in the drive's cache; this is its way to ask for more.
+    # On macOS fsync leaves the data in the drive's cache; F_FULLFSYNC writes them to the disk.
     full_sync = getattr(fcntl, "F_FULLFSYNC", None)
     if full_sync is not None:
         with contextlib.suppress(OSError):

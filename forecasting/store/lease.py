@@ -1,8 +1,9 @@
-"""One run at a time on a bucket: a lease, which its holder renews and which passes to the next when it does not.
+"""One run at a time on a bucket: a lease, which its holder renews, and which another run may take when it does not.
 
-The lease is one object. It is taken by creating it, or, when it is free or no longer renewed, by replacing exactly the
-version that was seen; services refuse either to all but one (a conditional write). Clocks of different machines are
-compared only over many times the lease: a waiting run otherwise watches, by its own clock, whether the lease changes.
+The lease is one object. A run takes it by creating the object, or, when the lease is free or not renewed any more, by
+replacing exactly the version that it has seen; the service allows this to only one run (a conditional write). A waiting
+run observes, by its own clock, whether the lease changes; clocks of different machines are compared only over times
+that are many times as long as the lease.
 """
 
 from __future__ import annotations
@@ -32,10 +33,10 @@ _log = logging.getLogger(__name__)
 
 NAME = ".lock"
 SECONDS = 45.0
-"""A lease that has not been renewed for so long is no longer held."""
+"""A lease that has not been renewed for this long is not held any more."""
 
 _CERTAINLY_OVER = 10
-"""So many times the lease after its last renewal, by the service's clock, nobody holds it, however wrong ours is."""
+"""This many times `SECONDS` after its last renewal by the service's clock, a lease is over, even if our clock is wrong."""
 
 
 class Lease(Lock):
@@ -44,7 +45,7 @@ class Lease(Lock):
     Parameters
     ----------
     connect
-        Gives the service.
+        Returns the service.
     address
         The store's address, for messages.
     """
@@ -63,7 +64,7 @@ class Lease(Lock):
 
     @property
     def held(self) -> bool:
-        """Whether this object holds the lease, as far as it can know: the last renewal is recent enough."""
+        """Whether this object holds the lease: its last renewal is recent enough."""
         return self._version is not None and time.monotonic() - self._renewed < SECONDS
 
     def confirm(self) -> None:
@@ -72,7 +73,7 @@ class Lease(Lock):
         Raises
         ------
         StoreLockedError
-            When another run has taken it: this one was silent for too long.
+            When another run has taken it, because it was not renewed for too long.
         """
         with self._renewing:
             started = time.monotonic()
@@ -87,7 +88,7 @@ class Lease(Lock):
             self._renewed = started
 
     def release(self) -> None:
-        """Give the lease back; does nothing when it is not held. An error does not matter: the lease ends by itself."""
+        """Release the lease; does nothing when it is not held. An error does not matter: the lease ends by itself."""
         self._released.set()
         if self._renewal is not None:
             self._renewal.join()
@@ -118,7 +119,7 @@ class Lease(Lock):
         return None
 
     def _look(self) -> tuple[str | None, str | None]:
-        """Return who holds the lease (None when nobody does), and which version of it was seen."""
+        """Return the holder of the lease (None when it is free), and the version that was seen."""
         try:
             with asking(self.address):
                 answer = obstore.get(self._connect(), NAME)
@@ -134,7 +135,7 @@ class Lease(Lock):
         return (None if over or note.get("free") else str(note.get("holder", "it is not known which"))), version
 
     def _write(self, *, free: bool = False, replacing: str | None = None) -> str | None:
-        # Never the same bytes twice: services make the version from them, and others watch it.
+        # Never the same bytes twice: services compute the version from them, and waiting runs observe it.
         note = {
             "free": free,
             "holder": f"process {os.getpid()} on {socket.gethostname()}",
@@ -149,7 +150,7 @@ class Lease(Lock):
                 self.confirm()
             except StoreLockedError:
                 return
-            except Exception as error:  # noqa: BLE001 - whatever it was, the next try or the end of the lease settles it
+            except Exception as error:  # noqa: BLE001 - the next try, or the end of the lease, settles it
                 _log.warning("the lease on %s could not be renewed: %s", self.address, error)
 
 

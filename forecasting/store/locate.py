@@ -1,4 +1,4 @@
-"""Which place a store is in; light, so that a command can try the place before it imports what works on it."""
+"""Which place a store is in; quick to import, so that a command can check the place before anything else."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["locate"]
 
 
 def locate(root: Path | str) -> Place:
-    """Return the folder or the bucket that a path or an address names; nothing is made or asked of it yet.
+    """Return the folder or the bucket that a path or an address names, without touching it.
 
     Raises
     ------
@@ -22,7 +22,7 @@ def locate(root: Path | str) -> Place:
     address = address_of(root)
     if address is None:
         return LocalFolder(Path(root))
-    connect(address)  # which says so where the package is not installed
+    connect(address)  # an error where the package is not installed
     from forecasting.store.bucket import Bucket  # noqa: PLC0415 - it imports a package that is an extra
 
     return Bucket(address)

@@ -18,13 +18,13 @@ __all__ = ["FolderLock"]
 class FolderLock(Lock):
     """An exclusive ``flock`` on a file.
 
-    The lock is the kernel's: it ends with the process, also after SIGKILL, and a file left behind locks nobody out.
-    What the file holds (process and host) is only for the message to those who wait.
+    The kernel holds the lock: it ends with the process, also after SIGKILL, and a remaining file locks nothing. The
+    file's content (process and host) is only for the message of waiting runs.
 
     Parameters
     ----------
     path
-        The lock file; made when absent, never removed.
+        The lock file; made when missing, never removed.
     """
 
     poll_seconds = 0.1
@@ -35,7 +35,7 @@ class FolderLock(Lock):
         self._descriptor: int | None = None
 
     def __reduce__(self) -> tuple[type[FolderLock], tuple[Path]]:
-        # Another process gets the place, never the lock.
+        # Another process gets the path, but not the lock.
         return FolderLock, (self.path,)
 
     @property
@@ -44,7 +44,7 @@ class FolderLock(Lock):
         return self._descriptor is not None
 
     def release(self) -> None:
-        """Give the lock back; does nothing when it is not held."""
+        """Release the lock; does nothing when it is not held."""
         if self._descriptor is not None:
             with contextlib.suppress(OSError):
                 os.ftruncate(self._descriptor, 0)
@@ -57,7 +57,7 @@ class FolderLock(Lock):
             return self._holder()
         self._descriptor = descriptor
         _HELD.add(self)
-        with contextlib.suppress(OSError):  # on a full disk the lock holds as well without its note
+        with contextlib.suppress(OSError):  # on a full disk the lock works without its note
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
         return None
@@ -75,7 +75,7 @@ class FolderLock(Lock):
             raise
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # Somebody may have removed the file since it was opened; a lock on a nameless file excludes nobody.
+            # The file may have been removed since it was opened; a lock on a file without a name excludes no other run.
             if os.path.samestat(os.fstat(descriptor), self.path.stat()):
                 return descriptor
         except (BlockingIOError, FileNotFoundError):
@@ -100,8 +100,8 @@ class FolderLock(Lock):
             self._descriptor = None
 
 
-# flock is inherited over fork: without this, a worker that outlives its killed parent would keep the lock. Registered
-# once: what is registered can never be taken back.
+# A forked process inherits flock: without this, a worker that outlives its killed parent would keep the lock. It is
+# registered once, because a registered function cannot be removed.
 _HELD: set[FolderLock] = set()
 
 

@@ -1,6 +1,6 @@
-"""What a run was made from and what it wrote: enough to prove, later, that its forecasts follow from its input.
+"""What a run was made from and what it wrote: enough to prove later that its forecasts follow from its input.
 
-Everything in a manifest but ``timings`` follows from input, configuration and build.
+Everything in a manifest, except for ``timings``, follows from input, configuration and build.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ _READING = {"date_order": ("auto", "dmy", "mdy", "ymd"), "decimal": ("auto", "po
 def _known(reading: dict[str, JsonValue]) -> dict[str, JsonValue]:
     for name, value in reading.items():
         if name == "format" and isinstance(value, dict):
-            continue  # what it declares is looked at where it is used
+            continue  # its keys are checked where it is used
         if value not in _READING.get(name, ()):
             raise ValueError(f"{name} is not a setting of reading, or cannot be {value!r}")
     return reading
@@ -70,7 +70,7 @@ class _Record(BaseModel):
 
 
 class InputRecord(_Record):
-    """A file that was read: its path as the user named it, and what identifies its content."""
+    """A file that was read: its path as the user named it, and the identity of its content."""
 
     path: _Text
     sha256: str
@@ -117,13 +117,13 @@ class Manifest(_Record):
     rows
         Each ticker's parsed rows up to `as_of`.
     versions, device
-        What it was computed with.
+        The packages and the device of the computation.
     findings, withheld
-        What was noticed, and who was left out with the reason.
+        What was noticed, and the tickers and files without a forecast, with the reason.
     timings
-        When, and how long; the only part that depends on the clock.
+        When the run began and how long it took; the only part that depends on the clock.
     files
-        Every file of the run by its path in the store, this one excepted. Filled in when the run is published.
+        Every other file of the run by its path in the store. Filled in when the run is published.
     """
 
     schema_version: int = MANIFEST_VERSION
@@ -141,7 +141,7 @@ class Manifest(_Record):
 
     @classmethod
     def of(cls, ingested: Ingested, config: ForecastConfig, as_of: date, **given: Any) -> Self:
-        """Describe a run of this build: what was read, with what it is computed, and ``given``, further attributes."""
+        """Describe a run of this build: what was read, the packages in use, and ``given``, other attributes."""
         return cls(
             as_of=as_of,
             config=config_record(config),
@@ -162,7 +162,7 @@ class Manifest(_Record):
 
 
 def config_record(config: ForecastConfig) -> dict[str, JsonValue]:
-    """Return a configuration as the manifest holds it; `ForecastConfig.model_validate` reads it back."""
+    """Return a configuration as it is in the manifest; `ForecastConfig.model_validate` reads it back."""
     record = config.model_dump(mode="json")
     if config.tickers is not None:
         record["tickers"] = sorted(config.tickers)  # a set's own order changes from process to process

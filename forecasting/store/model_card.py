@@ -1,4 +1,4 @@
-"""What a model file holds: a shard's weights and scalers as tensors, and the card that says what they are."""
+"""The content of a model file: a shard's weights and scalers as tensors, and the card that describes them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class ModelFile:
 def model_file(
     name: str, windows: Windows, trained: Trained, evaluated: Evaluated, config: ForecastConfig
 ) -> ModelFile:
-    """Make the file of a shard's published weights; tickers without an LSTM are not in it."""
+    """Make the file of a shard's published weights, without tickers that have no LSTM."""
     fitted = _tutorial_fitted(trained.tutorial, windows) if trained.tutorial else trained.fits["all"]
     able = [k for k, one in enumerate(windows.series) if one.ticker not in trained.skip_reasons]
     tensors: dict[str, NDArray[Any]] = {"parameters": fitted.parameters[able]}
@@ -66,7 +66,7 @@ def model_file(
 
 
 def _tutorial_fitted(fits: Mapping[str, TutorialFit], windows: Windows) -> Fitted:
-    """Lay the tutorial's models out as any others; it has no term in the volatility."""
+    """Arrange the tutorial's models like all others; they have no volatility term."""
     each = [fits[one.ticker] for one in windows.series]
     on_inputs, on_targets = (
         Scaler(np.concatenate([one.offset for one in scalers]), np.concatenate([one.range for one in scalers]))

@@ -1,8 +1,8 @@
 """Model files: tensors and a card in one safetensors file, checked before use.
 
-safetensors holds numbers and text only; nothing in it can run, and nothing here ever unpickles. The header carries the
-card (any JSON object) together with a SHA-256 over card, names, shapes and values, so that a file proves its own
-integrity; who has the file's SHA-256 from a manifest can hold it to that as well.
+A safetensors file has only numbers and text; nothing in it can be executed, and nothing is unpickled. The header has the
+card (any JSON object) and a SHA-256 over card, names, shapes and values, so that a damaged file is noticed. The manifest
+has the SHA-256 of the whole file, too.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = ["ModelFileError", "file_name", "load_model", "model_bytes"]
 Tensors = Mapping[str, npt.NDArray[Any]]
 
 _FORMAT = 1
-# One key only: safetensors keeps its metadata in a hash map, so that two keys would be written in changing order.
+# A single key: safetensors keeps its metadata in a hash map, and would write two keys in changing order.
 _KEY = "forecasting"
 _DTYPES = frozenset({"float64", "float32", "float16", "int64", "int32", "int16", "int8", "uint8", "bool"})
 _TENSOR_NAME = re.compile(r"[A-Za-z0-9_./-]{1,200}")
@@ -49,7 +49,7 @@ class _Header(BaseModel):
 
 
 class ModelFileError(InputError):
-    """A model file that cannot be trusted: cut, altered, of another shape, or no safetensors file at all."""
+    """A model file that cannot be trusted: cut, changed, of another shape, or not a safetensors file."""
 
 
 def model_bytes(tensors: Tensors, card: Mapping[str, Any]) -> bytes:
@@ -60,7 +60,7 @@ def model_bytes(tensors: Tensors, card: Mapping[str, Any]) -> bytes:
     tensors
         Arrays of numbers by name. Names are plain (letters, digits, ``_ . / -``); tickers belong in the card.
     card
-        What the model is: anything that JSON can hold.
+        The model's description: any JSON object.
 
     Raises
     ------
@@ -79,7 +79,7 @@ def model_bytes(tensors: Tensors, card: Mapping[str, Any]) -> bytes:
 
 
 def load_model(path: Path) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
-    """Read a model file, and refuse it unless it is exactly what was written.
+    """Read a model file, and check that it is exactly what was written.
 
     Returns
     -------
@@ -89,7 +89,7 @@ def load_model(path: Path) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]
     Raises
     ------
     ModelFileError
-        When the file is missing, cut, altered, or of another kind (a pickle, say).
+        When the file is missing, cut, changed, or of another kind (a pickle, for example).
     """
     data = _read(path)
     header = _header(data, path)
@@ -103,9 +103,9 @@ def load_model(path: Path) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]
 
 
 def file_name(name: str) -> str:
-    """Return a file name, without its suffix, for any text whatever.
+    """Return a file name, without its suffix, for any text.
 
-    Different names give different file names, on file systems that ignore case as well, and the same name always gives
+    Different names give different file names, also on file systems that ignore case, and the same name always gives
     the same one. Short lower-case names stay as they are; others become their readable part, ``~`` and a hash.
     """
     if _PLAIN.fullmatch(name) and not _RESERVED.fullmatch(name):
@@ -126,7 +126,7 @@ def _read(path: Path) -> bytes:
 
 
 def _header(data: bytes, path: Path) -> _Header:
-    """Read our entry of the file's header, which safetensors itself does not hand out."""
+    """Read our entry of the file's header, to which safetensors gives no access."""
     length = int.from_bytes(data[:8], "little")
     if len(data) < 8 or length > min(_HEADER_LIMIT, len(data) - 8):
         raise ModelFileError("is not a safetensors file, or only a part of one", file=str(path))

@@ -9,8 +9,8 @@
     scores/as_of=YYYY-MM-DD/scores.parquet                  how these forecasts turned out
     backtests/as_of=YYYY-MM-DD/...                          what would have been forecast from many past sessions
 
-Two hidden folders hold nothing that is published: ``.staging`` the drafts of a run, ``.index`` what can be made again
-from the other files.
+Two hidden folders hold nothing that is published: ``.staging`` the drafts of a run, ``.index`` files that can be made
+again from the others.
 """
 
 from __future__ import annotations
@@ -104,12 +104,12 @@ def date_of(name: str) -> date | None:
 
 
 def is_part_of_run(name: str) -> bool:
-    """Whether a run writes files of this name beside its forecasts and its manifest."""
+    """Whether a run writes files of this name in addition to its forecasts and its manifest."""
     return _RUN_FILES.fullmatch(name) is not None
 
 
 def is_draft(name: str, *, grouped: bool) -> bool:
-    """Whether this is the name of a draft: of one written under the store's lock, or of a shard's, in its group."""
+    """Whether this is the name of a draft: one written under the store's lock, or a shard's, which is in a group."""
     return (_GROUPED_DRAFT if grouped else _DRAFT).fullmatch(name) is not None
 
 
@@ -119,12 +119,12 @@ def group_of(draft: str) -> str:
 
 
 def check_name(name: str) -> None:
-    """Hold a name to the store's folders.
+    """Check that a name is in the store's folders.
 
     Raises
     ------
     ValueError
-        When it leads out of them.
+        When it is not.
     """
     parts = name.split("/")
     known = parts[0] in (*KINDS, *HIDDEN)

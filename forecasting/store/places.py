@@ -1,7 +1,7 @@
-"""Where a store's files are: what a folder and a bucket both can do, and all that the store asks of either.
+"""The interface of a place that can hold a store, which a folder and a bucket both have.
 
-A file appears under its name whole or not at all. It is written as a draft, which no reader sees, and published by
-giving the draft its name; what is published together is written whole before the first file appears.
+A file appears under its name complete or not at all. It is written as a draft, which readers do not see, and published
+by renaming the draft. Files that are published together are all complete before the first one appears.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ _CHUNK = 1 << 20
 
 
 class StoreLockedError(Exception):
-    """Another run holds the store, and still held it after the wait; its message says who."""
+    """Another run holds the store, and still held it after the wait; the message says which."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileRecord:
-    """What identifies a file's content.
+    """The identity of a file's content.
 
     Attributes
     ----------
@@ -42,14 +42,14 @@ class FileRecord:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A file that is there.
+    """An existing file.
 
     Attributes
     ----------
     name
         Its path in the place, with ``/``.
     version
-        What changes whenever the file is written.
+        A text that changes whenever the file is written.
     modified
         When it was last written.
     """
@@ -60,14 +60,14 @@ class Entry:
 
 
 class Lock(ABC):
-    """At most one holder at a time, of all processes that use the place; one that dies does not hold it on.
+    """A lock with at most one holder among all processes that use the place; a dead process does not keep it.
 
     Attributes
     ----------
     address
-        Of the place, for messages.
+        The place's address, for messages.
     poll_seconds
-        How long to wait between two tries.
+        Seconds between two tries.
     """
 
     address: str
@@ -84,9 +84,9 @@ class Lock(ABC):
         Raises
         ------
         StoreLockedError
-            When another run still holds it after the wait, or this object holds it already.
+            When another run still holds it after the wait, or this object already holds it.
         InputError
-            When the lock's place is taken by something else.
+            When something else is in the lock's place.
         """
         if self.held:
             raise StoreLockedError(f"{self.address} is already locked by this run")
@@ -100,22 +100,22 @@ class Lock(ABC):
 
     @abstractmethod
     def release(self) -> None:
-        """Give the lock back; does nothing when it is not held."""
+        """Release the lock; does nothing when it is not held."""
 
     @abstractmethod
     def _try(self) -> str | None:
-        """Try to take the lock; return who holds it, None when it is ours."""
+        """Try to take the lock; return its holder, or None when this object holds it now."""
 
 
 class Place(Protocol):
     """A folder or a bucket. Names are paths in it, with ``/``.
 
     Every method that touches files raises OSError when the place fails (full, broken, read-only, not answering), and
-    InputError when it is not one that can be used (a link in the way, refused credentials, no such bucket).
+    InputError when it cannot be used (a symbolic link, refused credentials, no such bucket).
     """
 
     address: str
-    """The place as a person would name it."""
+    """The place's path or address, for people."""
 
     @property
     def lock(self) -> Lock:
@@ -123,7 +123,7 @@ class Place(Protocol):
         ...
 
     def prepare(self) -> None:
-        """Make the place where it is missing, and try it by writing; raises InputError when it cannot be a store."""
+        """Make the place if it is missing, and try to write; raises InputError when it cannot be a store."""
         ...
 
     def exists(self) -> bool:
@@ -131,37 +131,37 @@ class Place(Protocol):
         ...
 
     def list(self, prefix: str) -> list[Entry]:
-        """List all files in a folder and the folders below it, by name; none where there is no such folder."""
+        """List all files in a folder and its sub-folders, by name; none when there is no such folder."""
         ...
 
     def entry(self, name: str) -> Entry | None:
-        """Look one file up; None where there is none."""
+        """Look up a file; None when there is none."""
         ...
 
     def open(self, name: str) -> BinaryIO:
-        """Open a file for reading, from any position; raises FileNotFoundError where there is none."""
+        """Open a file for reading, from any position; raises FileNotFoundError when there is none."""
         ...
 
     def draft(self, data: bytes, group: str = "") -> str:
-        """Write a draft, so that it lasts, and return its name. Drafts of a `group` are in a folder of that name."""
+        """Write a draft durably, and return its name. Drafts of a `group` are in a folder of that name."""
         ...
 
     def publish(self, drafts: Sequence[tuple[str, str]]) -> None:
-        """Give drafts their names, one after another in this order: pairs of draft and name."""
+        """Rename drafts, one after another in this order: pairs of draft and name."""
         ...
 
     def delete(self, name: str) -> None:
-        """Remove a file; does nothing where there is none."""
+        """Remove a file; does nothing when there is none."""
         ...
 
 
 def record_of(data: bytes) -> FileRecord:
-    """Return what identifies these bytes."""
+    """Return the record of these bytes."""
     return FileRecord(hashlib.sha256(data).hexdigest(), len(data))
 
 
 def file_record(place: Place, name: str) -> FileRecord:
-    """Read a file and return what identifies its content; raises FileNotFoundError where there is none."""
+    """Read a file and return the record of its content; raises FileNotFoundError when there is none."""
     digest, size = hashlib.sha256(), 0
     with place.open(name) as file:
         while chunk := file.read(_CHUNK):

@@ -1,8 +1,8 @@
 """Which files of old runs are removed, and when.
 
-The rule: held-out forecasts (the bulk of a store) stay for the newest `keep_heldout` published dates, models and
-reports for the newest `keep_runs`; held-out forecasts go first, and of each kind the oldest first. Forecasts, scores,
-metrics and manifests always stay: they are small, and later scoring, comparison and verification need them.
+The newest `keep_heldout` published dates keep their held-out forecasts (most of a store's bytes), and the newest
+`keep_runs` keep models and reports. Held-out forecasts are removed first, and of each kind the oldest first. Forecasts,
+scores, metrics and manifests always stay: they are small, and later scoring, comparison and verification need them.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ def prune(
     wait: float = 0.0,
     dry_run: bool = False,
 ) -> tuple[str, ...]:
-    """Remove what the rule no longer keeps, under the store's lock.
+    """Remove the old files, under the store's lock.
 
     Parameters
     ----------
     store
-        The store; its lock is taken unless it is held already.
+        The store; its lock is taken unless it is already held.
     keep_runs
         Published dates, the newest ones, that keep their models and report; all when None.
     keep_heldout
@@ -42,7 +42,7 @@ def prune(
     Returns
     -------
     tuple of str
-        The names of the files removed, in the order of removal. One opened by a reader stays readable to that reader.
+        The names of the removed files, in the order of removal. A reader that has opened a file can still read it.
 
     Raises
     ------

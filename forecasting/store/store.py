@@ -1,7 +1,7 @@
 """The store: where forecasts are published, in a folder or a bucket, and the rules by which anything in it changes.
 
-The names of its files are in `forecasting.store.paths`. Only who holds the store's lock changes it; who reads needs
-none. Reading never meets what is not yet whole (`forecasting.store.places`).
+The names of its files are in `forecasting.store.paths`. Only the holder of the store's lock changes it; readers need no
+lock, and never see a file that is not complete (`forecasting.store.places`).
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from forecasting.store.transaction import Drafts, Publication
 __all__ = ["PATIENCE", "Store", "StoreLockedError"]
 
 PATIENCE = 60.0
-"""Seconds that a run waits for another to leave the store."""
+"""Seconds that a run waits for another run to release the store."""
 
 _ABANDONED = timedelta(hours=12)
-"""A run whose shards have written nothing for so long was killed."""
+"""A run whose shards have not written anything for this long was killed."""
 
 
 class Store:
@@ -37,16 +37,16 @@ class Store:
     Parameters
     ----------
     root
-        The folder, or a bucket's address (``s3://bucket/folder``). With `create`, it is made when absent, and tried by
-        writing to it.
+        The folder, or a bucket's address (``s3://bucket/folder``). With `create`, it is made when missing, and writing
+        to it is tried.
     create
-        False to read only: the store must be there, and nothing is tried or made.
+        False to only read: the store must exist, and nothing is made.
 
     Raises
     ------
     InputError
         When the place cannot be a store: a file, not writable, below something that is not a folder, a bucket that
-        does not exist or refuses, or (without `create`) not there.
+        does not exist or refuses access, or (without `create`) missing.
     """
 
     def __init__(self, root: Path | str, *, create: bool = True) -> None:
@@ -170,7 +170,7 @@ class Store:
         columns: Sequence[str] | None = None,
         filters: list[tuple[str, str, object]] | None = None,
     ) -> pa.Table:
-        """Read a date's held-out rows, or some of them, from all their parts; no rows where there is no part.
+        """Read a date's held-out rows, or some of them, from all their parts; an empty table where there are none.
 
         Raises
         ------
@@ -185,10 +185,10 @@ class Store:
 
     @contextlib.contextmanager
     def lock(self, wait: float = 0.0) -> Iterator[None]:
-        """Hold the store for writing, waiting at most `wait` seconds for another run to end.
+        """Lock the store for writing, waiting at most `wait` seconds for another run to end.
 
-        What a killed run has left half-written is removed on the way in. Raises StoreLockedError when another run holds
-        it after the wait; the message says which.
+        Unfinished files of killed runs are removed first. Raises StoreLockedError when another run still holds the lock
+        after the wait; the message says which.
         """
         self.place.lock.acquire(wait)
         try:
@@ -199,13 +199,13 @@ class Store:
 
     @contextlib.contextmanager
     def locked(self, wait: float = 0.0) -> Iterator[None]:
-        """Hold the store as `lock` does, or go on under the lock that this object holds already."""
+        """Lock the store as `lock` does, or continue under the lock that this object already holds."""
         with contextlib.nullcontext() if self.place.lock.held else self.lock(wait):
             yield
 
     @contextlib.contextmanager
     def drafts(self) -> Iterator[Drafts]:
-        """Give a run a place for what its shards write before anything is published; it is emptied at the end."""
+        """Give a run a place for the files that its shards write before publication; it is emptied at the end."""
         group = secrets.token_hex(8)
         drafts = Drafts(self.place, group, self.place.draft(b"", group))
         try:
@@ -222,17 +222,17 @@ class Store:
         scored: bool | Callable[[], bool] = False,
         wait: float = 0.0,
     ) -> Iterator[Publication]:
-        """Publish one date: all of it, or (after any error, or without `Publication.commit`) nothing.
+        """Publish one date: everything, or (after any error, or without `Publication.commit`) nothing.
 
         Parameters
         ----------
         as_of
             The date.
         restate
-            Replace forecasts although they have been scored already.
+            Replace forecasts although they have already been scored.
         scored
-            Whether any forecast published for this date has been scored: then other forecasts than those are not
-            published, unless `restate`. Asked at commit, under the lock.
+            Whether any forecast published for this date has been scored: then different forecasts are not published,
+            unless `restate`. A function is called at commit, under the lock.
         wait
             Seconds to wait for the lock, where this object does not hold it already.
 
@@ -249,18 +249,18 @@ class Store:
                 publication.discard()
 
     def write(self, name: str, data: bytes) -> FileRecord:
-        """Write one further file of the store (scores, say), whole or not at all; as `write_all` otherwise."""
+        """Write another file of the store (scores, for example), as `write_all` does."""
         return self.write_all({name: data})[name]
 
     def write_all(self, files: dict[str, bytes]) -> dict[str, FileRecord]:
-        """Write files in this order, none before all are written whole; only under the lock.
+        """Write files, which appear in this order once all are complete; only under the lock.
 
         Raises
         ------
         ValueError
-            When a name leads out of the store's folders.
+            When a name is not in the store's folders.
         OSError
-            When one cannot be written; the files there, if any, are as they were.
+            When a file cannot be written; existing files are unchanged.
         """
         for name in files:
             paths.check_name(name)
@@ -279,7 +279,7 @@ class Store:
         return {name: record_of(data) for name, data in files.items()}
 
     def _remove_leftovers(self) -> None:
-        """Remove drafts that nobody will publish: those written under the lock by others, and old ones of shards."""
+        """Remove drafts that will not be published: other holders' of the lock, and old ones of shards."""
         abandoned = datetime.now(UTC) - _ABANDONED
         drafts = self.files(paths.STAGING)
         groups = {paths.group_of(entry.name) for entry in drafts if entry.modified >= abandoned}

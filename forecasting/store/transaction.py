@@ -1,4 +1,4 @@
-"""One run's way into the store: everything is written as drafts first, then gets its name, the forecasts last."""
+"""How a run enters the store: everything is written as drafts first, then renamed, the forecasts last."""
 
 from __future__ import annotations
 
@@ -34,21 +34,21 @@ __all__ = ["Draft", "Drafts", "Publication", "Published"]
 _log = logging.getLogger(__name__)
 
 _NAMED = 5
-"""So many tickers are named in a message."""
+"""Tickers that a message names, at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What came of a publication.
+    """The result of a publication.
 
     Attributes
     ----------
     status
-        ``new``: the date's first. ``same``: the forecasts there already were these, byte for byte. ``replaced``: others
-        were there and had not been scored, or `restate` was asked for. ``kept``: others are there that have been
+        ``new``: the date's first. ``same``: the existing forecasts are the same, byte for byte. ``replaced``: existing
+        ones were replaced, which had not been scored, or because of `restate`. ``kept``: existing ones have been
         scored, or have tickers that this run does not have; nothing was written.
     name
-        The date's forecasts.parquet, as the store names it.
+        The name of the date's forecasts.parquet in the store.
     message
         The same as one plain sentence.
     """
@@ -60,12 +60,12 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A file that is written but not published.
+    """A file that is written, but not published.
 
     Attributes
     ----------
     name
-        Where it is in the place.
+        Its path in the place.
     record
         What identifies its content.
     """
@@ -76,16 +76,16 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Drafts:
-    """What the shards of a run write while it works, each wherever it runs: large tables need not come back from there.
+    """Files that the shards of a run write, on whatever machine they run, so that large tables need not be sent back.
 
     Parameters
     ----------
     place
-        Where the store is. A worker on another machine must reach the same.
+        Where the store is. Workers on other machines must reach the same place.
     group
-        The run's own name.
+        The run's name.
     marker
-        A draft that is there for as long as the run.
+        A draft that exists as long as the run.
     """
 
     place: Place
@@ -93,7 +93,7 @@ class Drafts:
     marker: str
 
     def closed(self) -> bool:
-        """Whether the run has ended, and nobody waits for its shards."""
+        """Whether the run has ended, so that its shards are not needed any more."""
         return self.place.entry(self.marker) is None
 
     def heldout(self, rows: pa.Table) -> Draft:
@@ -108,7 +108,7 @@ class Drafts:
         return Draft(self.place.draft(data, self.group), record_of(data))
 
     def discard(self) -> None:
-        """Remove what has not been published; never raises, so that it hides no other error."""
+        """Remove the unpublished files; never raises, so that it does not hide another error."""
         with contextlib.suppress(OSError, InputError):
             for entry in self.place.list(f"{paths.STAGING}/{self.group}"):
                 self.place.delete(entry.name)
@@ -117,8 +117,8 @@ class Drafts:
 class Publication:
     """The files of one date on their way into the store; made by `Store.publication`.
 
-    Each method but `commit` writes a draft, which no reader sees. All drafts last before the first gets its name, so
-    that a full disk is met while nothing has changed.
+    Each method but `commit` writes a draft, which readers do not see. All drafts are on the disk before the first one is
+    renamed, so that a full disk is noticed while nothing has changed.
     """
 
     def __init__(self, place: Place, as_of: date, *, restate: bool, scored: bool | Callable[[], bool]) -> None:
@@ -153,7 +153,7 @@ class Publication:
         self._write(paths.metrics(self.as_of), parquet_bytes(data, METRICS))
 
     def model(self, name: str, tensors: Mapping[str, npt.NDArray[Any]], card: Mapping[str, Any]) -> None:
-        """Write a model file; any `name` will do, and is not part of a path (`model_file.file_name`)."""
+        """Write a model file; `name` may be any text, since the path is not made from it (`model_file.file_name`)."""
         self._write(paths.model(self.as_of, file_name(name)), model_bytes(tensors, card))
 
     def report(self, html: str) -> None:
@@ -161,7 +161,7 @@ class Publication:
         self._write(paths.report(self.as_of), html.encode("utf-8", "backslashreplace"))
 
     def commit(self, forecasts: pd.DataFrame | pa.Table, manifest: Manifest) -> Published:
-        """Publish the drafts, the manifest and, last, the forecasts; then remove what an older run left.
+        """Publish the drafts, the manifest and, last, the forecasts; then remove files of an earlier run.
 
         Parameters
         ----------
@@ -173,9 +173,9 @@ class Publication:
         Raises
         ------
         ValueError
-            When the forecasts are not what their readers rely on, or the manifest is another date's.
+            When the forecasts break a rule that readers rely on, or the manifest is another date's.
         OSError
-            When a file cannot be written or named; the forecasts published before stay.
+            When a file cannot be written or renamed; the forecasts published before stay.
         """
         if manifest.as_of != self.as_of:
             raise ValueError(f"the manifest of {manifest.as_of} does not belong to {self.as_of}")
@@ -198,9 +198,9 @@ class Publication:
         return outcome
 
     def discard(self) -> None:
-        """Remove the drafts written here that are not published; never raises, so that it hides no other error."""
+        """Remove this object's unpublished drafts; never raises, so that it does not hide another error."""
         for draft in self._drafts.values():
-            if paths.is_draft(draft.name, grouped=False):  # those of shards stay for another try
+            if paths.is_draft(draft.name, grouped=False):  # drafts of shards stay for another try
                 with contextlib.suppress(OSError):
                     self._place.delete(draft.name)
         self._drafts.clear()
@@ -233,7 +233,7 @@ class Publication:
                 f"the forecasts as of {self.as_of} have been scored already and are kept; this run's differ from them "
                 "and are not published (set --restate to replace them)",
             )
-        # A run of fewer tickers, or whose vendor had fewer at that hour, must not take the others away.
+        # A run of fewer tickers, or whose vendor had fewer at that time, must not remove the others.
         lost = sorted(self._published_tickers(name) - tickers)
         if lost:
             names = name_few(lost, _NAMED)
@@ -253,7 +253,7 @@ class Publication:
             return set()  # damaged: nothing is lost by replacing it
 
     def _remove_obsolete(self) -> None:
-        """Remove the date's files that are not part of this run; it is published, whatever comes of this."""
+        """Remove the date's files that are not part of this run; an error does not matter, the run is published."""
         for kind in ("models", "evaluation", "reports"):
             for entry in self._place.list(paths.folder(kind, self.as_of)):
                 if paths.is_part_of_run(entry.name) and entry.name not in self._drafts:

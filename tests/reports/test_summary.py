@@ -104,7 +104,7 @@ def test_a_missing_score_of_one_ticker_leaves_the_others_pooled():
 
 def test_each_model_is_put_beside_the_one_before_it():
     said = ladder(pooled_scores(some_metrics()), 1)
-    assert said.startswith(f"Each model beside the one before it, by CRPS: from persistence, last_close {MINUS}4")
+    assert said.startswith(f"CRPS compared with the model before: persistence, then last_close {MINUS}4")
     assert ladder(pooled_scores(some_metrics().iloc[:0]), 1) == ""
 
 
