@@ -1,4 +1,4 @@
-"""Names of the kinds of arrays that signatures speak of."""
+"""Names of array types, for signatures."""
 
 from __future__ import annotations
 

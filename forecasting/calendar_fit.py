@@ -1,4 +1,4 @@
-"""How well the dates in the files fit the exchange's calendar: what is missing, what is too much, which fits better."""
+"""How well the dates in the files fit the exchange's calendar: missing dates, extra dates, and a better calendar."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
 """Sessions of an exchange: which dates are forecast, and which session is due.
 
-exchange_calendars is always asked with an explicit start and end: its default start moves with today's date, and the
-same run would not give the same dates tomorrow. A few of its calendars record holidays for some
-years only (XBOM's and XSHG's end with 2026); outside them every day of the week on which the exchange trades counts
-as a session.
+Calendars are always made with an explicit start and end: the default start moves with today's date, and the same run
+would give other dates tomorrow. A few calendars record holidays only for some years (XBOM's and XSHG's end with 2026);
+in other years every weekday on which the exchange trades counts as a session.
 """
 
 from __future__ import annotations
@@ -92,7 +91,7 @@ def target_sessions(calendar: str, cutoff: date, horizon: int) -> tuple[date, ..
         When the calendar is not known.
     """
     first = _day(cutoff)
-    # Two calendar days per session and a month more are longer than the longest holidays.
+    # Two calendar days per session and a month more: longer than the longest holidays.
     days = recorded_sessions(calendar, cutoff.year, (cutoff + timedelta(days=2 * horizon + 31)).year).days
     start = int(np.searchsorted(days, first, side="right"))
     return tuple(_date(day) for day in days[start : start + horizon])
@@ -147,7 +146,7 @@ def newest_due_session(calendar: str, at: datetime) -> date:
     if at.tzinfo is None:
         raise ValueError(f"{at} has no time zone")
     moment = at.astimezone(UTC)
-    # A session may close on the day after its date, and the year's first may still be to come.
+    # A session may close on the day after its date, and the first session of the year may not have closed yet.
     sessions = recorded_sessions(calendar, (moment - timedelta(days=31)).year, (moment + timedelta(days=1)).year)
     count = int(np.searchsorted(sessions.closes, moment.timestamp(), side="right"))
     return _date(sessions.days[count - 1])
@@ -187,7 +186,7 @@ def _build(calendar: str, start: pd.Timestamp, end: pd.Timestamp) -> Any:
     try:
         return exchange_calendars.get_calendar(calendar, start=start, end=end)
     except (ValueError, CalendarError) as refusal:
-        # Its bounds cannot be asked for without a calendar that was built.
+        # The bounds are known only after a calendar was built.
         try:
             usual = exchange_calendars.get_calendar(calendar)
             start, end = max(start, usual.bound_min() or start), min(end, usual.bound_max() or end)

@@ -1,4 +1,4 @@
-"""The configuration: one frozen, documented model that a run is made from, and the two presets.
+"""The configuration of a run: one frozen, documented model, and the two presets.
 
 Everything that changes a number in the output is here, and is written into the run's manifest.
 """
@@ -30,14 +30,14 @@ LEVELS: tuple[float, ...] = tuple(round(0.05 * k, 2) for k in range(1, 20))
 """The probabilities of the 19 published quantiles, 0.05 to 0.95."""
 
 MEDIAN = LEVELS.index(0.5)
-"""Place of the median among them."""
+"""Index of the median among them."""
 
 QUANTILE_COLUMNS: tuple[str, ...] = tuple(f"q{round(100 * level):02d}" for level in LEVELS)
 """Their column names, ``q05`` to ``q95``."""
 
 
 class Reason(StrEnum):
-    """Why what is published is not a fresh LSTM's, as the column ``reason`` has it; several are joined by ``; ``."""
+    """Why the published forecast is not from a fresh LSTM, in the column ``reason``; several are joined by ``; ``."""
 
     STALE = "stale"
     TOO_SHORT = "under {minimum_rows} rows"
@@ -54,7 +54,7 @@ class Reason(StrEnum):
 
 
 _FIRST_YEAR, _LAST_YEAR = 1800, 2199
-"""Years of dates that anything here can be as of."""
+"""Years of the dates that a run can be as of."""
 
 _TUTORIAL: dict[str, Any] = {
     "horizon": 2,
@@ -79,7 +79,7 @@ _FROM_SCRATCH: dict[str, Any] = {
     "dropout": 0.2,
     "prior": "none",
 }
-"""What training from random weights needs instead."""
+"""Settings for training from random weights."""
 
 PRIOR_HIDDEN = 6
 """Hidden size of the prior."""
@@ -94,10 +94,10 @@ Epochs = Annotated[int, Field(ge=1, le=100_000)]
 
 
 class ForecastOptions(BaseModel):
-    """The part of the configuration that a run is asked for.
+    """The part of the configuration that users set.
 
-    Defined here once: these fields, their bounds, defaults and descriptions are the configuration's, the command
-    line's, the flow's parameters and the form's in the UI. None leaves a value to the preset.
+    These fields, with their bounds, defaults and descriptions, are defined only here, for the configuration, the
+    command line, the flow's parameters and the form in the UI. None leaves a value to the preset.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, use_attribute_docstrings=True)
@@ -132,10 +132,10 @@ class ForecastOptions(BaseModel):
 
 
 class ForecastConfig(ForecastOptions):
-    """What a run does, completely.
+    """The complete configuration of a run.
 
-    Values given by name override the preset's; the preset fills the rest. ``ForecastConfig(preset="tutorial")`` is the
-    tutorial's setting: one output two sessions ahead, windows of 7, hidden 4, Adam 0.01, batches of 35, 7,000 epochs.
+    Values given by name override those of the preset. ``ForecastConfig(preset="tutorial")`` has the tutorial's
+    settings: one output two sessions ahead, windows of 7, hidden 4, Adam 0.01, batches of 35, 7,000 epochs.
     """
 
     prior: Prior = "sample"
@@ -176,9 +176,9 @@ class ForecastConfig(ForecastOptions):
     models_per_batch: Annotated[int, Field(ge=1)] = 128
     """Models that share one tensor program; grouping follows from this alone, never from the machine."""
     shard_tickers: Annotated[int, Field(ge=1)] = 32
-    """Tickers trained as one task, at most: what is large of a ticker is in memory only while its shard is at work."""
+    """Tickers trained as one task, at most: a ticker's large arrays are in memory only while its shard is computed."""
     shards: Annotated[int, Field(ge=1, le=64)] = 2
-    """Tasks that training is dealt into are a multiple of this, so that so many workers end together."""
+    """The number of training tasks is a multiple of this, so that this many workers end together."""
 
     @model_validator(mode="before")
     @classmethod
@@ -215,7 +215,7 @@ def parse_as_of(text: str) -> date | Literal["latest", "scheduled"]:
     Raises
     ------
     InputError
-        When it is neither one of the two words nor an ISO date, or a date outside all calendars.
+        When it is neither of the two words nor an ISO date, or a date outside all calendars.
     """
     if text in ("latest", "scheduled"):
         return "latest" if text == "latest" else "scheduled"
@@ -228,7 +228,7 @@ def parse_date(text: str, *, setting: str) -> date:
     Raises
     ------
     InputError
-        When it is not one, or one that no calendar reaches; `setting` names the option that is to be set.
+        When it is not a date, or outside all calendars; `setting` names the option to set.
     """
     try:
         day = date.fromisoformat(text)
@@ -240,7 +240,7 @@ def parse_date(text: str, *, setting: str) -> date:
 
 
 def first_problem(error: ValidationError) -> str:
-    """Say the first thing that is wrong with options or a configuration, as a person would."""
+    """Describe in plain words the first thing that is wrong with options or a configuration."""
     problem = error.errors(include_url=False)[0]
     option = "--" + str(problem["loc"][0]).replace("_", "-") if problem["loc"] else "the options"
     if problem["type"] == "missing":

@@ -1,4 +1,4 @@
-"""What is relied on in a table, declared once and checked where the table comes in or goes out."""
+"""The rules that readers of a table rely on, declared once and checked where the table enters or leaves."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ PRICES = pandera.DataFrameSchema(
     ],
     strict=True,
 )
-"""The long frame that every later stage takes: one row per ticker and date, prices positive, High not below Low."""
+"""The long frame of all later stages: one row per ticker and date, prices positive, High not below Low."""
 
 PUBLISHED = pandera.DataFrameSchema(
     {name: pandera.Column(float, _finite(), nullable=True) for name in ("anchor_price", *_QUANTILES)},
@@ -65,13 +65,13 @@ PUBLISHED = pandera.DataFrameSchema(
 
 
 def check_forecasts(table: pa.Table) -> None:
-    """Hold a forecasts table to what its readers rely on, as the last gate before it is published.
+    """Check that a forecasts table keeps the rules that readers rely on: the last check before it is published.
 
     Raises
     ------
     ValueError
         When a price is not finite, quantiles decrease, `forecast` is not the median, a target is not after its cutoff,
-        or a ticker has a step twice; it names each rule that is broken and the first ticker that breaks it.
+        or a ticker has a step twice; the message names each broken rule and the first ticker that breaks it.
     """
     rows = table.to_pandas()
     try:
@@ -88,16 +88,16 @@ _RULES = {
     "not_nullable": "is missing",
     "coerce_dtype": "is not of the right type",
 }
-"""pandera's names of its own checks, in words."""
+"""pandera's built-in checks, in words."""
 
 
 def check_prices(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return a sorted copy of a price frame in the form that `PRICES` declares; close and volume are NaN where absent.
+    """Return a sorted copy of a price frame in the form of `PRICES`; a missing close or volume becomes NaN.
 
     Raises
     ------
     InputError
-        When the frame is not of that form; the message names the first row that is not.
+        When the frame does not have that form; the message names the first wrong row.
     """
     absent = {name: np.nan for name in ("close", "volume") if name not in frame.columns}
     try:

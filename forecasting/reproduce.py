@@ -1,8 +1,7 @@
 """Verify a published date: whether its forecasts still follow from its input.
 
-Three questions, in this order: are the store's files those that the manifest names; does the input still hold, ticker
-by ticker, the rows that the forecast was made from (files which have grown since do); and does running it again give
-the same bytes?
+Three questions, in this order: are the store's files those of the manifest; does the input still have, for each ticker,
+the rows that the forecast was made from (files may have grown since); and does the same run give the same bytes again?
 """
 
 from __future__ import annotations
@@ -54,7 +53,7 @@ class FileDifference:
     name
         Its path in the store.
     kind
-        ``missing``; ``changed``, when its bytes are others; ``unlisted``, when the manifest does not name it.
+        ``missing``; ``changed``, when its bytes differ; ``unlisted``, when the manifest does not name it.
     """
 
     name: str
@@ -62,21 +61,21 @@ class FileDifference:
 
     @property
     def prunable(self) -> bool:
-        """Whether it is only a file that retention removes in time."""
+        """Whether it is only a file that retention may have removed."""
         metrics = self.name.endswith("/metrics.parquet")
         return self.kind == "missing" and paths.is_part_of_run(self.name) and not metrics
 
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What came of verifying a date.
+    """The result of verifying a date.
 
     Attributes
     ----------
     differences
-        What differs, a sentence each; none when the forecasts are identical.
+        What differs, one sentence each; none when the forecasts are identical.
     notes
-        What else is worth knowing: removed files, other versions, tickers that are new in the input.
+        Other things to know: removed files, other versions, new tickers in the input.
     """
 
     differences: tuple[str, ...]
@@ -84,12 +83,12 @@ class Verification:
 
     @property
     def identical(self) -> bool:
-        """Whether the forecasts came out byte for byte, from the same rows, and every file is as written."""
+        """Whether the forecasts have the same bytes, from the same rows, and every file is as it was written."""
         return not self.differences
 
 
 def verify_files(store: Store, as_of: date) -> tuple[FileDifference, ...]:
-    """Hold each file of a date's run to the SHA-256 in its manifest; returns those that differ, by name.
+    """Compare each file of a date's run with its SHA-256 in the manifest; returns those that differ, by name.
 
     Raises
     ------
@@ -105,7 +104,7 @@ def verify_files(store: Store, as_of: date) -> tuple[FileDifference, ...]:
         except FileNotFoundError:
             differences.append(FileDifference(name, "missing"))
         except OSError:
-            differences.append(FileDifference(name, "changed"))  # a folder in its place, say
+            differences.append(FileDifference(name, "changed"))  # for example a folder of this name
     for kind in ("forecasts", "evaluation", "models", "reports"):
         present = (entry.name for entry in store.files(paths.folder(kind, as_of)))
         differences += [FileDifference(name, "unlisted") for name in present if name not in known]
@@ -122,12 +121,11 @@ def verify(store: Store, as_of: date, prices: Source | None, *, read: Reader, re
     as_of
         The published date.
     prices
-        Where the input is now; where the manifest says that it was, when None.
+        Where the input is now; where it was, according to the manifest, when None.
     read
         `forecasting.ingest.prices.read_prices`.
     rerun
-        Gives the bytes of forecasts.parquet that a configuration, the rows read and a date lead to; it writes to no
-        store.
+        Returns the bytes of forecasts.parquet for a configuration, the rows and a date; it writes nothing.
 
     Raises
     ------
@@ -165,7 +163,7 @@ def verify(store: Store, as_of: date, prices: Source | None, *, read: Reader, re
 
 
 def compare_forecasts(published: bytes, again: bytes) -> tuple[str, ...]:
-    """Compare two forecasts.parquet; returns what differs, a sentence each, none when the bytes are the same."""
+    """Compare two forecasts.parquet; returns what differs, one sentence each, none when the bytes are the same."""
     if published == again:
         return ()
     before, now = (
@@ -191,12 +189,12 @@ _WORDS = {"missing": "missing", "changed": "not as it was written", "unlisted": 
 
 
 def _published_bytes(store: Store, as_of: date) -> bytes:
-    store.forecasts(as_of)  # which says so when there are none, or they are damaged
+    store.forecasts(as_of)  # an error when there are none, or they are damaged
     return store.read(paths.forecasts(as_of))
 
 
 def _untrained(published: bytes) -> list[str]:
-    """List the tickers whose LSTM a time budget cut off: how far a clock lets a run come is not to be repeated."""
+    """List the tickers whose LSTM was not trained for lack of time, which the same run may not repeat."""
     table = pq.read_table(io.BytesIO(published), columns=["ticker", "reason"])
     pairs = zip(table["ticker"].to_pylist(), table["reason"].to_pylist(), strict=True)
     return sorted({ticker for ticker, reason in pairs if reason and Reason.OUT_OF_TIME in reason})

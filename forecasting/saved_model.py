@@ -1,4 +1,4 @@
-"""Forecasting from a saved model: its file and newer prices in, what it would publish out, without training."""
+"""Forecasting from a saved model: its file and newer prices in, forecasts out, without training."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from forecasting.errors import InputError
 from forecasting.evaluation.calibration import spread, widen
 from forecasting.evaluation.candidates import Candidate, Choice, within_bounds
 from forecasting.evaluation.frames import forecasts_frame
-from forecasting.features.scaling import Scaler
 from forecasting.features.series import Engineered, TickerSeries, engineer
 from forecasting.features.windows import RANGE_SPANS, Windows, window
 from forecasting.formatting import name_few, pluralize
@@ -37,16 +36,16 @@ _POSITIVE = (
     *("inputs.range", "volatility.range", "targets.range"),
     *("calibration.width", "calibration.lstm", "calibration.combination"),
 )
-"""Tensors that are divided by, or stretch the quantiles."""
+"""Tensors that must be positive: divisors, and factors of the quantiles' widths."""
 
 _ONLY_LSTM = 1
-"""Card version of the files that have no HAR; their LSTM's quantiles were shifted as well as stretched."""
+"""Card version of files without HAR, in which the LSTM's quantiles were shifted as well as stretched."""
 
 _MOST_NAMED = 5
 
 
 class TrainedOn(BaseModel):
-    """What a model's card says of one ticker: the rows that its weights have seen."""
+    """One ticker in a model's card: the rows that its weights have seen."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -66,32 +65,25 @@ class _Card(BaseModel):
 
 @dataclass(frozen=True)
 class SavedModel:
-    """A model file, checked: the weights of its tickers' LSTMs, and all that is needed to forecast from them."""
+    """A checked model file: the weights of its tickers' LSTMs, and all that is needed to forecast from them."""
 
     path: Path
     config: ForecastConfig
     tickers: tuple[TrainedOn, ...]
     fitted: Fitted
     constants: Mapping[str, Array]
-    """What goes with the weights, by tensor name, tickers first; see `forecasting.evaluation.evaluate.Evaluated`."""
+    """Its other tensors by name, tickers first; see `forecasting.evaluation.evaluate.Evaluated`."""
 
     @property
     def model(self) -> str:
-        """The name of what it forecasts: the LSTM alone only where that is what was published."""
+        """The name of the model in its forecasts: ``lstm`` only where that was published, else ``combination``."""
         return "lstm" if self.config.publish == "lstm" or "har.quantiles" not in self.constants else "combination"
 
     def take(self, places: Sequence[int]) -> SavedModel:
         """Choose some of its tickers."""
-        rows = np.array(places, dtype=np.int64)
-        scalers = (self.fitted.inputs, self.fitted.volatility, self.fitted.targets)
-        return replace(
-            self,
-            tickers=tuple(self.tickers[place] for place in places),
-            fitted=Fitted(
-                self.fitted.parameters[rows], *(Scaler(one.offset[rows], one.range[rows]) for one in scalers)
-            ),
-            constants={name: values[rows] for name, values in self.constants.items()},
-        )
+        tickers = tuple(self.tickers[place] for place in places)
+        constants = {name: values[places] for name, values in self.constants.items()}
+        return replace(self, tickers=tickers, fitted=self.fitted.take(places), constants=constants)
 
     def only(self, ticker: str) -> SavedModel:
         """Choose one ticker.
@@ -115,12 +107,12 @@ class Prediction:
     Attributes
     ----------
     forecasts
-        The columns of forecasts.parquet; the model is ``combination`` (``lstm`` where that was published, and in
-        files of the first version) throughout, whatever was chosen for a ticker and step.
+        The columns of forecasts.parquet; the model is always ``combination`` (``lstm`` where that was published, and in
+        files of the first version), whatever was chosen for a ticker and step.
     failed
-        Tickers that the model and the prices both have, without a forecast: name and reason.
+        Tickers in the model and in the prices, but without a forecast: name and reason.
     notes
-        Who is only in one of the two, and whose prices are not those that the model was trained on.
+        Tickers that are only in one of the two, and those with other prices than the model was trained on.
     """
 
     forecasts: pd.DataFrame
@@ -129,18 +121,18 @@ class Prediction:
 
 
 def read_model(path: Path) -> SavedModel:
-    """Read a model file and hold it to its own card.
+    """Read a model file and check it against its card.
 
     Raises
     ------
     ModelFileError
-        When it is damaged, no model file of this project, a later version's, the tutorial preset's (whose forecasts
-        depend on a state that is carried out of training), or its tensors are not what its card says.
+        When it is damaged, not a model file of this project, of a later version, of the tutorial preset (whose
+        forecasts depend on the final state of training), or its tensors are not as its card says.
     """
     tensors, raw = load_model(path)
     try:
         card = _Card.model_validate(raw)
-        # Settings that a later version has given up are left out; those that it has added have their defaults.
+        # Settings that do not exist any more are left out; newer ones have their defaults.
         known = {name: value for name, value in card.config.items() if name in ForecastConfig.model_fields}
         config = ForecastConfig.model_validate(known)
     except ValidationError as error:
@@ -165,19 +157,20 @@ def read_model(path: Path) -> SavedModel:
 
 
 def forecast_from(model: SavedModel, prices: pd.DataFrame, as_of: date | None = None) -> Prediction:
-    """Forecast from the newest row of each ticker that the model knows.
+    """Forecast from the newest row of each ticker of the model.
 
-    With the prices that the model was trained on these are the forecasts that were published. With newer ones, HAR's
-    scale follows the newest ranges, while its standardised quantiles and the calibration are those of training.
+    With the prices that the model was trained on, these are the published forecasts. With newer prices, HAR's scale
+    follows the newest ranges, while its standardised quantiles and the calibration are those of the training.
 
     Parameters
     ----------
     model
         As `read_model` gives it.
     prices
-        As `forecasting.ingest.prices.read_prices` returns them: unadjusted, longer than a window, and a month for HAR.
+        As `forecasting.ingest.prices.read_prices` returns them: unadjusted, longer than a window, and than a month for
+        HAR.
     as_of
-        The date against which a ticker is stale; that of the newest row when None.
+        The date by which a ticker is stale or not; that of the newest row when None.
 
     Raises
     ------
@@ -208,7 +201,7 @@ def forecast_from(model: SavedModel, prices: pd.DataFrame, as_of: date | None = 
 
 
 def _calibrated(lstm: Array, windows: Windows, model: SavedModel) -> Array:
-    """Turn the LSTM's quantiles ``(tickers, 1, horizon, 19)`` into what is published."""
+    """Turn the LSTM's quantiles ``(tickers, 1, horizon, 19)`` into the published ones."""
     constants = {name: values[:, None] for name, values in model.constants.items()}
     if "har.quantiles" not in constants:
         shift = constants["calibration.shift"] * spread(lstm)
@@ -221,7 +214,7 @@ def _calibrated(lstm: Array, windows: Windows, model: SavedModel) -> Array:
 
 
 def _prepare(model: SavedModel, engineered: Engineered) -> tuple[dict[int, TickerSeries], dict[str, str]]:
-    """Choose the series that the model can forecast, by their place in it, and say why not the others."""
+    """Choose the series that the model can forecast, by their index in it, and say why it cannot forecast others."""
     series = {one.ticker: one for one in engineered.series}
     withheld = {one.ticker: one.message for one in engineered.withheld}
     able: dict[int, TickerSeries] = {}
@@ -237,13 +230,13 @@ def _prepare(model: SavedModel, engineered: Engineered) -> tuple[dict[int, Ticke
             elif one.rows <= model.config.context:
                 failed[name] = f"{name}: {one.rows} rows; a window of {model.config.context} needs one more than that"
             else:
-                # What the model starts from was settled in training.
+                # The anchor is that of the training.
                 able[place] = replace(one, anchor=trained.anchor)
     return able, failed
 
 
 def _differences(model: SavedModel, priced: set[str]) -> Iterator[str]:
-    """Say which tickers only one of the two has."""
+    """Name the tickers that only the model or only the prices have."""
     modelled = {one.ticker for one in model.tickers}
     for missing, where, other in ((modelled - priced, "model", "prices"), (priced - modelled, "prices", "model")):
         if missing:
@@ -252,7 +245,7 @@ def _differences(model: SavedModel, priced: set[str]) -> Iterator[str]:
 
 
 def _unlike(model: SavedModel, engineered: Engineered) -> Iterator[str]:
-    """Say whose prices, over the dates that the model was trained on, are not those that it was trained on."""
+    """Name the tickers whose prices, on the dates of the training, are not those of the training."""
     series = {one.ticker: one for one in engineered.series}
     unlike = []
     for trained in model.tickers:

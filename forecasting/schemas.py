@@ -52,7 +52,7 @@ WHEN: Mapping[str, pa.DataType] = {
     "step": pa.int32(),
     "model": pa.string(),
 }
-"""What each forecast is of."""
+"""The key of a forecast."""
 
 FORECASTS = versioned(
     "forecasts",
@@ -82,7 +82,7 @@ SCORED: Mapping[str, pa.DataType] = {
     "n": pa.int64(),
     **dict.fromkeys(SCORES, pa.float64()),
 }
-"""What is scored, on how many rows, and the scores; one that is not defined is null."""
+"""The key of a score, the number of rows, and the scores; an undefined score is null."""
 
 METRICS = versioned(
     "metrics", {**SCORED, "dm_p_value": pa.float64(), "chosen": pa.bool_()}, optional=[*SCORES, "dm_p_value"]
@@ -103,7 +103,7 @@ def as_table(data: pd.DataFrame | pa.Table, schema: pa.Schema) -> pa.Table:
     Raises
     ------
     ValueError
-        When columns are missing or unknown, a value does not fit its type without loss, or a required one is absent
+        When columns are missing or unknown, a value does not fit its type without loss, or a required value is missing
         (pyarrow's ArrowInvalid is a ValueError).
     """
     names = list(data.column_names if isinstance(data, pa.Table) else data.columns)
@@ -129,7 +129,7 @@ def write_parquet(
 ) -> int:
     """Write `tables`, one after another, as one Parquet file, and return its number of rows.
 
-    At most one row group (131,072 rows) is held in memory beside the table that is being read.
+    At most one row group (131,072 rows) is in memory in addition to the present table.
 
     Raises
     ------
@@ -146,7 +146,7 @@ def write_parquet(
         use_dictionary=[name for name in schema.names if name not in prices],
         # Neighbouring prices share their leading bytes; stored side by side they compress better (one seventh smaller).
         use_byte_stream_split=prices,
-        # A number that a faulty disk has changed would still be a number.
+        # Without a checksum, a number that a faulty disk has changed would not be noticed.
         write_page_checksum=True,
     ) as writer:
         for group in _row_groups(as_table(table, schema) for table in tables):
@@ -191,8 +191,8 @@ def read_parquet(
         table.validate(full=True)
         return as_table(table, pa.schema([schema.field(name) for name in names], metadata=schema.metadata))
     except (pa.ArrowException, ValueError, OSError) as error:
-        # pyarrow reports damaged bytes by its own errors and by an OSError without a number; an OSError with a number
-        # comes from the disk.
+        # pyarrow reports damaged bytes with its own errors and with an OSError without a number; an OSError with a
+        # number comes from the disk.
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise InputError(f"is damaged: {error}", file=name) from error

@@ -1,1 +1,1 @@
-"""The backtest: what every model would have forecast from many past sessions, by what was known then."""
+"""The backtest: what every model would have forecast from many past sessions, with what was known then."""

@@ -1,8 +1,8 @@
-"""The scores of a backtest, and what they prove: every model beside the best baseline of its ticker and step.
+"""The scores of a backtest, and what they prove: every model compared with the best baseline of its ticker and step.
 
-A test a ticker is many tests: of five hundred forecasters without any skill, twenty-five beat their baseline at the
-5 % level. So p-values come corrected over tickers, twice: by Holm, who bounds the chance of a single false claim, and
-by Benjamini and Hochberg, who bound the share of false ones among all that are claimed.
+One test per ticker is many tests: of five hundred forecasters without any skill, twenty-five beat their baseline at the
+5 % level. So p-values are corrected over tickers, in two ways: by Holm, who bounds the probability of any false claim,
+and by Benjamini and Hochberg, who bound the share of false ones among all claims.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 PUBLISHED = "published"
-"""The model that takes, at each origin, what a daily run would have published."""
+"""The model that consists, at each origin, of what a daily run would have published."""
 
 TESTED = ("lstm", PUBLISHED)
 
@@ -57,8 +57,8 @@ BACKTEST_METRICS = versioned(
 """metrics.parquet of a backtest: one row per ticker, model and step.
 
 All scores are of the origins from which each of the ticker's models has a forecast. ``chosen_share`` is the share of
-them at which the model was what a daily run would have published. For ``lstm`` and ``published`` alone:
-``best_baseline`` is the baseline that turned out best on this ticker and step, ``crps_ratio`` the CRPS over its,
+origins at which a daily run would have published this model. Only for ``lstm`` and ``published``: ``best_baseline`` is
+the baseline that turned out best on this ticker and step, ``crps_ratio`` the CRPS divided by that baseline's,
 ``dm_p_value`` the two-sided Diebold-Mariano test between the two, and ``dm_p_holm`` and ``dm_q_value`` the same
 corrected over all tickers of the step.
 """
@@ -97,14 +97,14 @@ def score_backtest(rows: pd.DataFrame, scales: Mapping[str, float]) -> pd.DataFr
 
 
 def shared_rows(rows: pd.DataFrame) -> pd.DataFrame:
-    """Leave out origins from which one of a ticker's models has no forecast: before it had rows enough, say."""
+    """Leave out origins from which one of a ticker's models has no forecast, for example for lack of rows."""
     there = rows.groupby([*_KEYS, "cutoff"], observed=True)["model"].transform("size")
     models = rows.groupby(_KEYS, observed=True)["model"].transform("nunique")
     return rows[there == models]
 
 
 def _tests(rows: pd.DataFrame) -> Iterator[tuple[object, ...]]:
-    """Hold the models tested to the best baseline, ticker by ticker and step by step, on the same origins."""
+    """Test models against the best baseline, ticker by ticker and step by step, on the same origins."""
     loss = crps(rows["actual"], rows[list(QUANTILE_COLUMNS)])
     keyed = rows[[*_KEYS, "cutoff", "model"]].assign(ticker=rows["ticker"].astype("str"), loss=loss)
     wide = keyed.pivot_table(index=[*_KEYS, "cutoff"], columns="model", values="loss")
@@ -128,9 +128,9 @@ def count_claims(metrics: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a step and model tested: ``step``, ``model``, ``tickers`` (those that could be tested), ``crps_ratio``
-        (geometric mean over them), and ``better`` and ``worse`` as they come (``_raw``), by Holm (``_holm``) and by
-        Benjamini and Hochberg (``_bh``), each at `CLAIM`.
+        One row per step and tested model: ``step``, ``model``, ``tickers`` (those that could be tested), ``crps_ratio``
+        (geometric mean over them), and ``better`` and ``worse`` without correction (``_raw``), by Holm (``_holm``) and
+        by Benjamini and Hochberg (``_bh``), each at `CLAIM`.
     """
     tested = metrics.dropna(subset=["best_baseline"])
     tested = tested.assign(log_ratio=np.log(tested["crps_ratio"].where(tested["crps_ratio"] > 0)))
@@ -153,8 +153,8 @@ def count_claims(metrics: pd.DataFrame) -> pd.DataFrame:
 def holm(p_values: ArrayLike) -> NDArray[np.float64]:
     """Correct p-values so that, claiming those below a level, the chance of any false claim is at most that level.
 
-    Holm (1979, Scandinavian Journal of Statistics 6, 65-70), whatever the dependence between the tests. NaN, where
-    there was nothing to test, stays NaN and does not count.
+    Holm (1979, Scandinavian Journal of Statistics 6, 65-70), for any dependence between the tests. NaN, where there was
+    nothing to test, stays NaN and does not count.
 
     Examples
     --------

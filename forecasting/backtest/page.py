@@ -1,4 +1,4 @@
-"""What a backtest says, for people: one self-contained HTML page, and the same shorter for the Prefect UI."""
+"""The report of a backtest: one self-contained HTML page, and a shorter version for the Prefect UI."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ROLLING = 20
 """Origins that the curves over time are averaged over."""
 
 AGES = 4
-"""Groups of origins by how many sessions their weights are old."""
+"""Groups of origins, by the age of their weights in sessions."""
 
 _CALIBRATION = "Calibration of what would have been published, all tickers and origins together."
 
@@ -47,7 +47,7 @@ class Backtest:
     as_of
         The last day whose rows were read.
     study, config
-        What was asked for.
+        The options of the study and the configuration.
     judged
         Every forecast, with the actual.
     metrics
@@ -80,7 +80,7 @@ class Backtest:
 
     @cached_property
     def pooled(self) -> pd.DataFrame:
-        """Every model over all tickers, beside persistence; see `forecasting.reports.summary.pooled_scores`."""
+        """Every model over all tickers, relative to persistence; see `forecasting.reports.summary.pooled_scores`."""
         share = self.metrics.groupby(["step", "model"])["chosen_share"].mean().reset_index()
         pooled = pooled_scores(self.metrics.assign(chosen=False)).drop(columns="published")
         merged = pooled.merge(share, on=["step", "model"])
@@ -98,13 +98,13 @@ class Backtest:
 
     @cached_property
     def calibration(self) -> Calibration:
-        """Of what would have been published."""
+        """The calibration of the published forecasts."""
         rows = self.judged.rows[self.judged.rows["chosen"]]
         return Calibration.of({name: rows[name].to_numpy() for name in ("step", "actual", *QUANTILE_COLUMNS)})
 
 
 def verdict(backtest: Backtest) -> str:
-    """Say in two sentences what the backtest amounts to, flattering nobody."""
+    """Sum up the backtest in two plain sentences, also where it is bad."""
     said = (
         f"{pluralize(len(backtest.origins), 'session')} {'was' if len(backtest.origins) == 1 else 'were'} forecast from"
     )
@@ -120,11 +120,11 @@ def verdict(backtest: Backtest) -> str:
     standings = {str(model): _standing(claims) for model, claims in nearest.iterrows()}
     if PUBLISHED not in standings:
         return said
-    said += f" Beside each ticker's best baseline, known only in hindsight, they are {standings[PUBLISHED]}"
+    said += f" Compared with each ticker's best baseline, known only in hindsight, they are {standings[PUBLISHED]}"
     if "lstm" not in standings:
         return f"{said}."
     if standings["lstm"] == standings[PUBLISHED]:
-        return f"{said}, and the same holds of the LSTM alone."
+        return f"{said}, and so is the LSTM alone."
     return f"{said}; the LSTM alone is {standings['lstm']}."
 
 
@@ -181,12 +181,12 @@ def _pictures(backtest: Backtest) -> Iterable[tuple[str, bytes]]:
 
 
 def curves(backtest: Backtest) -> tuple[Curves, Curves]:
-    """Say how skill and coverage moved over time, what would have been published beside the best baseline."""
+    """Make the curves of skill (published forecasts and LSTM, relative to the best baseline) and of coverage."""
     rows = backtest.nearest
     published = rows[rows["chosen"]].assign(model=PUBLISHED)
     span = min(ROLLING, max(1, len(backtest.origins) // 3))
     losses = pd.concat([rows, published]).pivot_table(index="cutoff", columns="model", values="loss")
-    # All good models save most of persistence's error, and beside it their curves would be one.
+    # Relative to persistence, the curves of all good models would look the same.
     best = losses[[model for model in BASELINES if model in losses]].mean().idxmin()
     smooth = losses.rolling(span).mean().iloc[span - 1 :]
     ratios = {name: smooth[model] / smooth[best] for name, model in _CURVES.items() if model in smooth}
@@ -217,7 +217,7 @@ def curves(backtest: Backtest) -> tuple[Curves, Curves]:
 
 
 def ages(backtest: Backtest) -> list[dict[str, Any]]:
-    """Tell how the LSTM does by the age of its weights, in sessions: its CRPS over persistence's, all tickers."""
+    """Measure the LSTM by the age of its weights, in sessions: its CRPS over persistence's, all tickers together."""
     every = backtest.study.refit_every
     rows = backtest.nearest[backtest.nearest["model"].isin(["lstm", REFERENCE])]
     age = backtest.origins.searchsorted(rows["cutoff"]) - backtest.origins.searchsorted(rows["fitted"])
@@ -239,7 +239,7 @@ def ages(backtest: Backtest) -> list[dict[str, Any]]:
 
 
 def _ticker_rows(metrics: pd.DataFrame) -> Iterable[Mapping[str, Any]]:
-    """Step 1 of each ticker: what would have been published, and the LSTM alone, beside the best baseline."""
+    """Give step 1 of each ticker: the published forecasts and the LSTM alone, compared with the best baseline."""
     nearest = metrics[metrics["step"] == 1]
     lstm = nearest[nearest["model"] == "lstm"].set_index("ticker")
     for row in nearest[nearest["model"] == PUBLISHED].to_dict("records"):

@@ -1,8 +1,8 @@
-"""Forecast from a run of origins with the weights of one fit, each origin by what was known on its day.
+"""Forecast from a series of origins with the weights of one fit, each origin with what was known on its day.
 
-A block of origins shares the fit made at its first. Weights, scalers and the choice of model stay until the next fit;
-calibration follows every target that comes in. Several origins share a computation only where the same is known of
-every ticker at each of them, but for the rows that came: whether its Close is usable, and where splits lie.
+A block of origins shares the fit that is made at its first origin. Weights, scalers and the choice of model stay until
+the next fit; calibration follows every target that arrives. Several origins share a computation only where, except for
+new rows, the same is known of every ticker at each of them: whether its Close is usable, and its splits.
 """
 
 from __future__ import annotations
@@ -19,11 +19,10 @@ from numpy.typing import NDArray
 
 from forecasting.config import QUANTILE_COLUMNS, ForecastConfig, Reason
 from forecasting.evaluation.candidates import Candidate, Choice, choose, first_judged, make_candidates
-from forecasting.features.scaling import Scaler
 from forecasting.features.series import TickerSeries, engineer
 from forecasting.features.windows import Windows, group, window
 from forecasting.model.inference import lstm_quantiles
-from forecasting.model.training import Fitted, Trained, train
+from forecasting.model.training import Trained, train
 from forecasting.model.training_loop import UNWATCHED, TrainingStoppedError, Watch
 
 __all__ = ["FORECAST_FIELDS", "forecast_block", "up_to"]
@@ -39,12 +38,12 @@ FORECAST_FIELDS = pa.schema(
         *((name, pa.float32()) for name in QUANTILE_COLUMNS),
     ]
 )
-"""What is known at the origin: whose forecast, when its weights were fitted, whether it would have been published."""
+"""Columns that are known at the origin; ``fitted`` and ``chosen`` as in `forecasting.backtest.study.BACKTEST`."""
 
 
 @dataclass(frozen=True)
 class _Fit:
-    """Weights, and what they were fitted on."""
+    """Weights, with the windows and the day of their fit."""
 
     windows: Windows
     trained: Trained
@@ -71,9 +70,9 @@ def forecast_block(
     block
         The origins, ascending. A ticker without a row on one's date is not forecast from there.
     config
-        Of the fit, as in a daily run.
+        The configuration, as in a daily run.
     watch
-        Asked before each computation, too.
+        Gets the training's progress, and decides whether it continues; also called before each computation.
 
     Yields
     ------
@@ -83,7 +82,7 @@ def forecast_block(
     Raises
     ------
     TrainingStoppedError
-        When the watch says so.
+        When the watch stops the training.
     """
     first = engineer(up_to(history, block[0]), config, block[0]).series
     series = tuple(chain.from_iterable(group(first, config)))
@@ -107,7 +106,7 @@ def up_to(prices: pd.DataFrame, day: date) -> pd.DataFrame:
 def _alike(
     history: pd.DataFrame, fit: _Fit, block: Sequence[date], config: ForecastConfig
 ) -> Iterator[tuple[tuple[TickerSeries, ...], list[date]]]:
-    """Split a block into runs at which the same is known of every ticker; each comes with its last origin's series."""
+    """Split a block into groups of origins at which the same is known of every ticker, with the last one's series."""
     latest, run = fit.windows.series, [block[0]]
     for day in block[1:]:
         there = {one.ticker: one for one in engineer(up_to(history, day), config, day).series}
@@ -125,11 +124,11 @@ def _basis(series: TickerSeries) -> tuple[object, ...]:
 
 
 def _forecast(fit: _Fit, series: Sequence[TickerSeries], origins: Sequence[date], config: ForecastConfig) -> pa.Table:
-    """Forecast from a run of origins with weights fitted at, or before, the first of them."""
+    """Forecast from origins with weights fitted at the first of them, or before."""
     windows, trained = _carried(fit, series, config)
     fitted_at = windows.first + np.array([fit.windows.series[fit.places[one.ticker]].rows - 1 for one in series])
     start = min(first_judged(windows), max(int(fitted_at.min()), windows.context))
-    # Weights of all rows make every forecast since they were fitted.
+    # Since the fit, every forecast uses the weights of all rows.
     models = make_candidates(windows, lstm_quantiles(windows, trained, config, start, fitted_at), start)
     choices = choose(windows, models, trained.skip_reasons, config, start)
     asked = np.isin(_dates(windows), np.array(origins, dtype="datetime64[D]"))
@@ -138,7 +137,7 @@ def _forecast(fit: _Fit, series: Sequence[TickerSeries], origins: Sequence[date]
 
 
 def _carried(fit: _Fit, series: Sequence[TickerSeries], config: ForecastConfig) -> tuple[Windows, Trained]:
-    """Lay out today's rows with the split, the scalers and the weights of the day of the fit."""
+    """Make the windows of today's rows, with the split, the scalers and the weights of the day of the fit."""
     windows = window(series, config)
     own = [fit.places[one.ticker] for one in series]
     moved = windows.first - fit.windows.first[own]
@@ -152,13 +151,8 @@ def _carried(fit: _Fit, series: Sequence[TickerSeries], config: ForecastConfig) 
         for k, one in zip(own, series, strict=True)
         if one.anchor != fit.windows.series[k].anchor
     }
-    fits = {segment: _of(fitted, own) for segment, fitted in fit.trained.fits.items()}
+    fits = {segment: fitted.take(own) for segment, fitted in fit.trained.fits.items()}
     return carried, Trained(fits, {**fit.trained.skip_reasons, **turned}, ())
-
-
-def _of(fitted: Fitted, own: Sequence[int]) -> Fitted:
-    scalers = (Scaler(one.offset[own], one.range[own]) for one in (fitted.inputs, fitted.volatility, fitted.targets))
-    return Fitted(fitted.parameters[own], *scalers)
 
 
 def _dates(windows: Windows) -> NDArray[np.datetime64]:
@@ -176,7 +170,7 @@ def _table(
     asked: NDArray[np.bool_],
     fitted: date,
 ) -> pa.Table:
-    """Lay out every model's forecasts from the positions asked ``(tickers, time)``, in the unit of their own rows."""
+    """Make the table of every model's forecasts from the marked positions ``(tickers, time)``, in their own units."""
     ticker, at = np.nonzero(asked)
     row = at - windows.first[ticker]
     factor = np.array([windows.series[k].factor[r] for k, r in zip(ticker, row, strict=True)])
@@ -185,7 +179,7 @@ def _table(
     published = np.array([[names.index(choice.model) for choice in line] for line in choices])[ticker]
     from_end = at - windows.time  # the forecasts begin later than the rows, but end with them
     log_price = [one.origin[ticker, from_end, None, None] + one.change[ticker, from_end] for one in models]
-    # Shape (models, cutoffs, horizon, 19); never crossing, whatever the exponential's last bit.
+    # Shape (models, cutoffs, horizon, 19); the exponential's rounding must not make quantiles cross.
     price = np.maximum.accumulate(np.exp(log_price), axis=3) / factor[:, None, None]
     known = np.isfinite(price).all(axis=3)
     model, cut, step = np.nonzero(known)

@@ -1,11 +1,11 @@
-"""Write a backtest into the store: its forecasts, scores and page, and last the manifest that names them.
+"""Write a backtest into the store: its forecasts, scores and page, and last the manifest with their hashes.
 
     DIR/backtests/as_of=YYYY-MM-DD/forecasts.parquet     every model's forecast from every origin, with the actual
     DIR/backtests/as_of=YYYY-MM-DD/metrics.parquet       scores by ticker, model and step, with corrected tests
     DIR/backtests/as_of=YYYY-MM-DD/report.html           the same for people
     DIR/backtests/as_of=YYYY-MM-DD/manifest.json         inputs, settings, versions, and the SHA-256 of the above
 
-Another backtest of the same date takes the place of the first.
+Another backtest of the same date replaces the first.
 """
 
 from __future__ import annotations
@@ -43,25 +43,25 @@ def publish_backtest(
     reading: Mapping[str, Any] | None = None,
     timings: Mapping[str, Any] | None = None,
 ) -> str:
-    """Write a backtest; returns where its folder is.
+    """Write a backtest; returns the path of its folder.
 
     Parameters
     ----------
     store
-        Where to.
+        Where the backtest is written.
     backtest
-        What is written.
+        The backtest.
     ingested
-        What was read for it.
+        Its input.
     reading, timings
-        For the manifest: how the input was read; when and how long, which alone depends on the clock.
+        For the manifest: how the input was read, and when and how long the study ran.
 
     Raises
     ------
     StoreLockedError
         When another run holds the store after the wait.
     OSError
-        When the disk is full, broken or read-only; nothing has changed then, but for a break between two renames.
+        When the disk is full, broken or read-only; nothing has changed then, except for an error between two renames.
     """
     folder = paths.folder("backtests", backtest.as_of)
     files = {

@@ -1,8 +1,8 @@
-"""Rolling-origin backtest: what every model would have forecast, had it been asked after each of many past sessions.
+"""Rolling-origin backtest: what every model would have forecast after each of many past sessions.
 
-The newest sessions whose targets are known are the origins. Models are fitted again at every so many of them, by the
-walk of a daily run as of that date. Whatever is forecast from an origin follows from rows up to the origin alone:
-prices are cut there before anything else looks at them. What then came is looked up afterwards.
+The origins are the newest sessions whose targets are known. Models are fitted again at regular intervals, by the same
+walk as a daily run as of that date. A forecast from an origin follows only from rows up to the origin: prices are cut
+there first. The actuals are added afterwards.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from forecasting.schemas import WHEN, versioned
 __all__ = ["BACKTEST", "Judged", "Part", "Study", "deal", "forecast_part", "judge", "never_forecast", "origin_dates"]
 
 TASKS = 32
-"""Parts that a backtest is dealt into, about; how it is dealt follows from the study, never from the machine."""
+"""Approximate number of parts of a backtest; the division follows from the study, never from the machine."""
 
 BACKTEST = versioned(
     "backtest",
@@ -52,16 +52,16 @@ step is one of the ticker's own sessions.
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """What is asked of a backtest.
+    """The design of a backtest.
 
     Attributes
     ----------
     origins
-        How many sessions are forecast from: the newest whose targets are all known.
+        Number of origins: the newest sessions whose targets are all known.
     refit_every
         Sessions from one fit of the models to the next.
     window
-        Rows that a fit sees, the last so many (a sliding window); all up to its origin when None (an expanding one).
+        How many of the last rows a fit sees (a sliding window); all up to its origin when None (an expanding one).
     """
 
     origins: int = 60
@@ -76,7 +76,7 @@ class Study:
 
 @dataclass(frozen=True)
 class Part:
-    """A piece of a backtest that can be worked on by itself.
+    """A part of a backtest that can be computed by itself.
 
     Attributes
     ----------
@@ -97,14 +97,14 @@ class Part:
 
 @dataclass(frozen=True)
 class Judged:
-    """Forecasts with what came.
+    """Forecasts with their actuals.
 
     Attributes
     ----------
     rows
         The columns of `BACKTEST`, by ticker, step, cutoff and model; ``ticker`` and ``model`` are categorical.
     across_splits
-        Forecasts left out because a split lies between cutoff and target: the actual is in another unit.
+        Number of forecasts left out because of a split between cutoff and target: the actual is in another unit.
     scales
         Mean absolute one-step change of Open before the first origin, by ticker, in the unit of the last row before it.
     """
@@ -120,7 +120,7 @@ def origin_dates(prices: pd.DataFrame, study: Study, config: ForecastConfig) -> 
     Raises
     ------
     InputError
-        When there are too few dates for so many origins, or the window is too short for an LSTM.
+        When there are too few dates for this many origins, or the window is too short for an LSTM.
     """
     before = config.minimum_rows
     if study.window is not None and study.window < before:
@@ -138,7 +138,7 @@ def origin_dates(prices: pd.DataFrame, study: Study, config: ForecastConfig) -> 
 
 
 def deal(prices: pd.DataFrame, origins: Sequence[date], study: Study, config: ForecastConfig) -> tuple[Part, ...]:
-    """Deal a backtest into parts: shards of tickers as a daily run has them, by runs of blocks."""
+    """Divide a backtest into parts: shards of tickers as in a daily run, times series of blocks."""
     rows = prices.groupby("ticker", sort=True).size()
     names = sorted(rows.index, key=lambda name: (-rows[name], name))
     shards = np.array_split(np.array(names, dtype=object), shard_count(len(names), config))
@@ -162,13 +162,13 @@ def forecast_part(
     Parameters
     ----------
     part
-        Its tickers and origins.
+        The part.
     study
         Gives the window.
     config
-        Of every fit, as in a daily run.
+        The configuration of every fit, as in a daily run.
     watch
-        Blocks that time has run out on have forecasts of the baselines alone.
+        When it reports that the time is over, the remaining blocks have only forecasts of the baselines.
 
     Returns
     -------
@@ -178,7 +178,7 @@ def forecast_part(
     Raises
     ------
     TrainingStoppedError
-        When the watch says so.
+        When the watch stops the training.
     """
     tables = [FORECAST_FIELDS.empty_table()]
     for block in part.blocks:
@@ -188,29 +188,29 @@ def forecast_part(
 
 
 def _seen(prices: pd.DataFrame, block: Sequence[date], window: int | None) -> pd.DataFrame:
-    """Rows that a block's origins may see: up to the last of them, from where the window of the fit starts."""
+    """Cut out the rows that a block's origins may see: from the start of the fit's window to the last origin."""
     seen = up_to(prices, block[-1])
     if window is None:
         return seen
     starts = up_to(seen, block[0]).groupby("ticker").tail(window).groupby("ticker")["date"].first()
-    # A ticker that begins after the fit has no part in the block, and compares as False.
+    # A ticker that begins after the fit is not in the block: its comparison is False.
     return seen[seen["date"] >= seen["ticker"].map(starts)]
 
 
 def judge(forecasts: pa.Table, prices: pd.DataFrame) -> Judged:
-    """Put what came beside what was forecast, in the unit of the cutoff's own row.
+    """Add the actuals to the forecasts, in the unit of the cutoff's own row.
 
     Parameters
     ----------
     forecasts
-        Of all parts: `forecasting.backtest.rolling.FORECAST_FIELDS`.
+        The tables of all parts together: `forecasting.backtest.rolling.FORECAST_FIELDS`.
     prices
-        All rows, those after the origins among them.
+        All rows, including those after the origins.
 
     Raises
     ------
     InputError
-        When there is not one forecast whose target has come.
+        When there is no forecast with a known target.
     """
     rows: pd.DataFrame = forecasts.to_pandas(date_as_object=False, categories=["ticker", "model"])
     names = {name: sorted(rows[name].cat.categories) for name in ("ticker", "model")}
@@ -233,7 +233,7 @@ def judge(forecasts: pa.Table, prices: pd.DataFrame) -> Judged:
 
 
 def _with_actual(rows: pd.DataFrame, history: History) -> tuple[pd.DataFrame, int]:
-    """One ticker's forecasts whose targets have come, with them; and how many had a split on the way."""
+    """Give one ticker's forecasts with known targets, with the actuals; and how many had a split before the target."""
     factor = _factor(history, len(history))
     cutoff = history.row_of(rows["cutoff"].to_numpy().astype(history.dates.dtype))
     target = cutoff + rows["step"].to_numpy()
@@ -248,16 +248,16 @@ def _with_actual(rows: pd.DataFrame, history: History) -> tuple[pd.DataFrame, in
 def never_forecast(
     prices: pd.DataFrame, judged: Judged, last: date, config: ForecastConfig
 ) -> tuple[tuple[str, str], ...]:
-    """Name the tickers without one forecast, and why that is, as far as is known at the last origin."""
+    """Name the tickers without any forecast, with the reason as far as it is known at the last origin."""
     left = prices[~prices["ticker"].isin(list(judged.scales))]
     known = up_to(left, last)
     reasons = {one.ticker: one.message for one in engineer(known, config, last).withheld} if len(known) else {}
     return tuple(
-        (str(ticker), reasons.get(str(ticker), f"{ticker}: no origin with rows enough, and a target that has come"))
+        (str(ticker), reasons.get(str(ticker), f"{ticker}: no origin with enough rows and a known target"))
         for ticker in sorted(left["ticker"].unique())
     )
 
 
 def _factor(history: History, rows: int) -> Array:
-    """Put each of the first so many rows of one ticker on the basis of the last of them."""
+    """Return the factors that bring the first rows of a ticker to the basis of the last of them."""
     return adjustment(rows, history.splits(rows - 1))

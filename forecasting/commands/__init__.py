@@ -1,4 +1,4 @@
-"""The library's own commands, each imported only when it is called, and how a command line is answered."""
+"""The library's commands, each imported only when it is called, and how a command line is run."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 DONE, FAILED, WRONG_INPUT, PARTIAL, STOPPED = 0, 1, 2, 3, 130
-"""Exit statuses; what was stopped, by Ctrl-C or SIGTERM, ends as shells have it for Ctrl-C."""
+"""Exit statuses; a run stopped by Ctrl-C or SIGTERM ends with the status that shells use for Ctrl-C."""
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "check": ("forecasting.commands.check:run_check", "Read CSVs as a run would, and say what was found in them."),
@@ -40,7 +40,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "predict": ("forecasting.commands.cli:run_predict", "Forecast from a saved model, without training."),
     "prune": ("forecasting.commands.cli:run_prune", "Remove old held-out rows, models and reports."),
 }
-"""Each command's place and purpose."""
+"""Where each command is, and what it is for."""
 
 
 Json = Annotated[bool, Parameter(negative=())]
@@ -75,7 +75,7 @@ class Reading:
 
 
 def run_command(app: App, arguments: Sequence[str] | None = None) -> int:
-    """Run one command of an application and give its exit status; wrong input is one plain line on standard error."""
+    """Run one command and return its exit status; wrong input gives one plain line on standard error."""
     given = sys.argv[1:] if arguments is None else list(arguments)
     try:
         status = app(given, exit_on_error=False, print_error=False, result_action="return_value")
@@ -88,13 +88,13 @@ def run_command(app: App, arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return STOPPED
     except BrokenPipeError:
-        # The reader has seen enough (head, say); what Python still holds back has nowhere to go.
+        # The reader has closed the pipe (head, for example); what Python has buffered cannot be written any more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
     return status if isinstance(status, int) else DONE
 
 
 def complain(error: Exception | str, status: int = WRONG_INPUT) -> int:
-    """Say what is wrong on one line of standard error; gives back the exit status."""
+    """Say what is wrong on one line of standard error; returns the exit status."""
     sys.stderr.write(f"{printable(str(error), 2000)}\n")
     return status

@@ -1,4 +1,4 @@
-"""Reading CSVs as a run would, and saying what was decided and found: ``daily-forecast check PATH...``."""
+"""Read CSVs as a run would, and report what was decided and found: ``daily-forecast check PATH...``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from forecasting.errors import InputError
 from forecasting.formatting import pluralize, printable
 
 if TYPE_CHECKING:
-    # What reads takes half a second to import, which --help is spared.
+    # These take half a second to import, which --help should not wait for.
     import pandas as pd
 
     from forecasting.ingest.format import PriceFormat
@@ -49,7 +49,7 @@ class TickerReport:
 
 @dataclass(frozen=True, slots=True)
 class TickerFacts:
-    """What a ticker's rows are like: their weekdays, the holes of more than ten sessions, the splits adjusted for."""
+    """Facts about a ticker's rows: their weekdays, holes of more than ten sessions, splits that are adjusted."""
 
     weekdays: str
     holes: list[str]
@@ -58,7 +58,7 @@ class TickerFacts:
 
 @dataclass(frozen=True, slots=True)
 class FileReport:
-    """What was read of a file: its tickers, how, and why it (or one of its tickers) cannot be read."""
+    """The result of reading a file: its tickers, how it was read, and why it (or a ticker of it) cannot be read."""
 
     file: str
     tickers: dict[str, TickerReport]
@@ -67,7 +67,7 @@ class FileReport:
     facts: dict[str, TickerFacts] = field(default_factory=dict)
 
     def as_json(self) -> str:
-        """One line: ``file``, ``ok``, ``error`` if there is one, ``tickers`` that can be read, and ``decided``."""
+        """Write one line: ``file``, ``ok``, ``error`` if there is one, ``tickers`` that can be read, ``decided``."""
         said: dict[str, Any] = {"file": self.file, "ok": self.error is None}
         said |= {} if self.error is None else {"error": self.error}
         if self.tickers:
@@ -95,16 +95,16 @@ def run_check(
     date_order: DateOrder = "auto",
     decimal: DecimalMark = "auto",
 ) -> int:
-    """Read the CSVs as a run would, and say what was decided and found: a line for each file, more where it is odd.
+    """Read the CSVs as a run would, and report what was decided and found: one line per file, more where it is odd.
 
     Parameters
     ----------
     paths
         CSVs, folders of them, or patterns.
     json
-        Print one JSON object a file, one a line.
+        Print one JSON object per file, each on one line.
     verbose
-        Say of every ticker what was read, and of every file how: its columns, dates, numbers, weekdays, holes, splits.
+        Also report each ticker, and how each file was read: its columns, dates, numbers, weekdays, holes, splits.
     suggest
         Print the format that was decided for the first readable file, as TOML, to be edited and given to --format.
     format
@@ -139,7 +139,7 @@ def run_check(
 
 
 def check_files(paths: Sequence[Path], *, format: PriceFormat | None = None) -> list[FileReport]:  # noqa: A002
-    """Read each path as a run would, and report on its files; a path that leads to no file is reported like a file."""
+    """Read each path as a run would, and report on its files; a path without any file is reported like a file."""
     first_in: dict[str, str] = {}
     return [report for path in paths for report in _with_ahead(list(_check_path(path, format, first_in)))]
 
@@ -154,13 +154,13 @@ def _check_path(path: Path, format_: PriceFormat | None, first_in: dict[str, str
     except InputError as error:
         if len(files) < 2:
             yield FileReport(str(path), {}, str(error))
-        else:  # nothing of it can be read: each file says why
+        else:  # nothing can be read: report the reason for each file
             yield from (report for file in files for report in _check_path(file, format_, first_in))
         return
-    told = {*ingested.files.values(), *(refusal.file for refusal in ingested.refused)}
+    named = {*ingested.files.values(), *(refusal.file for refusal in ingested.refused)}
     groups: dict[str, list[str]] = {}
     for file in files:  # those of single days that were read as one table are reported as their folder
-        groups.setdefault(str(file if str(file) in told else file.parent), []).append(str(file))
+        groups.setdefault(str(file if str(file) in named else file.parent), []).append(str(file))
     histories = {str(ticker): rows for ticker, rows in ingested.prices.groupby("ticker", sort=False)}
     warnings: dict[str, list[str]] = {}
     for finding in ingested.findings:
@@ -198,7 +198,7 @@ def _ticker(rows: pd.DataFrame, warnings: list[str]) -> TickerReport:
 
 
 def _facts(rows: pd.DataFrame) -> TickerFacts:
-    """Find out what a ticker's rows are like."""
+    """Collect the facts about a ticker's rows."""
     from forecasting.features.splits import find_splits  # noqa: PLC0415 - after --help
     from forecasting.ingest.days import weekdays_of  # noqa: PLC0415
     from forecasting.ingest.table import WEEK  # noqa: PLC0415
@@ -240,7 +240,7 @@ def _reasons(refused: Sequence[Refusal]) -> str:
 
 
 def _print(reports: Sequence[FileReport], *, verbose: bool) -> None:
-    """For a person: a line for each file, and under it what is odd; with ``verbose`` also each ticker, and how."""
+    """Print one line per file, and under it what is odd; with ``verbose`` also each ticker, and how it was read."""
     console = Console(highlight=False, soft_wrap=True)
     for report in reports:
         console.print(_line(report))

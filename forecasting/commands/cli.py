@@ -1,7 +1,7 @@
-"""The library's commands that look at a store or at a saved model, as they are typed.
+"""The commands that look at a store or use a saved model.
 
-Each returns the exit status, and raises an `InputError` where the store, the input or an option is wrong. Each imports
-what it needs when it is called: pandas and torch take seconds, which ``--help`` is spared.
+Each returns the exit status, and raises an `InputError` when the store, the input or an option is wrong. Each imports
+what it needs when it is called: pandas and torch take seconds, which ``--help`` should not wait for.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def run_show(
     store
         The store's folder.
     ticker
-        Only this one: all its steps, its scores beside the baselines, what was noticed in its data.
+        Only this one: all its steps, its scores and those of the baselines, what was noticed in its data.
     as_of
         The published date, YYYY-MM-DD; latest for the newest.
     json
@@ -56,7 +56,7 @@ def run_scores(store: Path, *, sessions: int = 60, json: Json = False) -> int:
     store
         The store's folder.
     sessions
-        Target sessions that are looked back on.
+        Number of the last target sessions.
     json
         Print one JSON object, with all tickers, instead of tables.
     """
@@ -79,7 +79,7 @@ def run_scores(store: Path, *, sessions: int = 60, json: Json = False) -> int:
 
 
 def run_verify(store: Path, *, as_of: str = "latest", prices: str | None = None) -> int:
-    """Run a published date again; status 1 when other forecasts come out. Nothing in the store changes.
+    """Run a published date again; status 1 when the forecasts differ. Nothing in the store changes.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def run_verify(store: Path, *, as_of: str = "latest", prices: str | None = None)
     as_of
         The published date, YYYY-MM-DD, or latest.
     prices
-        Where the price files are now, as for the forecast; where they were then when not given.
+        Where the price files are now, as for the forecast; by default where they were then.
     """
     from forecasting.ingest.prices import read_prices
     from forecasting.pipeline import forecast_bytes
@@ -116,7 +116,7 @@ def run_predict(
     json: Json = False,
     reading: Reading = Reading(),  # noqa: B008 - it is frozen
 ) -> int:
-    """Forecast the next sessions' Open from a saved model, without training; status 3 when some ticker is left out.
+    """Forecast the next sessions' Open from a saved model, without training; status 3 when tickers are left out.
 
     Parameters
     ----------
@@ -125,11 +125,11 @@ def run_predict(
     prices
         One CSV, a folder of CSVs or a pattern, as for the forecast.
     ticker
-        Only this one; all that the model knows when not given.
+        Only this one; by default all tickers of the model.
     as_of
         Rows after this date, YYYY-MM-DD, are set aside; none when latest.
     json
-        Print one JSON object a forecast, one a line, with all 19 quantiles.
+        Print one JSON object per forecast, each on one line, with all 19 quantiles.
     reading
         How the prices are to be read.
     """
@@ -167,9 +167,9 @@ def run_prune(store: Path, *, keep_runs: int = 60, keep_heldout: int = 10, dry_r
     keep_runs
         Published dates, the newest, that keep their models and report.
     keep_heldout
-        Published dates, the newest, that keep their held-out rows, which are the bulk.
+        Published dates, the newest, that keep their held-out rows, which are most of a store.
     dry_run
-        Only say what would be removed.
+        Only report what would be removed.
     """
     from forecasting.store.retention import prune
     from forecasting.store.store import Store, StoreLockedError

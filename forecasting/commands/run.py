@@ -1,4 +1,4 @@
-"""What a run says in a terminal: the next forecasts, the scores, who was withheld, and the worst warnings."""
+"""A run's output in a terminal: the next forecasts, the scores, withheld tickers, and the worst warnings."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from forecasting.run import Run
 __all__ = ["print_run"]
 
 SHOWN = 12
-"""Tickers whose forecasts are printed; more would hide the scores."""
+"""Tickers whose forecasts are printed; with more, the scores would be out of sight."""
 
 WORST = 3
 """Warnings that are printed; all are in the report."""
 
 
 def print_run(run: Run, console: Console) -> None:
-    """Print a run's tables, and what is to be known of its data."""
+    """Print a run's tables, and the warnings about its data."""
     nearest = overview(run.forecasts, run.metrics)
     lines = [forecast_line(row) for row in nearest.head(SHOWN).to_dict("records")]
     print_forecasts(console, lines, title=f"The next Open, as of {run.as_of}")

@@ -1,6 +1,6 @@
 """How published forecasts turned out, in a terminal: ``daily-forecast scores STORE``.
 
-It reads the store's scores and changes nothing.
+It only reads the store's scores.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def print_scores(record: TrackRecord, console: Console) -> None:
 
 
 def scores_as_json(record: TrackRecord) -> dict[str, Any]:
-    """Give the same as plain values: shares are between 0 and 1, CRPS and bias are shares of the price."""
+    """Return the same as plain values: shares are between 0 and 1, CRPS and bias are shares of the price."""
     health = record.health
     values = {
         "to": record.last,

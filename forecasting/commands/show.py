@@ -1,7 +1,7 @@
-"""A look at what was published, in a terminal: ``daily-forecast show STORE [TICKER]``.
+"""What was published, in a terminal: ``daily-forecast show STORE [TICKER]``.
 
-It reads the store's files and changes nothing. Whatever comes from a file is written as plain text: a ticker's name can
-neither colour the terminal nor move its cursor.
+It only reads the store's files. Texts from files are written as plain text: a ticker's name can neither colour the
+terminal nor move its cursor.
 """
 
 from __future__ import annotations
@@ -36,21 +36,21 @@ _BAR_WIDTH = 40
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a store holds for one date, or of one ticker on it.
+    """The content of a store for one date, or for one ticker on that date.
 
     Attributes
     ----------
     as_of, ticker
         The date; the ticker, None for all.
     forecasts, scores
-        Rows of forecasts.parquet by ticker and step, and of metrics.parquet: of one ticker only, None where they are
-        not there.
+        Rows of forecasts.parquet by ticker and step, and of metrics.parquet: only those of the ticker, None when the
+        file does not exist.
     manifest
-        None where there is none.
+        The manifest; None when it does not exist.
     differing
-        Files that are not what the manifest says.
+        Files that are not as the manifest says.
     withheld
-        Why the ticker was not published; empty where it was.
+        Why the ticker was not published; empty when it was.
     """
 
     as_of: date
@@ -63,20 +63,20 @@ class Look:
 
     @property
     def findings(self) -> list[FindingRecord]:
-        """What was noticed in the ticker's data, or in any."""
+        """What was noticed in the ticker's data, or in those of all."""
         found = self.manifest.findings if self.manifest else ()
         return [one for one in found if self.ticker is None or one.ticker in (self.ticker, "")]
 
 
 def look_at(store: Store, ticker: str | None = None, *, as_of: date | None = None) -> Look:
-    """Read what a store holds for one date: all tickers' forecasts, or everything about one ticker.
+    """Read a store's content for one date: all tickers' forecasts, or everything about one ticker.
 
     Parameters
     ----------
     store
         The store; it is only read.
     ticker
-        Only this one; upper and lower case may differ when it stays clear.
+        Only this one; upper and lower case may differ when the name is unambiguous.
     as_of
         The published date; the newest when None.
 
@@ -103,7 +103,7 @@ def look_at(store: Store, ticker: str | None = None, *, as_of: date | None = Non
 
 
 def show(found: Look, console: Console) -> None:
-    """Print it as tables."""
+    """Print the content as tables."""
     _print_header(console, found)
     if found.ticker is None:
         _print_all(console, found)
@@ -118,7 +118,7 @@ def show(found: Look, console: Console) -> None:
 
 
 def look_as_json(found: Look) -> dict[str, Any]:
-    """Give it as plain values, prices in each ticker's own unit."""
+    """Return the content as plain values, with prices in each ticker's own unit."""
     manifest = found.manifest
     values = {
         "as_of": found.as_of,
@@ -223,9 +223,7 @@ def _print_scores(console: Console, scores: Rows) -> None:
         line |= {f"{share} %": cells[f"coverage_{share}"] for share in (50, 80, 90)}
         lines.append(line | {"DM p": cells["dm_p_value"], "Published": "yes" if row["chosen"] else ""})
     optional = ("RMSE", "50 %", "90 %", "MASE", "n", "DM p")
-    print_table(
-        console, lines, left=("Model",), optional=optional, title="\nOn held-out sessions, beside the baselines"
-    )
+    print_table(console, lines, left=("Model",), optional=optional, title="\nOn held-out sessions, with the baselines")
 
 
 def _print_findings(console: Console, found: Look) -> None:

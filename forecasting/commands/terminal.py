@@ -1,4 +1,4 @@
-"""Tables and numbers in a terminal, or in a pipe: nothing from a file can colour it or move its cursor."""
+"""Tables and numbers in a terminal or a pipe; texts from files can neither colour it nor move its cursor."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _REASON_WIDTH = 30
 
 
 def open_console() -> Console:
-    """Return a console on standard output; a pipe has no width of its own, and eighty columns would cut tables."""
+    """Return a console on standard output; a pipe has no width, and the default of eighty columns would cut tables."""
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=_PIPED_WIDTH)
 
 
 def forecast_line(row: Mapping[Any, Any], *, of_many: bool = True) -> dict[str, object]:
-    """Write a row of forecasts.parquet for `print_forecasts`, head to cell; ``of_many`` tickers names its own."""
+    """Write a row of forecasts.parquet for `print_forecasts`, by heading; ``of_many`` tickers with their names."""
     cells = forecast_cells(row)
     line = {"Ticker": printable(cells["ticker"], 24), "Cutoff": cells["cutoff"]} if of_many else {}
     line |= {"Open on": cells["target_date"], "Step": cells["step"]}
@@ -38,7 +38,7 @@ def forecast_line(row: Mapping[Any, Any], *, of_many: bool = True) -> dict[str, 
 
 
 def print_forecasts(console: Console, lines: Sequence[Mapping[str, object]], *, title: str = "") -> None:
-    """Print lines of forecasts; a narrow terminal goes without the lesser columns."""
+    """Print lines of forecasts; a narrow terminal does not show the less important columns."""
     optional = ("25 %", "75 %", "Cutoff", "Reason", "Step", "Bands", "Last price")
     print_table(console, lines, left=_WORDS, optional=optional, folded={"Reason": _REASON_WIDTH}, title=title)
 
@@ -52,18 +52,18 @@ def print_table(
     folded: Mapping[str, int] | None = None,
     title: str = "",
 ) -> None:
-    """Print lines of the same columns; nothing where there is none.
+    """Print lines with the same columns; nothing when there are none.
 
     Parameters
     ----------
     console
         Where to print.
     lines
-        Head to cell; a line whose ``Published`` is not empty is bold.
+        Cells by heading; a line whose ``Published`` is not empty is bold.
     left
-        Columns of words; numbers are on the right.
+        Columns of words; numbers are aligned right.
     optional
-        Columns that a narrow terminal goes without, in this order: a number that is cut off is another number.
+        Columns that a narrow terminal does not show, in this order, because numbers must not be cut.
     folded
         Columns of text that may take several lines, and their widths.
     title
@@ -94,7 +94,7 @@ def print_table(
 
 
 def plain_json(value: Any) -> Any:
-    """Turn values of tables into what JSON has: what is not a number is null, a date its text."""
+    """Turn values of tables into values of JSON: NaN becomes null, a date its text."""
     if isinstance(value, Mapping):
         return {str(key): plain_json(one) for key, one in value.items()}
     if isinstance(value, (list, tuple)):

@@ -1,13 +1,13 @@
-"""The obvious alternatives, on the same rows as the LSTM: what a forecast must beat to be worth publishing.
+"""The baselines, on the same rows as the LSTM: what a forecast must beat to be worth publishing.
 
 Each is an origin (the last Open, the last Close, or the ticker's anchor) and the empirical quantiles of all earlier
-changes from it, ``ewma_range`` and ``har`` with every change divided by the scale that was forecast for it:
+changes from it. For ``ewma_range`` and ``har`` every change is divided by the scale that was forecast for it:
 
 * ``ewma_range``: the exponentially weighted Parkinson volatility (RiskMetrics 1996), lambda 0.94;
 * ``har``: exp(c . f), with f the log of the log range and its means over a week and a month (the heterogeneous
   autoregression of Corsi 2009, Journal of Financial Econometrics 7, 174-196) and c fixed coefficients by anchor and
-  step. A quarter of its quantiles is their mirror image, which halves what a few hundred past changes say about up or
-  down. A constant factor of the scale cancels between the changes' quantiles and today's scale, so that f needs no
+  step. A quarter of its quantiles is their mirror image, which halves the asymmetry that a few hundred past changes
+  show. A constant factor of the scale cancels between the changes' quantiles and today's scale, so that f needs no
   centring.
 """
 
@@ -58,9 +58,9 @@ def scale(windows: Windows, baseline: Baseline) -> Array:
 
 
 def standardised_quantiles(windows: Windows, baseline: Baseline, start: int) -> Array:
-    """Quantiles ``(tickers, cutoffs, horizon, 19)`` of the changes over their scale that are known at each cutoff.
+    """Quantiles ``(tickers, cutoffs, horizon, 19)`` of the changes over their scale, for cutoffs from ``start`` on.
 
-    For each cutoff at position ``start`` or later, from those changes alone whose target was known at the cutoff.
+    Each cutoff has only the changes whose target was known at it.
     """
     quantiles = change_quantiles(windows.log_open, origin(windows, baseline), scale(windows, baseline), start)
     return (1 - MIRROR) * quantiles - MIRROR * quantiles[..., ::-1] if baseline == "har" else quantiles
@@ -81,7 +81,7 @@ def change_quantiles(log_open: Array, base: Array, spread: Array, start: int) ->
     tickers, time, horizon = spread.shape
     change = np.full((tickers, horizon, time), np.nan)
     for step in range(1, horizon + 1):
-        # At the position where the target becomes known, not where the forecast was made.
+        # At the target's position, where the change becomes known, not at that of the forecast.
         change[:, step - 1, step:] = (log_open[:, step:] - base[:, :-step]) / spread[:, :-step, step - 1]
     found = expanding_quantiles(change.reshape(tickers * horizon, time), start)
     return found.reshape(tickers, horizon, -1, len(LEVELS)).swapaxes(1, 2)

@@ -1,4 +1,4 @@
-"""Calibration by width: stretch the quantiles about their median until they cover what they say.
+"""Calibration by width: stretch the quantiles around their median until they cover what they claim.
 
 Each ticker and step has one number, the log of the factor on its quantiles' distances from their median. It starts
 from zero at the first forecast that is judged, and descends the gradient of the CRPS after every target that becomes
@@ -60,14 +60,14 @@ def widen(quantiles: Array, width: Array, out: Array | None = None) -> Array:
 
 
 def calibrating_widths(quantiles: Array, actual: Array) -> Array:
-    """Return what calibrates forecasts, in the order of their cutoffs, each by earlier targets alone.
+    """Return the widths that calibrate forecasts, in the order of their cutoffs, each from earlier targets only.
 
     Parameters
     ----------
     quantiles
         ``(tickers, cutoffs, horizon, 19)``, one cutoff a session, as a model gives them.
     actual
-        ``(tickers, cutoffs, horizon)``: what came, on the same scale; NaN where it is not known (yet).
+        ``(tickers, cutoffs, horizon)``: the actuals, on the same scale; NaN where they are not known (yet).
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Every model's forecasts of a shard as they would be published, and the choice of what is.
+"""Every model's forecasts of a shard as they would be published, and the choice of what is published.
 
 ``combination`` is the mean of the LSTM's and HAR's quantiles (Vincent averaging; Lichtendahl, Grushka-Cockayne and
 Winkler 2013, Management Science 59, 1594-1611), calibrated after averaging. An equal-weight mean is published because
@@ -27,14 +27,14 @@ MODELS = ("lstm", "combination", "har", "ewma_range", "last_close", "persistence
 """Every model, in the order in which one is preferred to the next when they are equally good."""
 
 CALIBRATED = MODELS[:4]
-"""Models whose quantiles are calibrated. ``persistence`` and ``last_close`` are empirical quantiles of all past errors
-already, and stay as they are defined, so that scores beside them mean the same everywhere."""
+"""Models whose quantiles are calibrated. ``persistence`` and ``last_close`` are the empirical quantiles of all past
+errors, and stay so, so that scores relative to them mean the same everywhere."""
 
 WITH_LSTM = ("lstm", "combination")
 
 CHANGE_BOUND = 30.0
-"""Quantiles of the change of log price are held within plus and minus this, beyond what any market has seen, so that a
-forecast run wild is still a number that can be written (as float32, too) and scored."""
+"""Quantiles of the change of log price are clipped to plus and minus this, more than any market has seen, so that an
+exploding forecast is still a number that can be written (as float32, too) and scored."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What is published of one ticker and step, and why it is not a fresh LSTM's when it is not."""
+    """The model that is published for one ticker and step, and why it is not a fresh LSTM, if it is not."""
 
     model: str
     reason: str | None
@@ -71,7 +71,7 @@ def first_judged(windows: Windows) -> int:
 
 
 def within_bounds(change: Array, out: Array | None = None) -> Array:
-    """Hold quantiles of the change of log price within `CHANGE_BOUND`; in ``out``, or in a new array."""
+    """Clip quantiles of the change of log price to `CHANGE_BOUND`, into ``out`` or a new array."""
     return np.clip(change, -CHANGE_BOUND, CHANGE_BOUND, out=out)
 
 
@@ -117,11 +117,11 @@ def choose(
     config: ForecastConfig,
     start: int,
 ) -> tuple[tuple[Choice, ...], ...]:
-    """Choose, for each ticker and step, what is published.
+    """Choose the model that is published, for each ticker and step.
 
-    What ``config.publish`` says where the ticker has an LSTM; else HAR, else ``ewma_range``, else the last price, with
-    the reason. ``best`` is the model with the least mean pinball loss on validation rows, and the fallback where there
-    are none; ``--anchor open`` leaves ``last_close`` out.
+    It is that of ``config.publish`` where the ticker has an LSTM; else HAR, else ``ewma_range``, else the last price,
+    with the reason. ``best`` is the model with the smallest mean pinball loss on validation rows, and the fallback
+    where there are none; with ``--anchor open``, ``last_close`` is not used.
     """
     by_name = {one.model: one for one in models}
     losses = _validation_losses(windows, models, start) if config.publish == "best" else {}
@@ -147,7 +147,7 @@ def choose(
 
 
 def _ranked(scores: Mapping[str, float], last_price: str) -> list[str]:
-    """Order models by their loss; where the LSTM is as good as a baseline, it has not beaten it."""
+    """Order models by their loss; with equal losses a baseline comes before the LSTM."""
     known = [name for name in scores if name != "last_close" or last_price == name]
     return sorted(known, key=lambda name: (scores[name], name in WITH_LSTM, name != last_price, MODELS.index(name)))
 

@@ -1,7 +1,7 @@
 """Evaluate a trained shard: every model on the same held-out rows, calibrated, scored, and what is published.
 
-What is judged never sees what it is judged on: validation rows are forecast by weights fitted before them, test rows
-by weights fitted before those, and quantiles are calibrated on targets known at their cutoff alone.
+No forecast uses rows that it is judged on: validation rows are forecast with weights fitted before them, test rows with
+weights fitted before those, and quantiles are calibrated only on targets known at their cutoff.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ __all__ = ["Evaluated", "evaluate"]
 
 @dataclass(frozen=True)
 class Evaluated:
-    """What a shard gives to the store and the report; frames have the columns of the files they are written to.
+    """The results of a shard for the store and the report; frames have the columns of their files.
 
     Attributes
     ----------
@@ -47,13 +47,13 @@ class Evaluated:
     scales
         Mean absolute one-step change of Open over each ticker's training rows, in the unit of its last row.
     constants
-        What a saved model needs beside its weights, by tensor name, tickers first: the calibration's widths, and HAR's
-        coefficients and standardised quantiles at the newest cutoff.
+        Other numbers of a saved model, by tensor name, tickers first: the calibration's widths, and HAR's coefficients
+        and standardised quantiles at the newest cutoff.
     findings
-        Held-out rows left out because a split lies between their cutoff and their target; tickers whose scores are of
-        rows that the prior has seen.
+        Held-out rows left out because there is a split between cutoff and target; tickers that are scored on rows that
+        the prior has seen.
     tutorial
-        What the tutorial preset measured; None for the default preset.
+        The results of the tutorial preset; None for the default preset.
     """
 
     heldout: Mapping[str, pa.Table]
@@ -67,7 +67,7 @@ class Evaluated:
 
 
 def evaluate(windows: Windows, trained: Trained, config: ForecastConfig) -> Evaluated:
-    """Forecast validation, test and the sessions to come with every model; score, choose and lay out as tables."""
+    """Forecast validation, test and the next sessions with every model; score, choose, and make the tables."""
     if trained.tutorial:
         return _evaluate_tutorial(windows, trained.tutorial, config)
     start = first_judged(windows)
@@ -123,22 +123,22 @@ def _split_findings(windows: Windows) -> tuple[Finding, ...]:
 
 
 def _prior_findings(windows: Windows, config: ForecastConfig) -> Iterator[Finding]:
-    """Say whose held-out rows begin before the earliest of the constants that are fitted on the sample end."""
+    """Report tickers whose held-out rows begin before the end of the earliest constants fitted on the sample."""
     for one, place in zip(windows.series, unseen(windows), strict=True):
         if place < 0:
             what = "HAR's coefficients" if config.prior == "none" else "the LSTM's prior and HAR's coefficients"
             yield Finding(
                 one.ticker,
                 "prior",
-                f"{one.ticker}: its held-out rows begin before {load_prior().cuts[0]}, up to where {what} have seen "
-                "other tickers' prices; its scores may flatter them",
+                f"{one.ticker}: its held-out rows begin before {load_prior().cuts[0]}, up to which {what} have seen "
+                "other tickers' prices; its scores may be too good",
             )
 
 
 def _evaluate_tutorial(windows: Windows, fits: Mapping[str, TutorialFit], config: ForecastConfig) -> Evaluated:
-    """Lay out the tutorial preset's forecasts beside the baselines on its own test targets: one step, which is 2.
+    """Score the tutorial preset's forecasts and the baselines on the tutorial's test targets: one step, which is 2.
 
-    Its quantiles are its point forecast plus the quantiles of its training residuals; it is published as it is.
+    Its quantiles are its point forecast plus the quantiles of its training residuals; they are not calibrated.
     """
     tests = np.array([len(fits[one.ticker].truth) for one in windows.series])
     position = np.arange(windows.time)[None, :]
@@ -150,8 +150,8 @@ def _evaluate_tutorial(windows: Windows, fits: Mapping[str, TutorialFit], config
         fit, spread = fits[one.ticker], np.quantile(fits[one.ticker].residuals, LEVELS)
         point = np.append(fit.pictures[max(fit.pictures)], fit.newest)
         at = np.append(np.flatnonzero(judged[k, :, STEP - 1]), windows.time - 1)
-        # In the file's prices, then as changes of log price on the last row's basis; a price is positive, whatever an
-        # untrained model says.
+        # In the file's prices, then as changes of log price on the last row's basis; a price is positive, even if an
+        # untrained model's forecast is not.
         prices = np.maximum(point[:, None] + spread, np.finfo(np.float32).tiny)
         factor = one.factor[at - windows.first[k], None]
         change[k, at - start, STEP - 1] = np.log(prices * factor) - windows.log_open[k, at, None]
@@ -161,7 +161,7 @@ def _evaluate_tutorial(windows: Windows, fits: Mapping[str, TutorialFit], config
         *(
             Candidate(name, origin(windows, name)[:, start:], baseline_quantiles(windows, name, start), plain)
             for name in BASELINES
-            if name != "har"  # not yet there when the preset was fixed
+            if name != "har"  # which did not exist when the preset was fixed
         ),
     )
     heldout = heldout_tables(windows, models, start, judged)

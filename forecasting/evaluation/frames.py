@@ -1,4 +1,4 @@
-"""From arrays to the tables that are written: held-out rows, forecasts, training curves."""
+"""From arrays to the tables of the store: held-out rows, forecasts, training curves."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from forecasting.schemas import HELDOUT
 __all__ = ["curves_frame", "forecasts_frame", "heldout_tables"]
 
 ORIGINS: Mapping[str, Anchor] = {"persistence": "open", "last_close": "close"}
-"""What the models start from that do not start from the ticker's anchor."""
+"""The anchors of models that do not start from the ticker's anchor."""
 
 
 def heldout_tables(
     windows: Windows, models: Sequence[Candidate], start: int, judged: NDArray[np.bool_]
 ) -> dict[str, pa.Table]:
-    """Lay out each ticker's held-out rows of every model, the same rows for each.
+    """Make each ticker's table of held-out rows, with the same rows for every model.
 
     ``judged`` marks the pairs ``(tickers, time, horizon)``. A row with a split between cutoff and target is left out:
     its actual would be in another unit than its forecast.
@@ -70,7 +70,7 @@ def _heldout_of(
 def forecasts_frame(
     windows: Windows, models: Sequence[Candidate], choices: Sequence[Sequence[Choice | None]], config: ForecastConfig
 ) -> pd.DataFrame:
-    """Lay out what is published: each ticker's and step's chosen forecast from its newest row, if any."""
+    """Make the table that is published: each ticker's and step's chosen forecast from its newest row, if any."""
     by_name = {one.model: one for one in models}
     records = []
     for k, series in enumerate(windows.series):
@@ -81,7 +81,7 @@ def forecasts_frame(
             chosen = by_name[choice.model]
             # The newest row is its own basis: no factor.
             prices: NDArray[np.float64] = np.exp(chosen.origin[k, -1] + chosen.change[k, -1, step - 1])
-            prices = np.maximum.accumulate(prices)  # whatever the exponential's last bit
+            prices = np.maximum.accumulate(prices)  # the exponential's rounding must not make quantiles cross
             start = replace(series, anchor=ORIGINS.get(choice.model, series.anchor))
             records.append(
                 {
@@ -102,7 +102,7 @@ def forecasts_frame(
 
 
 def curves_frame(curves: Sequence[Curve]) -> pd.DataFrame:
-    """Lay out the losses of the first fit and of the last, one row per epoch."""
+    """Make the table of the losses of the first fit and of the last, one row per epoch."""
     phases = {"train": "fit", "all": "refit"}
     rows = [
         (curve.ticker, curve.member, phases[curve.segment], epoch, *losses, epoch == curve.best_epoch)

@@ -1,4 +1,4 @@
-"""What a ticker's held-out rows come to: small enough to be kept for thousands, where the rows are not."""
+"""Summaries of held-out rows, small enough to be kept in memory for thousands of tickers."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class Calibration:
     Attributes
     ----------
     rows, below
-        Step to its forecasts, and to how many of their actuals were at or below each quantile, shape (19,).
+        By step, the number of forecasts, and how many of their actuals were at or below each quantile, shape (19,).
     sessions
-        Forecasts of the nearest step, of the ticker that has most. Tickers of one session move together, so that it is
-        sessions, not rows, that say how far chance reaches.
+        Forecasts of the nearest step, of the ticker that has most. Tickers move together in a session, so that the
+        range of chance depends on the number of sessions, not on that of rows.
     """
 
     sessions: int = 0
@@ -48,7 +48,7 @@ class Calibration:
         return cls(max(rows.values(), default=0), rows, {step: held[own].sum(axis=0) for step, own in by_step.items()})
 
     def add(self, other: Calibration) -> None:
-        """Count another's rows too."""
+        """Add the counts of another one."""
         self.sessions = max(self.sessions, other.sessions)
         for step, rows in other.rows.items():
             self.rows[step] = self.rows.get(step, 0) + rows
@@ -56,13 +56,13 @@ class Calibration:
 
     @property
     def shares(self) -> dict[int, NDArray[np.float64]]:
-        """Step to the share of actuals at or below each quantile, ideally the quantile's level; by step."""
+        """By step, the share of actuals at or below each quantile, ideally the quantile's level."""
         return {step: self.below[step] / self.rows[step] for step in sorted(self.rows)}
 
 
 @dataclass(frozen=True, slots=True)
 class HeldoutSummary:
-    """One ticker's held-out forecasts, of what is published alone.
+    """One ticker's held-out forecasts of the published models.
 
     Attributes
     ----------

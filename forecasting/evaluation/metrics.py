@@ -1,6 +1,6 @@
 """The table ``metrics.parquet``: every model's scores on the held-out rows of each ticker and step.
 
-The formulas are those of `forecasting.evaluation.scoring_rules`; here they meet the held-out rows as written.
+The formulas are in `forecasting.evaluation.scoring_rules`; here they are applied to held-out rows as they are written.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from forecasting.schemas import METRICS
 __all__ = ["REFERENCE", "score_heldout"]
 
 REFERENCE = "persistence"
-"""The model that every other is tested against."""
+"""The model with which all others are compared."""
 
 _NAN = float("nan")
 

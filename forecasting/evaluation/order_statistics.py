@@ -1,4 +1,4 @@
-"""Empirical quantiles of all values known at each moment, for every moment at once."""
+"""Empirical quantiles of all values known at each position, for all positions at once."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ __all__ = ["expanding_quantiles"]
 _LEVELS = np.array(LEVELS)
 
 BLOCK = 160
-"""Series worked on at a time, a shard's 32 tickers at five steps: few enough for their lists to stay in cache."""
+"""Series processed together, a shard's 32 tickers at five steps: few enough for their lists to stay in cache."""
 
 
 def expanding_quantiles(values: Array, start: int) -> Array:
     """Empirical quantiles of all values up to and including each position from ``start`` on.
 
-    All values are sorted once, as a linked list. Then time runs backwards: at each position the quantiles are read off
-    at pointers into the list, and the value of that position is unlinked, after which no pointer is more than one
-    place off. So a position costs a few operations per level, however many values there are.
+    All values are sorted once, as a linked list. Then time runs backwards: at each position the quantiles are read at
+    pointers into the list, and the value of that position is unlinked, which moves each pointer by at most one node.
+    So a position costs a few operations per level, however many values there are.
 
     Parameters
     ----------
     values
         ``(series, time)``; NaN is left out.
     start
-        First position that is asked for.
+        First position.
 
     Returns
     -------
@@ -50,7 +50,7 @@ def _quantiles(values: Array, start: int) -> Array:
     ordered, place = _sort(values)
     series, size = ordered.shape
     ends = np.arange(series)[:, None] * size
-    # Each series' list of its own, end to end in one array. A missing value points to the last node, after all others.
+    # The lists of all series, end to end in one array. A missing value points to the last node, after all others.
     following, before = (np.arange(series * size) + step for step in (1, -1))
     gone, real = (place + ends).T[start:], (place < size - 1).T[start:]
     counts = np.isfinite(values).cumsum(axis=1).T[start:, :, None]
@@ -72,8 +72,8 @@ def _quantiles(values: Array, start: int) -> Array:
         leaving = gone[now, real[now]]
         left, right = before[leaving], following[leaving]
         following[left], before[right] = right, left
-        # A value that leaves from below, or from where it is pointed at, hands its rank to the next one; and with one
-        # value less, a rank falls by one or stays.
+        # When a value at or below the pointer leaves, its rank goes to the next node; and with one value less, a
+        # rank falls by one or stays.
         np.copyto(pointer, upper, where=gone[now, :, None] <= pointer)
         last, rank = low, _LEVELS * np.maximum(counts[now - 1] - 1, 0)
         low = rank.astype(np.int64)

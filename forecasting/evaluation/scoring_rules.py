@@ -34,7 +34,7 @@ def mase(mean_absolute_error: float, scale: float) -> float:
     Parameters
     ----------
     mean_absolute_error
-        Of the forecasts, in the price's unit.
+        The forecasts' mean absolute error, in the price's unit.
     scale
         Mean absolute one-step change of Open over training rows, in the same unit.
 
@@ -54,8 +54,8 @@ def mase(mean_absolute_error: float, scale: float) -> float:
 def pinball(actual: ArrayLike, quantile: ArrayLike, level: ArrayLike) -> Array:
     """Pinball (quantile) loss of each forecast (Koenker and Bassett 1978, Econometrica 46, 33-50).
 
-    ``level * (actual - quantile)`` where the actual lies above the quantile, ``(1 - level) * (quantile - actual)``
-    where it lies below. The three arguments broadcast.
+    ``level * (actual - quantile)`` where the actual is above the quantile, ``(1 - level) * (quantile - actual)`` where
+    it is below. The three arguments broadcast.
 
     Examples
     --------
@@ -96,27 +96,26 @@ def crps(actual: ArrayLike, quantiles: ArrayLike, levels: ArrayLike = LEVELS) ->
 
 
 def diebold_mariano(loss: ArrayLike, reference: ArrayLike, horizon: int) -> float:
-    """Two-sided p-value that two forecasters lose the same in the mean.
+    """Two-sided p-value of the hypothesis that two forecasters have the same mean loss.
 
     Diebold and Mariano (1995, Journal of Business and Economic Statistics 13, 253-263): the mean loss differential
-    over its HAC standard error, whose kernel is rectangular with ``horizon - 1`` lags, because forecasts that overlap
-    are correlated so far and no farther. With the small-sample correction of Harvey, Leybourne and Newbold (1997,
-    International Journal of Forecasting 13, 281-291): the statistic times
-    ``sqrt((n + 1 - 2 h + h (h - 1) / n) / n)``, judged by Student's t with n - 1 degrees of freedom. The rectangular
-    kernel can yield a variance that is not positive; then Bartlett's weights (Newey and West 1987, Econometrica 55,
-    703-708), which cannot, stand in.
+    over its HAC standard error, whose kernel is rectangular with ``horizon - 1`` lags, the range over which forecasts
+    overlap and are correlated. With the small-sample correction of Harvey, Leybourne and Newbold (1997, International
+    Journal of Forecasting 13, 281-291): the statistic times ``sqrt((n + 1 - 2 h + h (h - 1) / n) / n)``, compared with
+    Student's t with n - 1 degrees of freedom. The rectangular kernel can yield a variance that is not positive; then
+    Bartlett's weights are used, which cannot (Newey and West 1987, Econometrica 55, 703-708).
 
     Parameters
     ----------
     loss, reference
-        Losses of the two on the same targets, in order of time, shape (n,).
+        Losses of both on the same targets, in the order of time, shape (n,).
     horizon
         Steps ahead of the forecasts.
 
     Returns
     -------
     float
-        NaN where nothing can be decided: identical losses, or not more than ``2 * horizon`` of them.
+        NaN where no test is possible: identical losses, or at most ``2 * horizon`` of them.
 
     Examples
     --------

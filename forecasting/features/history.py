@@ -1,4 +1,4 @@
-"""One ticker's rows as its file has them, cut out of the long frame, and what they show up to any one of them."""
+"""One ticker's rows as in its file, cut out of the long frame, and what the rows up to any one of them show."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Dates", "History", "histories", "rows_by_ticker", "usable_close"]
 Dates = NDArray[np.datetime64]
 
 CLOSE_SLACK = 0.001
-"""How far a usable Close may lie outside [Low, High], as a share of the price: rounding, no more."""
+"""How far a usable Close may be outside [Low, High], as a share of the price: only rounding."""
 
 CLOSE_SHARE = 0.99
 """Share of rows whose Close must be inside [Low, High] for the Close to be on the Open's basis."""
@@ -45,14 +45,14 @@ class History:
         return np.where(self.dates[row] == days, row, -1)
 
     def splits(self, row: int) -> tuple[Split, ...]:
-        """Find the splits that the rows up to and including this one show, whatever came after."""
+        """Find the splits that the rows up to and including this one show, without any later row."""
         if row not in self._splits:
             columns = (self.dates, self.open, self.high, self.low, self.close, self.volume)
             self._splits[row] = find_splits(*(column[: row + 1] for column in columns))
         return self._splits[row]
 
     def closes(self, row: int) -> Array | None:
-        """Give the Closes up to and including a row, as they were usable then; None where they were not."""
+        """Give the Closes up to and including a row, or None where they were not usable then."""
         return usable_close(*(column[: row + 1] for column in (self.high, self.low, self.close)))[0]
 
 
@@ -77,7 +77,7 @@ def rows_by_ticker(prices: pd.DataFrame) -> Iterator[tuple[str, slice]]:
 
 
 def usable_close(high: Array, low: Array, close: Array) -> tuple[Array | None, str | None]:
-    """Decide whether Close is on the same basis as Open; give it with its stray values blanked, or say why not."""
+    """Decide whether Close is on the same basis as Open; give it without stray values, or say why it is not."""
     if np.isnan(close).all():
         return None, None
     slack = CLOSE_SLACK * high

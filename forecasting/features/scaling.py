@@ -1,7 +1,8 @@
-"""Scalers, fitted for all tickers at once on the rows that they may see."""
+"""Scalers, fitted for all tickers at once, on the rows that they may see."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,29 +17,33 @@ __all__ = ["Scaler", "fit_scaler"]
 
 @dataclass(frozen=True, slots=True)
 class Scaler:
-    """What is subtracted from, and then divided out of, each ticker's feature; both ``(tickers, 1, features)``."""
+    """The offset and the range of each ticker's features, to subtract and to divide by: ``(tickers, 1, features)``."""
 
     offset: Array
     range: Array
 
+    def take(self, places: Sequence[int]) -> Scaler:
+        """Choose some of the tickers."""
+        return Scaler(self.offset[places], self.range[places])
+
     def scale(self, values: Array) -> Array:
-        """Take ``(tickers, time, features)`` from its own unit to scaled units."""
+        """Bring ``(tickers, time, features)`` from its own unit to scaled units."""
         return (values - self.offset) / self.range
 
     def unscale(self, scaled: Array) -> Array:
-        """Take ``(tickers, time, features)`` back to its own unit."""
+        """Bring ``(tickers, time, features)`` back to its own unit."""
         return scaled * self.range + self.offset
 
     def unscale_errors(self, scaled: Array) -> Array:
-        """Turn scaled errors into errors in the feature's unit: by the range alone.
+        """Bring scaled errors to the feature's unit, by the range alone.
 
-        An error is a difference, in which the offset has cancelled; the inverse transform would add it back.
+        An error is a difference, in which the offset has cancelled; the inverse transform would wrongly add it.
         """
         return scaled * self.range
 
 
 def fit_scaler(values: Array, seen: NDArray[np.bool_], kind: Literal["standard", "minmax"] = "standard") -> Scaler:
-    """Fit one scaler a ticker and feature, in one call for all of them.
+    """Fit one scaler per ticker and feature, in one call for all of them.
 
     Parameters
     ----------
@@ -52,13 +57,13 @@ def fit_scaler(values: Array, seen: NDArray[np.bool_], kind: Literal["standard",
     Returns
     -------
     Scaler
-        A constant feature gets the range 1, so that it is scaled to zeros and back without loss; one without any value
-        gets the offset 0, too.
+        A constant feature gets the range 1, so that it is scaled to zeros and back without loss; a feature without any
+        value gets the offset 0, too.
     """
     tickers, time, features = values.shape
-    # scikit-learn scales columns: every ticker's every feature becomes one, and leaves out NaN by itself.
+    # scikit-learn scales columns, without NaN: each feature of each ticker becomes a column.
     columns = np.where(seen[:, :, None], values, np.nan).transpose(1, 0, 2).reshape(time, tickers * features)
-    # A ticker without one row to learn from is left as it is.
+    # A ticker without any row to learn from is not scaled.
     columns = np.where(np.isnan(columns).all(axis=0), 0.0, columns)
     if kind == "minmax":
         minmax = MinMaxScaler().fit(columns)

@@ -19,10 +19,10 @@ from forecasting.findings import Finding
 __all__ = ["Engineered", "TickerSeries", "Withheld", "engineer"]
 
 RANGE_WEIGHTS = (0.80, 0.75)
-"""Where a session ends, as weights of ln(High/Open) and ln(Open/Low); by least squares on real tickers' Closes."""
+"""Where a session ends, as weights of ln(High/Open) and ln(Open/Low): least squares on real tickers' Closes."""
 
 FEWEST_CHANGES = 10
-"""So many earlier changes over the longest step there must be, for any forecast."""
+"""Earlier changes over the longest step that a forecast needs at least."""
 
 PRICE_BOUND = 1e15
 """Prices above this, or below its inverse, are not prices."""
@@ -30,7 +30,7 @@ PRICE_BOUND = 1e15
 
 @dataclass(frozen=True, slots=True)
 class Withheld:
-    """A ticker that gets no forecast at all, with the kind of reason and a sentence for the reader."""
+    """A ticker without any forecast, with the kind of reason and a sentence for the reader."""
 
     ticker: str
     kind: Literal["too short", "constant", "exploding", "stale", "no usable close"]
@@ -48,13 +48,13 @@ class TickerSeries:
     open, high, low
         Prices as they are in the file.
     close
-        The same, NaN on the few rows where it is not usable; None where it is not used at all.
+        The Close, NaN on the few rows where it is not usable; None where it is not used at all.
     factor
-        ``open * factor`` is on the last row's basis, whatever splits lie between.
+        ``open * factor`` is on the last row's basis: splits are adjusted.
     anchor
         Which price forecasts start from; a usable Close is kept even when this is the Open.
     stale
-        How many of the calendar's sessions the last row lags the as-of date, 0 when up to date.
+        How many of the calendar's sessions the last row is before the as-of date, 0 when up to date.
     """
 
     ticker: str
@@ -94,8 +94,8 @@ class TickerSeries:
     def anchor_price(self) -> Array:
         """The last known price at each session, in the file's unit.
 
-        From the range, it is where a session that rose so far above its Open and fell so far below it ends up on
-        average: ``log O + 0.80 ln(H/O) - 0.75 ln(O/L)``.
+        Estimated from the range, it is the average end of sessions with this High and Low relative to their Open:
+        ``log O + 0.80 ln(H/O) - 0.75 ln(O/L)``.
         """
         if self.anchor == "range":
             up, down = RANGE_WEIGHTS
@@ -111,7 +111,7 @@ class TickerSeries:
 
 @dataclass(frozen=True, slots=True)
 class Engineered:
-    """All tickers that can be forecast, those that cannot, and what was noticed on the way."""
+    """All tickers that can be forecast, those that cannot, and what was noticed."""
 
     series: tuple[TickerSeries, ...]
     withheld: tuple[Withheld, ...] = ()
@@ -126,14 +126,14 @@ def engineer(prices: pd.DataFrame, config: ForecastConfig, as_of: date) -> Engin
     prices
         As `forecasting.ingest.prices.read_prices` returns it: ticker, date, open, high, low, close, volume; sorted.
     config
-        What is asked for: the anchor, how stale is too stale, how short too short.
+        Has the anchor, and the limits for stale and short histories.
     as_of
-        The run's date, against which a ticker is up to date or stale.
+        The run's date, by which a ticker is up to date or stale.
 
     Returns
     -------
     Engineered
-        Each ticker is independent in it: none changes because of another.
+        Each ticker is independent of all others.
     """
     series: list[TickerSeries] = []
     withheld: list[Withheld] = []

@@ -1,8 +1,8 @@
 """Stock splits in unadjusted histories, found from the prices themselves.
 
-A split shows as one overnight step by a whole ratio after which trading continues as before; a crash of the same size
-misses the ratio by a little, and comes with a wild bar and a multiple of the usual volume. ``find_splits`` weighs the
-two explanations of each large step against each other.
+A split is an overnight step by a whole ratio, after which trading continues as before. A crash of the same size differs
+a little from the ratio, and comes with a wide bar and a multiple of the usual volume. ``find_splits`` compares these
+two explanations of each large step.
 
 Measured on simulated histories of 1,250 sessions with fat-tailed steps (Student's t, 4 degrees of freedom), jumps four
 times a year, and one split each at a row drawn at random or the last, of eight ratios from 3:2 to 1:25 (960 a column):
@@ -17,8 +17,8 @@ reported where there is none, in 1,000 ticker years   0    0.4    2.5     24
 ================================================  =====  =====  =====  =====
 
 On the real histories of AAPL, FB, GOOG, IBM and MSFT from 2000 to 2013, simulated splits of eleven ratios were found in
-98 % of 3,300 cases (97 % without Close and Volume); the missed ones fall on days of large moves. Their three true
-splits are found, and nothing else is reported, whichever of Close and Volume there are.
+98 % of 3,300 cases (97 % without Close and Volume); the missed ones are on days of large moves. Their three true
+splits are found, and nothing else is reported, with and without Close and Volume.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _FORWARD = tuple(Fraction(n, d) for n, d in ((3, 2), (2, 1), (5, 2))) + tuple(
     Fraction(n) for n in (3, 4, 5, 6, 7, 8, 10, 15, 20, 25, 30, 50, 100)
 )
 RATIOS: tuple[Fraction, ...] = (*_FORWARD, *(1 / ratio for ratio in _FORWARD if ratio.denominator == 1))
-"""New shares for old that are looked for. Nearer to 1 (5:4, stock dividends) a split is a move like many others."""
+"""Ratios of new to old shares that can be found. Nearer to 1 (5:4, stock dividends) a split looks like other moves."""
 
 _LOG_RATIOS: Array = np.log([float(ratio) for ratio in RATIOS])
 _USUAL = {Fraction(2): 0.35, Fraction(3, 2): 0.15, Fraction(3): 0.1, Fraction(10): 0.05, Fraction(1, 10): 0.05}
@@ -47,19 +47,19 @@ _OTHERS = (1 - sum(_USUAL.values())) / (len(RATIOS) - len(_USUAL))
 _SHARES: Array = np.array([_USUAL.get(ratio, _OTHERS) for ratio in RATIOS])
 
 _SPLITS_A_ROW = 1 / 1500
-"""How often a split is to be expected: once in six years."""
+"""How often a split is expected: once in six years."""
 _JUMPS_A_ROW, _JUMP_WIDTH = 1 / 1000, 0.2
-"""How often, and how far in log price, news moves a stock overnight beyond its usual tails."""
+"""How often news moves a stock overnight beyond its usual tails, and how far in log price."""
 _SMALLEST_STEP = 0.27
-"""Steps of the log price below this are not looked at: two thirds of a 3:2 split's."""
+"""Smaller steps of the log price are not examined: two thirds of a 3:2 split's."""
 _NEIGHBOURS = 40
-"""Rows on either side whose overnight steps say what is usual."""
+"""Rows on either side whose overnight steps define what is usual."""
 _RECENT = 20
-"""Earlier rows whose range and volume say what is usual."""
+"""Earlier rows whose range and volume define what is usual."""
 _MOST_SAID = (-3.0, 2.0)
-"""Log odds that either of range and volume can give at most, against a split and for one."""
+"""The largest log odds of range and of volume, against a split and for one."""
 _CONFIRMED_FROM = Fraction(100)
-"""From this ratio on a step may as well be a row in another unit (cents): later rows must confirm it."""
+"""From this ratio on, a step may also be a row in another unit (cents): later rows must confirm it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +81,13 @@ class Split:
     ratio: Fraction
 
     def __str__(self) -> str:
-        """Ratio as it is announced: ``2:1``."""
+        """Write the ratio as companies announce it: ``2:1``."""
         return f"{self.ratio.numerator}:{self.ratio.denominator}"
 
 
 @dataclass(frozen=True, slots=True)
 class _Bars:
-    """What a decision is based on, one value per row; logarithms, NaN where there is none."""
+    """The numbers of a decision, one value per row; logarithms, NaN where there is none."""
 
     step: Array
     """From the last price of the row before down to this row's Open."""
@@ -98,7 +98,7 @@ class _Bars:
     volume: Array
 
 
-def find_splits(  # noqa: PLR0917  # the columns of a bar, in the order that everybody writes them
+def find_splits(  # noqa: PLR0917  # the columns of a bar, in their usual order
     dates: ArrayLike,
     open_: ArrayLike,
     high: ArrayLike,
@@ -108,12 +108,12 @@ def find_splits(  # noqa: PLR0917  # the columns of a bar, in the order that eve
 ) -> tuple[Split, ...]:
     """Find the splits in one ticker's unadjusted history.
 
-    Each step of the log price from a row's last price to the next Open is explained twice: as a split, whose remainder
-    is a usual overnight move; and as a move of the market, usual (fat-tailed, of the scale of the neighbouring rows) or
-    a jump. The bar's range and volume, against those of the rows before, are weighed in likewise (naive Bayes).
-    The volume may be on either basis. What is likelier is taken, provided that the rows next to it keep to their sides
-    of the step, as they do not around a single wrong row. A split can be found on its first row, even the history's
-    last.
+    Each step of the log price from a row's last price to the next Open has two explanations: a split, whose remainder
+    is a usual overnight move; or a move of the market, either usual (fat-tailed, with the scale of the neighbouring
+    rows) or a jump. The bar's range and volume, compared with those of the rows before, are further evidence (naive
+    Bayes); the volume may be on either basis. The likelier explanation is taken. The rows next to a split must be on
+    their own sides of the step, which they are not around a single wrong row. A split can be found on its first row,
+    even when that is the history's last.
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ def find_splits(  # noqa: PLR0917  # the columns of a bar, in the order that eve
 
 
 def adjustment(rows: int, splits: Sequence[Split]) -> Array:
-    """Return the factors that put every row's prices on the basis of the last row.
+    """Return the factors that bring every row's prices to the basis of the last row.
 
     Parameters
     ----------
@@ -186,7 +186,7 @@ def _describe(
 
 
 def _ratio_at(bars: _Bars, row: int) -> Fraction | None:
-    """Return the ratio of the split before a row; None where the step there is better explained as a move."""
+    """Return the ratio of the split before a row; None where the step is more likely a move of the market."""
     step, scale = bars.step[row], _usual_step(bars.step, row)
     as_split = _SPLITS_A_ROW * _SHARES * _student((step - _LOG_RATIOS) / scale) / scale
     as_jump = _JUMPS_A_ROW * np.exp(-abs(step) / _JUMP_WIDTH) / (2 * _JUMP_WIDTH)
@@ -204,7 +204,7 @@ def _ratio_at(bars: _Bars, row: int) -> Fraction | None:
 
 
 def _lasts(bars: _Bars, row: int, ratio: Fraction) -> bool:
-    """Whether the two bars before and the two from the row on lie on their own sides of the step."""
+    """Whether the two bars before the row and the two from it on are on their own sides of the step."""
     before, after = bars.middle[max(row - 2, 0) : row], bars.middle[row : row + 2]
     if after.size < 2 and max(ratio, 1 / ratio) >= _CONFIRMED_FROM:
         return False
@@ -214,7 +214,7 @@ def _lasts(bars: _Bars, row: int, ratio: Fraction) -> bool:
 
 
 def _usual_step(step: Array, row: int) -> float:
-    """Scale of Student's t of the steps around a row, leaning on 1.5 % where there are few."""
+    """Scale of Student's t of the steps around a row, shrunk towards 1.5 % where there are few."""
     around = np.concatenate([step[max(row - _NEIGHBOURS, 1) : row], step[row + 1 : row + 1 + _NEIGHBOURS]])
     # The median of |t| with 3 degrees of freedom is 0.765.
     seen = np.median(np.abs(around)) / 0.765 if around.size else 0.0
@@ -222,7 +222,7 @@ def _usual_step(step: Array, row: int) -> float:
 
 
 def _excess(values: Array, row: int) -> float:
-    """How far a row's logarithm lies above the median of the rows before; NaN where it is not known."""
+    """How far a row's logarithm is above the median of the rows before; NaN where it is not known."""
     before = values[max(row - _RECENT, 0) : row]
     before = before[np.isfinite(before)]
     return float(values[row] - np.median(before)) if before.size >= 5 else float("nan")
@@ -234,7 +234,7 @@ def _student(value: Array | float) -> Array:
 
 
 def _log_odds(from_split: float, from_jump: float, split_width: float, jump_width: float) -> float:
-    """Log of the ratio of two normal densities at these deviations; 0 where there is nothing to weigh."""
+    """Log of the ratio of two normal densities at these deviations; 0 where they are not known."""
     odds = np.log(jump_width / split_width) - (from_split / split_width) ** 2 / 2 + (from_jump / jump_width) ** 2 / 2
-    # The normal tails are not to be believed: splits, too, fall on days of news.
+    # The normal tails would be too certain: splits, too, happen on days of news.
     return float(np.clip(odds, *_MOST_SAID)) if np.isfinite(odds) else 0.0

@@ -1,7 +1,7 @@
 """Dense arrays of a shard of tickers, their windows as views, and the chronological split.
 
-Tickers of different lengths live together right-aligned: the last column is every ticker's own newest row, and a
-shorter ticker has NaN on the left. Position p of ticker i is its row ``p - first[i]``.
+Tickers of different lengths are right-aligned: the last column is every ticker's own newest row, and a shorter ticker
+has NaN on the left. Position p of ticker i is its row ``p - first[i]``.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ __all__ = ["RANGE_SPANS", "Segment", "Windows", "group", "shard_count", "window"
 Segment = Literal["train", "validation", "test", "before_test", "all"]
 
 RANGE_FLOOR = 1e-4
-"""Smallest High-Low, as a share of Open, and smallest ln(High/Low), that the logarithm is taken of; a session without
-trade has none."""
+"""The smallest High-Low, as a share of Open, and the smallest ln(High/Low) of which the logarithm is taken: a session
+without trade has no range."""
 
 RANGE_SPANS = (1, 5, 22)
 """Sessions over which the log range is averaged: a day, a week and a month (Corsi 2009)."""
@@ -56,7 +56,7 @@ class Windows:
     targets
         ``(tickers, time, horizon)``: log(Open_{t+step} / anchor_t), NaN where it is not known.
     same_unit
-        ``(tickers, time, horizon)``: False where a split lies between t and t+step.
+        ``(tickers, time, horizon)``: False where there is a split between t and t+step.
     first, validation_start, test_start
         ``(tickers,)``: position of each ticker's first row, of its first validation target, of its first test target.
     context
@@ -135,13 +135,13 @@ def group(series: Sequence[TickerSeries], config: ForecastConfig) -> list[tuple[
 
 
 def shard_count(tickers: int, config: ForecastConfig) -> int:
-    """Return how many shards so many tickers are dealt into: a multiple of ``config.shards``, none of them empty."""
+    """Return the number of shards for this number of tickers: a multiple of ``config.shards``, none of them empty."""
     needed = -(-tickers // config.shard_tickers)
     return min(tickers, -(-needed // config.shards) * config.shards)
 
 
 def window(series: Sequence[TickerSeries], config: ForecastConfig) -> Windows:
-    """Lay a shard's tickers out as dense arrays and split each chronologically.
+    """Put a shard's tickers into dense arrays, and split each chronologically.
 
     Parameters
     ----------
@@ -151,7 +151,7 @@ def window(series: Sequence[TickerSeries], config: ForecastConfig) -> Windows:
         Gives the context, the horizon and the shares of test and validation.
     """
     rows = np.array([one.rows for one in series])
-    time = max(int(rows.max()), config.context + 1)  # one window and its target, even where no ticker has so many
+    time = max(int(rows.max()), config.context + 1)  # one window and its target, even where no ticker has as many
 
     def dense(columns: Sequence[Array]) -> Array:
         out = np.full((len(columns), time), np.nan)
@@ -169,7 +169,7 @@ def window(series: Sequence[TickerSeries], config: ForecastConfig) -> Windows:
     inputs = np.stack([change, np.where(np.isnan(change), np.nan, np.log(spread))], axis=2)
     targets = np.stack([_ahead(log_open, step) - log_anchor for step in range(1, config.horizon + 1)], axis=2)
     same_unit = np.stack([_ahead(factor, step) == factor for step in range(1, config.horizon + 1)], axis=2)
-    # Shares are of targets: every row but the first is one.
+    # Shares are of targets: every row but the first is a target.
     test = np.floor(config.test_share * (rows - 1)).astype(np.int64)
     validation = np.floor(config.validation_share * (rows - 1 - test)).astype(np.int64)
     return Windows(
@@ -197,7 +197,7 @@ def _ahead(values: Array, step: int) -> Array:
 
 
 def _log_ranges(log_range: Array) -> Array:
-    """Log of the log range, and its means over the last sessions: as many of `RANGE_SPANS` as there are."""
+    """Log of the log range, and its means over the last sessions (`RANGE_SPANS`, or fewer where there are fewer)."""
     daily = np.log(np.maximum(log_range, RANGE_FLOOR))
     padded = np.pad(daily, [(0, 0), (max(RANGE_SPANS) - 1, 0)], constant_values=np.nan)
     out = np.full((*daily.shape, len(RANGE_SPANS)), np.nan)

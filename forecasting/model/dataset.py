@@ -89,7 +89,7 @@ class ShardTensors:
 
 
 def pad(lines: Sequence[NDArray[np.int64]], multiple: int, fill: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Lay lines of different lengths in one array, padded with ``fill``; the second result is 1 where it is real."""
+    """Put lines of different lengths into one array, padded with ``fill``; the second result is 1 where it is real."""
     width = -(-max(len(line) for line in lines) // multiple) * multiple
     out = np.full((len(lines), width), fill, dtype=np.int64)
     valid = np.zeros((len(lines), width), dtype=np.float32)

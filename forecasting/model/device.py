@@ -1,4 +1,4 @@
-"""The one place where the training device is chosen, and where the number of its threads is set."""
+"""The choice of the training device, and the number of its threads."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ class _Users:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let torch compute with one thread: pools of threads stall on small tensors.
+    """Let torch compute with one thread: thread pools are slow on small tensors.
 
-    The setting is the whole process's, so the last of several threads of training restores what the first one found.
+    The setting is of the whole process, so the last of several training threads restores what the first one found.
     """
     with _Users.lock:
         if not _Users.count:

@@ -1,4 +1,4 @@
-"""Quantile forecasts of a fitted shard: weights and windows in, changes of log price out."""
+"""Quantile forecasts of a trained shard: weights and windows in, changes of log price out."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from forecasting.model.training import Fitted, Trained
 __all__ = ["lstm_quantiles", "predict"]
 
 BLOCK = 128
-"""Cutoffs forecast at a time: enough to fill the machine, few enough to stay in its cache."""
+"""Cutoffs per batch: enough to use the processor well, few enough to stay in its cache."""
 
 
 def lstm_quantiles(
@@ -26,10 +26,10 @@ def lstm_quantiles(
     start: int,
     fitted_at: NDArray[np.int64] | None = None,
 ) -> NDArray[np.float64]:
-    """Give the LSTM's quantiles from each cutoff by weights that had not seen what comes after it.
+    """Give the LSTM's quantiles from each cutoff, with weights that have not seen any row after it.
 
-    Validation cutoffs by the weights of the training rows, test cutoffs by those of all rows before the test, and
-    cutoffs from ``fitted_at`` ``(tickers,)`` on by those of all rows up to there; the newest cutoff when None.
+    Validation cutoffs use the weights of the training rows, test cutoffs those of all rows before the test, and cutoffs
+    from ``fitted_at`` ``(tickers,)`` on those of all rows up to there; only the newest cutoff when None.
 
     Returns
     -------
@@ -86,7 +86,7 @@ def predict(
     inputs = fitted.inputs.scale(windows.inputs)[able].astype(np.float32)
     volatility = (windows.log_volatility - fitted.volatility.offset[:, :, 0])[able].astype(np.float32)
     views = windows.views(inputs)
-    # Members of one ticker lie side by side on the models' axis.
+    # Members of one ticker are neighbours on the models' axis.
     rows = torch.from_numpy(fitted.parameters[able].reshape(len(able) * members, -1)).to(device)
     parameters = layout.cut(rows)
     for block in range(0, len(cutoffs), BLOCK):

@@ -5,10 +5,10 @@ The head reads the last hidden state and gives each step a location and a log sc
     q_k = location + scale z_k,      z_k = signed cumulative sums of softplus gaps around z_median = 0,
 
 with gaps that each model learns for each step but that do not depend on the window. So the quantiles never cross, and
-a step costs two outputs instead of twenty. The log scale also has two linear terms beside the hidden state: in the log
-of the exponentially weighted range volatility, which remembers more than a window of ten shows, and in the window's
-last log range, which a squashed state passes on only in part. The location's outputs are scaled down: prices are
-close to a martingale, and a location learnt from a few hundred days is mostly noise.
+a step costs two outputs instead of twenty. In addition to the hidden state, the log scale has two linear terms: in the
+log of the exponentially weighted range volatility, which has a longer memory than a window of ten sessions, and in the
+window's last log range, which the squashed state passes on only in part. The location's outputs are scaled down: prices
+are close to a martingale, and a location learned from a few hundred days is mostly noise.
 
 All parameters of one model are one row of a matrix ``(models, parameters)``.
 """
@@ -40,20 +40,20 @@ __all__ = [
 ]
 
 RANGE = 1
-"""Place of the log range among a window's inputs."""
+"""Index of the log range among a window's inputs."""
 LOCATION_SHARE = 0.3
-"""What counts of the location's outputs: they start, and move in training, by so much less than the log scale's."""
+"""Factor of the location's outputs: they start, and move in training, by this much less than the log scale's."""
 LOG_SCALE_BOUND = 8.0
-"""The log scale, in units of the target's own spread, is held within plus and minus this."""
+"""The log scale, in units of the target's own spread, is clipped to plus and minus this."""
 
 
 DRIVERS: Mapping[Anchor, tuple[float, float]] = {"open": (0.2, 0.3), "close": (1.0, 0.0), "range": (0.8, 0.2)}
-"""Where training without a prior starts from, by anchor: from the Close, the night to come follows the volatility; from
-the Open, the session that is over, whose range is known, is part of what is forecast."""
+"""Start of training without a prior, by anchor: from the Close, the next night follows the volatility; from the Open,
+the last session, whose range is known, is part of the forecast."""
 
 
 class Parameters(NamedTuple):
-    """Views into one row a model: what the numbers are for."""
+    """The parts of the rows of parameters, as views."""
 
     recurrent: Tensor
     """``(models, 4 hidden, hidden + inputs + 1)``, as `forecasting.model.lstm` reads it."""
@@ -67,7 +67,7 @@ class Parameters(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RowLayout:
-    """Sizes of a model, from which its row of parameters is cut."""
+    """A model's sizes, which determine how its row of parameters is cut."""
 
     inputs: int
     hidden: int

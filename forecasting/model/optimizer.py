@@ -1,4 +1,4 @@
-"""AdamW and the one-cycle schedule for many independent models, one a row."""
+"""AdamW and the one-cycle schedule for many independent models, one per row."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ WARM_UP = 0.3
 class AdamW:
     """Adam with decoupled weight decay (Loshchilov and Hutter 2019) and each model's gradient clipped to a norm.
 
-    The moments, the count of steps and the learning rate are each row's own, so that a model's updates are what they
-    would be alone.
+    Each row has its own moments, count of steps and learning rate, so that a model's updates are the same as if it were
+    trained alone.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ class AdamW:
 
 
 def one_cycle(progress: Tensor, peak: float) -> Tensor:
-    """Learning rate after a share ``progress`` of the schedule: cosine up from peak/25, then down to almost nothing.
+    """Learning rate after a share ``progress`` of the schedule: cosine up from peak/25, then down to almost zero.
 
     The policy of Smith and Topin (2018), as commonly parametrised: 30 % of the way up, end at peak/250,000.
     """

@@ -1,8 +1,8 @@
-"""Fit the constants that are shipped, on the sample: ``python -m forecasting.model.pretrain`` (``make prior``).
+"""Fit the program's constants on the sample: ``python -m forecasting.model.pretrain`` (``make prior``).
 
 The LSTM's prior is one network per anchor, trained on the windows of all the sample's tickers together. HAR's
-coefficients (Corsi 2009) are those of a gamma regression with log link, of the absolute change over its mean, on the
-log ranges of a day, a week and a month. Both are fitted once for every cut, on the rows up to that day. The same sample
+coefficients (Corsi 2009) are those of a gamma regression with log link: the absolute change over its mean, explained by
+the log ranges of a day, a week and a month. Both are fitted for every cut, on the rows up to that day. The same sample
 and the same versions give the same bytes.
 """
 
@@ -38,7 +38,7 @@ from forecasting.model.training_loop import batch_loss
 __all__ = ["fit_cut", "fit_har", "make_prior", "pretrain"]
 
 SLICE = 1200
-"""Sessions in a slice of the sample, about: as long as a file that the prior is for."""
+"""Sessions in a slice of the sample, about as many as a typical file has."""
 FEWEST = 300
 """Sessions of the shortest slice that is used."""
 CUT_YEARS = range(2004, 2013)
@@ -55,7 +55,7 @@ SETTINGS = ForecastConfig(
     clip_norm=1.0,
     seed=0,
 )
-"""How the prior is trained; found on panels of tickers that are not in the sample."""
+"""How the prior is trained; chosen on panels of tickers that are not in the sample."""
 LONGEST = 60
 FITTED_STEPS = (1, 2, 3, 4, 5, 7, 10, 14, 20, 28, 40, 60)
 """HAR is fitted at these steps; beyond the fifth, its coefficients follow a smooth curve through them."""

@@ -1,8 +1,8 @@
-"""What is fitted on the sample once and shipped: the weights that every LSTM starts from, and HAR's coefficients.
+"""Constants that were fitted once on the sample: the weights that every LSTM starts from, and HAR's coefficients.
 
-Both are constants of the program, the same for every ticker, made by `forecasting.model.pretrain`. They are cut in
-time: one set for each of several days, fitted on the sample's rows up to that day. A ticker gets the newest set that
-ends before its own first judged target, so that no score is of rows that its constants have seen.
+They are the same for every ticker, and made by `forecasting.model.pretrain`. There is one set for each of several cuts
+in time, fitted on the sample's rows up to that day. A ticker gets the newest set that ends before its own first judged
+target, so that no score is computed on rows that its constants have seen.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ __all__ = [
 ANCHORS: tuple[Anchor, ...] = get_args(Anchor)
 
 HORIZON = 5
-"""Steps of the LSTM's prior; later ones start from its last."""
+"""Steps of the LSTM's prior; later steps start from its last one."""
 
 PRIOR_FILE = "prior.safetensors"
 _KEY = "card"
@@ -88,21 +88,21 @@ def load_prior() -> Prior:
 
 
 def prior_findings(config: ForecastConfig, as_of: date) -> tuple[Finding, ...]:
-    """Say once that a run is of a day before the end of the newest constants, which it therefore does not use."""
+    """Report that a run's date is before the end of the newest constants, which it therefore does not use."""
     newest = load_prior().cuts[-1]
     if config.preset == "tutorial" or np.datetime64(as_of, "D") >= newest:
         return ()
     message = (
         f"as of {as_of}, before {newest}, up to where the newest prior has seen prices: every ticker starts from an "
-        "older one, cut before its own first judged session"
+        "older one, which ends before its own first judged session"
     )
     return (Finding("", "prior", message),)
 
 
 def unseen(windows: Windows) -> NDArray[np.int64]:
-    """Place ``(tickers,)`` of each ticker's set: the newest that ends before its first judged target.
+    """Index ``(tickers,)`` of each ticker's set: the newest that ends before its first judged target.
 
-    -1 where none does; such a ticker gets the first of all, with a finding.
+    -1 where none does; such a ticker gets the first set, with a finding.
     """
     rows = windows.validation_start - windows.first
     first = [one.dates[min(row, one.rows - 1)] for one, row in zip(windows.series, rows, strict=True)]
@@ -110,7 +110,7 @@ def unseen(windows: Windows) -> NDArray[np.int64]:
 
 
 def starting_rows(windows: Windows, hidden: int) -> NDArray[np.float32]:
-    """Parameters ``(tickers, parameters)`` that training starts from, for as many steps as the windows have."""
+    """Parameters ``(tickers, parameters)`` that training starts from, for all steps of the windows."""
     prior, places = load_prior(), unseen(windows).clip(0)
     own = np.stack([prior.lstm[one.anchor][place] for one, place in zip(windows.series, places, strict=True)])
     inputs = windows.inputs.shape[2]

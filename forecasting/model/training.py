@@ -1,9 +1,9 @@
 """Train every ticker's own LSTM, many at once, each as if it were alone.
 
-A model's numbers depend on its ticker's rows, the configuration and its own random stream only: it has its own scaler,
-its own order of windows, its own optimiser state, learning rate and stopping. Sharing a tensor program is a matter of
-speed. A ticker is fitted three times: on its training rows, with early stopping on validation; on all rows before the
-test, for the scores; on all rows up to the cutoff, for the forecast. The latter two inherit the epochs of the first.
+A model's numbers depend only on its ticker's rows, the configuration and its own random stream: it has its own scaler,
+order of windows, optimizer state, learning rate and stopping. Models share a tensor program only for speed. A ticker is
+fitted three times: on its training rows, with early stopping on validation; on all rows before the test, for the
+scores; and on all rows up to the cutoff, for the forecast. The last two run the number of epochs that the first found.
 """
 
 from __future__ import annotations
@@ -48,10 +48,16 @@ class Fitted:
     volatility: Scaler
     targets: Scaler
 
+    def take(self, places: Sequence[int]) -> Fitted:
+        """Choose some of the tickers."""
+        return Fitted(
+            self.parameters[places], *(one.take(places) for one in (self.inputs, self.volatility, self.targets))
+        )
+
 
 @dataclass(frozen=True)
 class Trained:
-    """What training gives to evaluation.
+    """The result of training.
 
     Attributes
     ----------
@@ -85,18 +91,18 @@ def train(
     config
         Sizes, schedule, seeds and device.
     watch
-        Whom to report to and to ask.
+        Gets the training's progress, and decides whether it continues.
 
     Raises
     ------
     TrainingStoppedError
-        When the watch says so.
+        When the watch stops the training.
     """
     if config.preset == "tutorial":
         fits = {one.ticker: fit_tutorial(one, config, watch) for one in windows.series}
         return Trained({}, {}, (), fits)
     device = choose_device(config.device)
-    with one_thread():  # shards are what runs in parallel
+    with one_thread():  # shards run in parallel
         return _train(windows, config, device, watch)
 
 
@@ -129,12 +135,12 @@ def _fit_all_segments(
     config: ForecastConfig,
     watch: Watch,
 ) -> list[Curve]:
-    """Fit one program's models on each segment in turn, each inheriting the epochs of the fit before."""
+    """Fit one program's models on each segment in turn, with the number of epochs that the first fit found."""
     curves: list[Curve] = []
     models = program
     for segment in SEGMENTS:
         if not models:
-            break  # not one came through
+            break  # none converged
         outcome = fit(models, data[segment], segment, config, watch)
         for model, row in zip(outcome.models, outcome.parameters, strict=True):
             fitted[segment].parameters[model.ticker, model.member] = row
@@ -160,7 +166,7 @@ def _skipped(windows: Windows, config: ForecastConfig) -> dict[str, Reason]:
 def _programs(
     models: Sequence[Model], cutoffs: Sequence[NDArray[np.int64]], config: ForecastConfig
 ) -> list[Sequence[Model]]:
-    """Deal models into tensor programs, those with most windows first: batches then fill from the front."""
+    """Group models into tensor programs, those with the most windows first, so that batches are full from the front."""
     ordered = sorted(models, key=lambda model: -len(cutoffs[model.ticker]))
     size = config.models_per_batch
     return [ordered[k : k + size] for k in range(0, len(ordered), size)]

@@ -1,4 +1,4 @@
-"""One tensor program: many models fitted side by side, each with its own order, schedule and stopping."""
+"""One tensor program: many models fitted in parallel, each with its own order, schedule and stopping."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ __all__ = [
 
 
 class TrainingStoppedError(Exception):
-    """The caller's stop flag was found set; nothing half-trained is returned."""
+    """The caller has stopped the training; nothing is returned of it."""
 
 
 class OutOfTimeError(Exception):
@@ -49,7 +49,7 @@ class OutOfTimeError(Exception):
 
 
 class Progress(NamedTuple):
-    """What is reported after each epoch of one tensor program."""
+    """The state of one tensor program after an epoch."""
 
     segment: Segment
     epoch: int
@@ -60,7 +60,7 @@ class Progress(NamedTuple):
 
 
 class Curve(NamedTuple):
-    """Losses of one model in one fit, in scaled units, one a epoch; validation is NaN in the later fits."""
+    """Losses of one model in one fit, in scaled units, one per epoch; validation is NaN in the later fits."""
 
     ticker: str
     member: int
@@ -72,7 +72,7 @@ class Curve(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One LSTM: whose, which member, and how many epochs it may run."""
+    """One LSTM: its ticker's index, its number in the ensemble, its ticker's name, and the epochs it may run."""
 
     ticker: int
     member: int
@@ -82,16 +82,16 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Whom training reports to after each epoch, and whom it asks whether to go on.
+    """Gets the training's progress, and decides whether it continues.
 
     Attributes
     ----------
     progress
         Called after every epoch of each tensor program.
     stop
-        Asked before every epoch; True ends training with `TrainingStoppedError`.
+        Called before every epoch; True ends the training with `TrainingStoppedError`.
     out_of_time
-        Asked before every epoch; True leaves what is not trained yet without weights, with that reason.
+        Called before every epoch; when True, models that are not trained yet stay without weights, with that reason.
     """
 
     progress: Callable[[Progress], None] = lambda _: None
@@ -99,7 +99,7 @@ class Watch:
     out_of_time: Callable[[], bool] = lambda: False
 
     def look(self) -> None:
-        """Leave by an exception when training is to end."""
+        """Raise an exception when the training must end."""
         if self.stop():
             raise TrainingStoppedError
         if self.out_of_time():
@@ -110,7 +110,7 @@ UNWATCHED = Watch()
 
 
 class FitOutcome(NamedTuple):
-    """The models that came through, with the epochs they kept, their best rows, and everyone's curves."""
+    """The models that converged, with their best epochs and rows of parameters, and the curves of all models."""
 
     models: tuple[Model, ...]
     parameters: NDArray[np.float32]
@@ -129,10 +129,11 @@ def batch_loss(rows: Tensor, data: ShardTensors, config: ForecastConfig, batch: 
 def fit(
     models: Sequence[Model], data: ShardTensors, segment: Segment, config: ForecastConfig, watch: Watch
 ) -> FitOutcome:
-    """Run one tensor program: the models' epochs, each model leaving when it is done, its best weights kept.
+    """Run one tensor program epoch by epoch; a model leaves when it is done, and its best weights are kept.
 
-    In the first fit a model is done when its validation loss has not improved for ``patience`` epochs; later, when it
-    has run the epochs it inherits. A model whose loss or weights are no longer finite leaves without weights.
+    In the first fit a model is done when its validation loss has not improved for ``patience`` epochs; in later fits,
+    when it has run the number of epochs that the first fit found. A model whose loss or weights are not finite any more
+    leaves without weights.
     """
     device = data.answers.device
     state = TrainingState(models, data, config)
@@ -178,7 +179,7 @@ def validation_loss(
 
 
 class _Plan(NamedTuple):
-    """One epoch's windows of every running model, in its own order, and its place in its schedule."""
+    """One epoch of every running model: its windows in its own order, dropout masks and learning rates."""
 
     ticker: Tensor  # (k,)
     cutoffs: Tensor  # (k, steps x batch)
@@ -191,7 +192,7 @@ class _Plan(NamedTuple):
 
 
 class TrainingState:
-    """Which models are still running, at which epoch, and the best that each has been."""
+    """Which models are still running, at which epoch, and the best weights of each."""
 
     def __init__(self, models: Sequence[Model], data: ShardTensors, config: ForecastConfig) -> None:
         self._data, self._config, self._all = data, config, list(models)
@@ -211,7 +212,7 @@ class TrainingState:
         return initial_parameters(data.layout, self._streams[one], DRIVERS[data.anchors[one.ticker]])
 
     def plan_epoch(self, device: torch.device) -> _Plan:
-        """Draw the order of windows, the dropout and the learning rates of every running model's next epoch."""
+        """Draw the order of windows and the dropout of every running model's next epoch; set its learning rates."""
         batch, hidden, dropout = self._config.batch, self._config.hidden, self._config.dropout
         orders = [self._streams[one].permutation(self._data.cutoffs[one.ticker]) for one in self.running]
         cutoffs, valid = pad(orders, batch, self._data.context)
@@ -221,7 +222,7 @@ class TrainingState:
             for line, one, count in zip(keep, self.running, batches, strict=True):
                 drawn = self._streams[one].random((count, hidden, batch), dtype=np.float32)
                 line[:count] = (drawn >= dropout) / np.float32(1 - dropout)
-        # In float64 and only then rounded, so that a model's rates do not depend on its place among the others.
+        # In float64 and rounded afterwards, so that a model's rates do not depend on its place among the others.
         progress = (self._epoch + np.arange(batches[0]) / batches[:, None]) / self._config.epochs
         rates = one_cycle(torch.from_numpy(progress), self._config.learning_rate).float()
         return _Plan(
@@ -238,7 +239,7 @@ class TrainingState:
     def close_epoch(
         self, rows: NDArray[np.float32], train_loss: NDArray[np.float32], validation: NDArray[np.float32] | None
     ) -> NDArray[np.bool_]:
-        """Keep what is best so far and say who runs on."""
+        """Keep the best weights so far, and mark the models that continue."""
         self._epoch += 1
         stay = np.zeros(len(self.running), dtype=bool)
         for k, one in enumerate(self.running):
@@ -264,7 +265,7 @@ class TrainingState:
         return Progress(segment, self._epoch, self._config.epochs, train_loss, validation, len(self.running))
 
     def outcome(self, segment: Segment) -> FitOutcome:
-        """Report how it ended for every model."""
+        """Return the final result of every model."""
         done = [one for one in self._all if one in self._best]
         models = tuple(Model(one.ticker, one.member, one.name, self._best[one][1]) for one in done)
         curves = [

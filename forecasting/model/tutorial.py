@@ -1,9 +1,9 @@
-"""The tutorial preset: the LSTM tutorial that this project grew out of, its data to the digit, its training in kind.
+"""The tutorial preset: the LSTM tutorial with which this project began, with the same data and method of training.
 
-It is kept as it was, leak and all, so that what it reports can be seen for what it is: the scalers see every row, test
-included; a window's target is not the next session's Open but the one after; the state of the last training batch is
-carried into every test batch; training runs to the end without validation. Its own last line turned the scaled error
-back with the inverse transform, which adds the minimum; here an error is turned back with the range alone.
+It is kept as it was, including its leak, to show what its results are worth: the scalers see every row, also those of
+the test; a window's target is not the next session's Open but the one after; the state of the last training batch is
+carried into every test batch; training has no validation. The tutorial's last line transformed the scaled error back
+with the inverse transform, which adds the minimum; here an error is multiplied by the range alone.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ def fit_tutorial(
     config: ForecastConfig,
     watch: Watch = UNWATCHED,
 ) -> TutorialFit:
-    """Train the tutorial's model on one ticker, with its leak and, beside it in the same program, without.
+    """Train the tutorial's model on one ticker twice, in one tensor program: with its leak and without.
 
     Batches are taken in order, full ones only (a remainder of the oldest windows is left out); the state starts from
     zero in each. The loss is reported every 1,000 epochs.
@@ -142,7 +142,7 @@ def fit_tutorial(
     Raises
     ------
     TrainingStoppedError
-        When the watch says so.
+        When the watch stops the training.
     """
     with one_thread():
         return _fit(series, config, watch)
@@ -178,7 +178,7 @@ def _fit(series: TickerSeries, config: ForecastConfig, watch: Watch) -> Tutorial
 
 
 def tutorial_report(series: TickerSeries, fit: TutorialFit) -> TutorialReport:
-    """Set the tutorial's error beside repeating the last Open on the same targets."""
+    """Compare the tutorial's error with that of repeating the last Open, on the same targets."""
     count = len(fit.truth)
     ahead = {step: np.abs(fit.truth - series.open[-count - step : -step]).mean() for step in (1, STEP)}
     return TutorialReport(
@@ -194,7 +194,7 @@ def tutorial_report(series: TickerSeries, fit: TutorialFit) -> TutorialReport:
     )
 
 
-def _judge(  # noqa: PLR0917 - what training ends with, handed on once
+def _judge(  # noqa: PLR0917 - the results of the training, passed on once
     rows: Tensor,
     recurrence: Recurrence,
     x: Tensor,
@@ -265,10 +265,10 @@ def _tensors(both: list[TutorialData], which: slice, device: torch.device) -> tu
 
 
 @torch.no_grad()
-def _test_prices(  # noqa: PLR0917 - the tutorial's test needs the last training batch beside everything else
+def _test_prices(  # noqa: PLR0917 - the tutorial's test needs the last training batch, too
     rows: Tensor, recurrence: Recurrence, last: Tensor, test: Tensor, both: list[TutorialData], config: ForecastConfig
 ) -> list[Array]:
-    """Predict the test windows in batches, each starting from the state that the last training batch ended in."""
+    """Predict the test windows in batches, each starting from the final state of the last training batch."""
     _, state = _predict(rows, recurrence, last, config.hidden, None)
     batch = last.shape[3]
     outputs = []

@@ -1,4 +1,4 @@
-"""What the tutorial preset measured, as its report shows it."""
+"""The results of the tutorial preset, for its report."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ __all__ = ["TutorialReport"]
 
 @dataclass(frozen=True, slots=True)
 class TutorialReport:
-    """What the tutorial preset measured; errors in the price's own unit unless said otherwise.
+    """The results of the tutorial preset; errors are in the price's own unit, except where said otherwise.
 
     Attributes
     ----------
     ticker
-        Whose prices.
+        The ticker.
     losses
         Epoch to training loss (mean squared error, scaled), as printed every 1,000 epochs.
     truth

@@ -247,7 +247,7 @@ def _by_session(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def _lags(scores: pd.DataFrame, sessions: int) -> int:
-    """Count the sessions over which errors are correlated: forecasts overlap by their steps, and volatility persists."""
+    """Count the sessions over which errors are correlated: forecasts overlap by their steps, volatility persists."""
     overlap = int(scores["step"].max()) - 1 if len(scores) else 0
     return min(max(overlap, int(4 * (sessions / 100) ** (2 / 9))), max(sessions - 1, 0))
 

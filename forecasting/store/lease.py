@@ -36,7 +36,7 @@ SECONDS = 45.0
 """A lease that has not been renewed for this long is not held any more."""
 
 _CERTAINLY_OVER = 10
-"""This many times `SECONDS` after its last renewal by the service's clock, a lease is over, even if our clock is wrong."""
+"""This many times `SECONDS` after its last renewal by the service's clock, a lease is over, whatever our clock says."""
 
 
 class Lease(Lock):

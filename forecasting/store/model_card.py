@@ -22,6 +22,8 @@ __all__ = ["ModelFile", "from_file", "model_file"]
 
 CARD_VERSION = 2
 
+_SCALERS = ("inputs", "volatility", "targets")
+
 
 @dataclass(frozen=True)
 class ModelFile:
@@ -38,10 +40,10 @@ def model_file(
     """Make the file of a shard's published weights, without tickers that have no LSTM."""
     fitted = _tutorial_fitted(trained.tutorial, windows) if trained.tutorial else trained.fits["all"]
     able = [k for k, one in enumerate(windows.series) if one.ticker not in trained.skip_reasons]
-    tensors: dict[str, NDArray[Any]] = {"parameters": fitted.parameters[able]}
-    for part in ("inputs", "volatility", "targets"):
-        scaler: Scaler = getattr(fitted, part)
-        tensors |= {f"{part}.offset": scaler.offset[able], f"{part}.range": scaler.range[able]}
+    fitted = fitted.take(able)
+    tensors: dict[str, NDArray[Any]] = {"parameters": fitted.parameters}
+    for part, scaler in zip(_SCALERS, (fitted.inputs, fitted.volatility, fitted.targets), strict=True):
+        tensors |= {f"{part}.offset": scaler.offset, f"{part}.range": scaler.range}
     tickers = [windows.series[k] for k in able]
     tensors |= {name: values[able] for name, values in evaluated.constants.items()}
     scores = evaluated.metrics[evaluated.metrics["model"] == "lstm"].set_index(["ticker", "step"])["crps"]
@@ -78,9 +80,7 @@ def _tutorial_fitted(fits: Mapping[str, TutorialFit], windows: Windows) -> Fitte
 
 def from_file(tensors: Mapping[str, NDArray[Any]]) -> Fitted:
     """Turn a model file's tensors back into weights with their scalers."""
-    scalers = [
-        Scaler(tensors[f"{part}.offset"], tensors[f"{part}.range"]) for part in ("inputs", "volatility", "targets")
-    ]
+    scalers = (Scaler(tensors[f"{part}.offset"], tensors[f"{part}.range"]) for part in _SCALERS)
     return Fitted(tensors["parameters"], *scalers)
 
 

@@ -1,8 +1,8 @@
 """Model files: tensors and a card in one safetensors file, checked before use.
 
-A safetensors file has only numbers and text; nothing in it can be executed, and nothing is unpickled. The header has the
-card (any JSON object) and a SHA-256 over card, names, shapes and values, so that a damaged file is noticed. The manifest
-has the SHA-256 of the whole file, too.
+A safetensors file has only numbers and text; nothing in it can be executed, and nothing is unpickled. The header has
+the card (any JSON object) and a SHA-256 over card, names, shapes and values, so that a damaged file is noticed. The
+manifest has the SHA-256 of the whole file, too.
 """
 
 from __future__ import annotations

@@ -117,8 +117,8 @@ class Drafts:
 class Publication:
     """The files of one date on their way into the store; made by `Store.publication`.
 
-    Each method but `commit` writes a draft, which readers do not see. All drafts are on the disk before the first one is
-    renamed, so that a full disk is noticed while nothing has changed.
+    Each method but `commit` writes a draft, which readers do not see. All drafts are on the disk before the first one
+    is renamed, so that a full disk is noticed while nothing has changed.
     """
 
     def __init__(self, place: Place, as_of: date, *, restate: bool, scored: bool | Callable[[], bool]) -> None:

@@ -47,7 +47,7 @@ def test_every_ticker_is_in_the_table_and_has_a_record(two_tickers, page):
 
 
 def test_it_says_what_each_model_adds(page):
-    assert re.search(rf"from persistence, last_close {MINUS}[\d.]+.%, lstm [+{MINUS}][\d.]+.%", page.text)
+    assert re.search(rf"persistence, then last_close {MINUS}[\d.]+.%, lstm [+{MINUS}][\d.]+.%", page.text)
 
 
 def test_findings_and_withheld_are_reported(page):
