@@ -84,7 +84,7 @@ def test_where_not_all_charts_fit_the_best_and_the_worst_have_theirs(monkeypatch
     assert data["tickers"][data["first"]]
     assert len(data["tickers"]) == 12
     assert all(f"T{place:02d}" in Page(html).text for place in range(12))
-    assert f"One page has room for {len(charted)} of so many" in Page(html).text
+    assert f"The page has room for {len(charted)} charts" in Page(html).text
 
 
 @pytest.mark.slow
@@ -118,7 +118,7 @@ def test_the_tutorial_is_held_to_account():
         "11.12",
         "7.90",
         "3.7 times as far as doing nothing",
-        "flatters it by 11.47",
+        "makes it look better by 11.47",
         "0.001200",
         "2,000",
     ):
