@@ -27,6 +27,7 @@ __all__ = ["read_table"]
 
 _LONGEST_TICKER, _LONGEST_CELL = 64, 40
 _UNDECIDED = "the numbers can be read with a decimal point and with a decimal comma, and nothing in the file settles it"
+_NO_ROWS = "no rows of data under the header"
 _MOSTLY = 0.9
 
 
@@ -60,9 +61,11 @@ class _Reading:
         report.findings += layout.findings
         self._rows = rows = read_rows(text, layout)
         if not len(rows):
-            said = [(why_misfit(one, layout), one.line) for one in rows.misfits[:1]]
-            what, line = said[0] if said else ("no rows of data under the header", layout.line)
-            raise InputError(what, file=text.file, line=line)
+            first = rows.misfits[0] if rows.misfits else None
+            what, line = (why_misfit(first, layout), first.line) if first else (_NO_ROWS, layout.line)
+            unnamed = first is not None and len(first.cells) == layout.width + 1  # an index without a name?
+            setting = "set header and skip_lines in a format file" if unnamed else None
+            raise InputError(what, file=text.file, line=line, setting=setting)
         texts, self._stamps = rows.distinct(layout.date)
         self._texts = texts.to_pylist()
         try:

@@ -24,7 +24,7 @@ _EVENT = re.compile(rf"[\d.,:/ ]*\b(?:{_EVENTS})\b[:\d.,/ ]*", re.IGNORECASE)
 _TROUBLE = re.compile("error|exception|traceback|fail|denied|limit|timed? ?out|unavailable|[<{}]", re.IGNORECASE)
 """Words in a footer that mean that the rows above it are not complete."""
 _DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|\d{8}")
-_SUMMARIES = frozenset({"average", "avg", "mean", "median", "total", "sum", "count", "max", "min", "std"})
+_SUMMARIES = frozenset(load("notation")["summaries"])
 _BEHIND = re.compile(r"[^\d.,]\D*$")
 _ABOVE, _ENOUGH = 100, 3
 

@@ -104,7 +104,12 @@ REFUSED: dict[str, tuple[str | bytes, int | None, str | None, str]] = {
     "short_row": (instead(5, GOOD[5].rsplit(",", 1)[0]), 7, None, "5 of 6 fields"),
     "long_row": (instead(5, GOOD[5] + ",9"), 7, None, "7 fields where"),
     "shifted_row": (instead(5, GOOD[5].replace(",", ",,", 1)), 7, None, "7 fields where"),
-    "row_names_without_a_header": (file([f"{at},{row}" for at, row in enumerate(GOOD)]), 2, None, "7 fields where"),
+    "row_names_without_a_header": (
+        file([f"{at},{row}" for at, row in enumerate(GOOD)]),
+        2,
+        None,
+        "7 fields where.*set header and skip_lines",
+    ),
     "decimal_commas_between_commas": (file([row.replace(".", ",") for row in GOOD]), 2, None, "10 fields where"),
     "other_decimal": (cell(5, 1, '"100,25"'), 7, "Open", "not a number"),
     "other_currency": (

@@ -15,6 +15,7 @@ REPORTED: dict[str, tuple[str, int, tuple[str, ...]]] = {
     "text_above": ("Prices of ABC\nin dollars\n" + file(), 24, ("lines 1-2",)),
     "text_below": (file([*GOOD, "Source: a vendor, all rights reserved"]), 24, ("line 26",)),
     "average_below": (file([*GOOD, "Average,101,104,98,102,1000"]), 24, ("line 26: text after",)),
+    "extremes_below": (file([*GOOD, "Highest,,112,,,", "Lowest,,,95,,"]), 24, ("lines 26-27: text after",)),
     "row_of_nulls": (instead(5, f"{DAYS[5]},null,null,null,null,null"), 23, ("line 7: no prices",)),
     "row_of_nothing": (instead(5, f"{DAYS[5]},,,,,"), 23, ("line 7: no prices",)),
     "dividend_on_a_day": (before(5, f"{DAYS[5]},0.24 Dividend"), 24, ("line 7: no prices",)),
