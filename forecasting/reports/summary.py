@@ -115,7 +115,7 @@ def headline(table: pd.DataFrame, withheld: int) -> Headline:
 
 
 def pooled_scores(metrics: pd.DataFrame) -> pd.DataFrame:
-    """Every model over all tickers: one row a step and model.
+    """Every model over all tickers: one row per step and model.
 
     Returns
     -------

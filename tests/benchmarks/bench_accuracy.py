@@ -176,7 +176,9 @@ def main() -> None:
     parser.add_argument("--steps", type=int, nargs="*", default=[1, 2, 3, 4, 5], help="default: 1 to 5")
     parser.add_argument("--prior", default="sample", help="sample (default) or none")
     parser.add_argument("--outside", nargs="*", default=[], choices=list(OUTSIDE), help="default: none")
-    parser.add_argument("--resampled", type=int, help="so many tickers made of the sample's days, in place of a panel")
+    parser.add_argument(
+        "--resampled", type=int, help="this number of tickers made of the sample's days, instead of a panel"
+    )
     given = parser.parse_args()
     CACHE.mkdir(parents=True, exist_ok=True)
     if given.resampled:

@@ -110,7 +110,7 @@ def main() -> None:
 
 
 def make_prices(size: str, rows: int) -> tuple[Path, int, str]:
-    """Return where so many tickers' prices are, how many they are, and what to call them; ``sample`` is the sample."""
+    """Return the prices of this number of tickers, how many they are, and their name; ``sample`` is the sample."""
     if size == "sample":
         tickers = panels.read_sample()["ticker"].nunique()
         return ROOT / "data", tickers, f"the sample, {tickers} tickers"

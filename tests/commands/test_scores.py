@@ -69,13 +69,13 @@ def test_it_says_how_published_forecasts_turned_out(store, capsys):
 
 def test_programs_get_every_ticker_and_no_nan(store, capsys):
     assert main(["scores", str(store.root), "--json", "--sessions", "20"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["sessions"] == 20
-    assert told["forecasts"] == 40
-    assert told["skill"] == pytest.approx(0.2)
-    assert told["to"] == "2020-02-12"
-    assert {row["ticker"] for row in told["tickers"]} == {"AAPL", HOSTILE}
-    assert told["steps"][0]["skill_last_close"] is None
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["sessions"] == 20
+    assert printed["forecasts"] == 40
+    assert printed["skill"] == pytest.approx(0.2)
+    assert printed["to"] == "2020-02-12"
+    assert {row["ticker"] for row in printed["tickers"]} == {"AAPL", HOSTILE}
+    assert printed["steps"][0]["skill_last_close"] is None
 
 
 def test_of_many_tickers_both_ends_are_printed():

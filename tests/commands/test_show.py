@@ -201,14 +201,14 @@ def test_the_command_prints_and_ends_with_zero(tmp_path, capsys):
 def test_it_is_told_to_programs_as_json(tmp_path, capsys):
     publish(tmp_path, tickers=("AAPL", HOSTILE))
     assert run_show(tmp_path, "AAPL", json=True) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert (told["as_of"], told["verified"], told["differing"]) == ("2013-03-01", True, {})
-    assert [row["target_date"] for row in told["forecasts"]] == ["2013-03-04", "2013-03-05"]
-    assert told["forecasts"][0]["q05"] == 92.0
-    assert {row["model"] for row in told["scores"]} == {"persistence", "last_close", "lstm"}
-    assert [row["dm_p_value"] for row in told["scores"] if row["model"] == "persistence"] == [None, None]
-    assert told["withheld"][0]["ticker"] == "GONE"
-    assert told["findings"][0]["rows"] == 1
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["as_of"], printed["verified"], printed["differing"]) == ("2013-03-01", True, {})
+    assert [row["target_date"] for row in printed["forecasts"]] == ["2013-03-04", "2013-03-05"]
+    assert printed["forecasts"][0]["q05"] == 92.0
+    assert {row["model"] for row in printed["scores"]} == {"persistence", "last_close", "lstm"}
+    assert [row["dm_p_value"] for row in printed["scores"] if row["model"] == "persistence"] == [None, None]
+    assert printed["withheld"][0]["ticker"] == "GONE"
+    assert printed["findings"][0]["rows"] == 1
     assert run_show(tmp_path, json=True) == 0
     assert [row["ticker"] for row in json.loads(capsys.readouterr().out)["forecasts"]] == ["AAPL"] * 2 + [HOSTILE] * 2
 

@@ -57,7 +57,7 @@ def test_the_command_line_says_what_is_wrong_before_anything_starts(tmp_path, ca
 
 @pytest.fixture(scope="module")
 def given(price_file, tmp_path_factory):
-    """What all runs of these tests are told."""
+    """The options of all runs of these tests."""
     return {"prices": str(price_file(tmp_path_factory.mktemp("prices") / "prices.csv", "AAA", rows=160)), **QUICK}
 
 
@@ -107,7 +107,7 @@ def test_a_killed_backfill_goes_on_and_leaves_the_store_as_live_runs_do(
     assert (store.root / paths.forecasts(DAYS[0])).stat().st_mtime_ns == before
     assert content(store) == content(live)
     assert len(live.dates("scores")) == 2
-    # What the killed run's shards wrote is removed when it is old enough to be nobody's.
+    # What the killed run's shards wrote is removed when it is old enough to belong to no run.
     assert len(list((store.root / ".staging").iterdir())) <= 1
     assert set(alive) == {0}, "a run of many tickers is large, and of no use any more"
     assert exit_status(state) == 0

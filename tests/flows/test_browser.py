@@ -101,7 +101,7 @@ def test_a_runs_pages_are_drawn(run, page, prefect_api, tmp_path):
 
 @pytest.fixture(scope="module")
 def artifacts(prefect_server, tmp_path_factory):
-    """The pages of a run of so many tickers, as a run leaves them, by key; none of them is trained."""
+    """The artifacts of a run with this number of tickers, by key, without any training."""
     from prefect import flow
     from prefect.settings import PREFECT_API_URL, temporary_settings
 

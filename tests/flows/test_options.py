@@ -12,17 +12,17 @@ from forecasting.errors import InputError
 
 
 @parameters_of(Options)
-def told(**given):
+def documented(**given):
     """A flow."""
     return Options(**given)
 
 
 def test_the_signature_and_the_help_are_those_of_the_model():
-    signature = inspect.signature(told)
+    signature = inspect.signature(documented)
     assert sorted(signature.parameters) == sorted(Options.model_fields)
     assert {name: one.default for name, one in signature.parameters.items()} == Options().model_dump()
     assert all(
-        f"    {name}: {' '.join(field.description.split())}\n" in f"{told.__doc__}\n"
+        f"    {name}: {' '.join(field.description.split())}\n" in f"{documented.__doc__}\n"
         for name, field in Options.model_fields.items()
     )
 
@@ -84,7 +84,7 @@ def test_a_time_budget_is_in_minutes():
 def test_the_form_asks_first_for_what_a_person_sets_and_never_for_none():
     from prefect import flow
 
-    properties = flow(told).parameters.properties
+    properties = flow(documented).parameters.properties
     by_place = sorted(properties, key=lambda name: properties[name]["position"])
     assert by_place[:4] == ["as_of", "tickers", "restate", "prices"]
     assert [properties[name]["title"] for name in by_place[2:4]] == ["restate", "Advanced: prices"]

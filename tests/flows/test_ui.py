@@ -142,11 +142,11 @@ def test_the_schedules_on_the_sample_are_paused_and_it_is_said(tmp_path):
     home, port = tmp_path / "home", free_port()
     process = start(home, port)
     assert address(process)
-    told = [process.stdout.readline() for _ in range(3)]
-    assert told[1].startswith(
+    printed = [process.stdout.readline() for _ in range(3)]
+    assert printed[1].startswith(
         "The schedules of backtest and daily-forecast are paused: data/ has no prices of your own"
     )
-    assert "--notify" in told[2]
+    assert "--notify" in printed[2]
     with httpx.Client(base_url=f"http://127.0.0.1:{port}/api", timeout=30) as client:
         found = client.post("/deployments/filter", json={}).json()
     assert not any(schedule["active"] for one in found for schedule in one["schedules"])

@@ -110,7 +110,7 @@ def fake_curves(ticker: str, members: int = 4, epochs: int = 20) -> pd.DataFrame
 
 
 def fake_run(prices: Sequence[pd.DataFrame], **changes: object) -> Run:
-    """A whole run on these price frames, one a ticker, as if it had been trained."""
+    """A whole run on these price frames, one per ticker, as if it had been trained."""
     forecasts, metrics, held, curves, scales = [], [], {}, [], {}
     for frame in prices:
         ticker = frame["ticker"].iloc[0]
@@ -145,7 +145,7 @@ def several(amount: int, rows: int = 200) -> list[pd.DataFrame]:
 
 
 def many(run: Run, amount: int) -> Run:
-    """The first ticker of a run, so many times."""
+    """The first ticker of a run, repeated."""
     names = [f"T{place:04d}" for place in range(amount)]
     first = run.forecasts["ticker"].iloc[0]
 
@@ -162,7 +162,7 @@ def many(run: Run, amount: int) -> Run:
 
 
 def backtest(amount: int) -> Backtest:
-    """A backtest of so many tickers, from held-out rows as if each had been forecast; all but the names are alike."""
+    """A backtest of several tickers, made from held-out rows; only their names differ."""
     prices = random_prices("T0000", 200)
     models = ("persistence", "last_close", "lstm")
     rows = pd.concat(
@@ -181,7 +181,7 @@ def backtest(amount: int) -> Backtest:
 
 
 def scores(amount: int, sessions: int = 90, horizon: int = HORIZON) -> pd.DataFrame:
-    """Scores of so many tickers, as read from a store."""
+    """Scores of several tickers, as read from a store."""
     stream = np.random.default_rng(0)
     names = [f"T{place:04d}" for place in range(amount)]
     days = pd.bdate_range(end="2013-03-01", periods=sessions)

@@ -10,7 +10,7 @@ from damaged_files import DAYS, GOOD, PRICES, before, cell, file, instead, line
 
 from forecasting.ingest.prices import read_prices
 
-# name: (content, rows that are left, parts of what is told)
+# name: (content, rows that are left, parts of what is reported)
 REPORTED: dict[str, tuple[str, int, tuple[str, ...]]] = {
     "text_above": ("Prices of ABC\nin dollars\n" + file(), 24, ("lines 1-2",)),
     "text_below": (file([*GOOD, "Source: a vendor, all rights reserved"]), 24, ("line 26",)),

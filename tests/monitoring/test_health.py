@@ -13,7 +13,7 @@ from forecasting.monitoring.health import by_group, judge, rolling, trend, worst
 
 
 def scored(sessions=60, tickers=5, steps=3, *, width=1.0, bias=0.0, seed=0):
-    """Scores of a forecaster of random walks, whose shocks are half shared; an honest one unless told otherwise."""
+    """Scores of a forecaster of random walks, whose shocks are half shared; an honest one by default."""
     stream = np.random.default_rng(seed)
     total = sessions + steps
     shocks = 0.01 * (0.7 * stream.normal(size=(total, 1)) + 0.7 * stream.normal(size=(total, tickers)))
