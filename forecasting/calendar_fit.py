@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from forecasting.arrays import date_of
 from forecasting.calendars import Days, Sessions, recorded_sessions, require_calendar
 from forecasting.findings import Finding
 from forecasting.formatting import name_few
@@ -81,7 +81,7 @@ def calendar_findings(dates: Mapping[str, ArrayLike], calendar: str) -> tuple[Fi
     if not given:
         return ()
     first, last = min(int(days[0]) for days in given.values()), max(int(days[-1]) for days in given.values())
-    years = _date(first).year, _date(last + 31).year
+    years = date_of(first).year, date_of(last + 31).year
     sessions = recorded_sessions(calendar, *years)
     differences = {ticker: _compare(days, sessions) for ticker, days in given.items()}
     better = _better_calendars(given, differences, calendar, years)
@@ -91,7 +91,7 @@ def calendar_findings(dates: Mapping[str, ArrayLike], calendar: str) -> tuple[Fi
         for about, message in _messages(difference, calendar, better.get(ticker)):
             messages.setdefault(about, []).append((ticker, message))
     if last + 31 > sessions.known[1]:
-        records = f"holidays of {calendar} are recorded up to {_date(sessions.known[1])}"
+        records = f"holidays of {calendar} are recorded up to {date_of(sessions.known[1])}"
         messages["records"] = [("", f"{records}; later target dates are assumed from the weekdays alone")]
     return tuple(finding for same in messages.values() for finding in _findings(same))
 
@@ -151,7 +151,7 @@ def _messages(found: _Difference, calendar: str, better: str | None) -> Iterator
     if found.gaps and not better:
         longest = max(found.gaps, key=len)
         more = f", and {len(found.gaps) - 1:,} more such gaps" if len(found.gaps) > 1 else ""
-        span = f"{_date(longest[0])} to {_date(longest[-1])}"
+        span = f"{date_of(longest[0])} to {date_of(longest[-1])}"
         yield "gap", f"{longest.size:,} sessions of {calendar} in a row are missing, {span}{more}"
 
 
@@ -165,9 +165,5 @@ def _findings(same: Sequence[tuple[str, str]]) -> Iterator[Finding]:
 
 
 def _examples(days: Days) -> str:
-    named = [f"{_date(day)}, a {_date(day):%A}" for day in days[:2]]
+    named = [f"{date_of(day)}, a {date_of(day):%A}" for day in days[:2]]
     return "; ".join([*named, "..."] if days.size > 2 else named)
-
-
-def _date(day: int | np.int64) -> date:
-    return np.datetime64(int(day), "D").item()

@@ -20,6 +20,7 @@ import pandas as pd
 from exchange_calendars.errors import CalendarError
 from numpy.typing import NDArray
 
+from forecasting.arrays import date_of, day_of
 from forecasting.errors import InputError
 
 __all__ = [
@@ -35,8 +36,6 @@ __all__ = [
 
 Days = NDArray[np.int64]
 """Days since 1970-01-01."""
-
-_EPOCH = date(1970, 1, 1).toordinal()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +89,11 @@ def target_sessions(calendar: str, cutoff: date, horizon: int) -> tuple[date, ..
     InputError
         When the calendar is not known.
     """
-    first = _day(cutoff)
+    first = day_of(cutoff)
     # Two calendar days per session and a month more: longer than the longest holidays.
     days = recorded_sessions(calendar, cutoff.year, (cutoff + timedelta(days=2 * horizon + 31)).year).days
     start = int(np.searchsorted(days, first, side="right"))
-    return tuple(_date(day) for day in days[start : start + horizon])
+    return tuple(date_of(day) for day in days[start : start + horizon])
 
 
 def count_sessions(calendar: str, after: date, until: date) -> int:
@@ -108,7 +107,7 @@ def count_sessions(calendar: str, after: date, until: date) -> int:
     if until <= after:
         return 0
     days = recorded_sessions(calendar, after.year, until.year).days
-    return int(np.searchsorted(days, _day(until), side="right") - np.searchsorted(days, _day(after), side="right"))
+    return int(np.searchsorted(days, day_of(until), side="right") - np.searchsorted(days, day_of(after), side="right"))
 
 
 def sessions_between(calendar: str, first: date, last: date) -> list[date]:
@@ -120,10 +119,10 @@ def sessions_between(calendar: str, first: date, last: date) -> list[date]:
         When the calendar is not known, or has no session in the range.
     """
     days = recorded_sessions(calendar, first.year, max(first, last).year).days
-    found = days[(days >= _day(first)) & (days <= _day(last))]
+    found = days[(days >= day_of(first)) & (days <= day_of(last))]
     if not len(found):
         raise InputError(f"{calendar} has no session from {first} to {last}", setting="see --from and --to")
-    return [_date(day) for day in found]
+    return [date_of(day) for day in found]
 
 
 def newest_due_session(calendar: str, at: datetime) -> date:
@@ -149,7 +148,7 @@ def newest_due_session(calendar: str, at: datetime) -> date:
     # A session may close on the day after its date, and the first session of the year may not have closed yet.
     sessions = recorded_sessions(calendar, (moment - timedelta(days=31)).year, (moment + timedelta(days=1)).year)
     count = int(np.searchsorted(sessions.closes, moment.timestamp(), side="right"))
-    return _date(sessions.days[count - 1])
+    return date_of(sessions.days[count - 1])
 
 
 @lru_cache(maxsize=64)
@@ -165,11 +164,11 @@ def recorded_sessions(calendar: str, first_year: int, last_year: int) -> Session
     start, end = pd.Timestamp(first_year, 1, 1), pd.Timestamp(last_year, 12, 31)
     exchange = _build(calendar, start, end)
     known = max(start, exchange.bound_min() or start), min(end, exchange.bound_max() or end)
-    first, last = (_day(moment.date()) for moment in known)
+    first, last = (day_of(moment.date()) for moment in known)
     days = exchange.sessions.to_numpy(dtype="datetime64[D]").astype(np.int64)
     closes = exchange.closes.to_numpy(dtype="datetime64[s]").astype(np.int64)
 
-    every = np.arange(_day(start.date()), _day(end.date()) + 1)
+    every = np.arange(day_of(start.date()), day_of(end.date()) + 1)
     trading = np.array([flag == "1" for flag in exchange.weekmask])
     # 1970-01-01 was a Thursday, the week starts on Monday.
     assumed = every[((every < first) | (every > last)) & trading[(every + 3) % 7]]
@@ -196,11 +195,3 @@ def _build(calendar: str, start: pd.Timestamp, end: pd.Timestamp) -> Any:
             raise InputError(
                 f"the calendar {calendar} cannot be built: {why}", setting="set another --calendar"
             ) from None
-
-
-def _day(day: date) -> int:
-    return day.toordinal() - _EPOCH
-
-
-def _date(day: int | np.int64) -> date:
-    return date.fromordinal(int(day) + _EPOCH)

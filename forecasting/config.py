@@ -18,6 +18,8 @@ __all__ = [
     "MEDIAN",
     "QUANTILE_COLUMNS",
     "Anchor",
+    "DateOrder",
+    "DecimalMark",
     "ForecastConfig",
     "ForecastOptions",
     "Reason",
@@ -88,7 +90,9 @@ PRIOR_HIDDEN = 6
 Anchor = Literal["open", "close", "range"]
 """Where forecasts start from: the last Open, the last Close, or an estimate of the Close from Open, High and Low."""
 
-Prior = Literal["sample", "none"]
+DateOrder = Literal["auto", "dmy", "mdy", "ymd"]
+DecimalMark = Literal["auto", "point", "comma"]
+PriorName = Literal["sample", "none"]
 Members = Annotated[int, Field(ge=1, le=64)]
 Epochs = Annotated[int, Field(ge=1, le=100_000)]
 
@@ -112,7 +116,7 @@ class ForecastOptions(BaseModel):
     publish: Literal["combination", "lstm", "best"] = "combination"
     """What is published: the mean of the LSTM's and HAR's quantiles, calibrated; the LSTM's alone; or for each ticker
     and step what was best on validation rows."""
-    prior: Prior | None = None
+    prior: PriorName | None = None
     """What each LSTM starts from: weights trained on the sample, before the ticker's first judged row, or random ones,
     which need more epochs (default: sample; none in the tutorial preset)."""
     calendar: Annotated[str, Field(min_length=1)] = "XNYS"
@@ -138,7 +142,7 @@ class ForecastConfig(ForecastOptions):
     settings: one output two sessions ahead, windows of 7, hidden 4, Adam 0.01, batches of 35, 7,000 epochs.
     """
 
-    prior: Prior = "sample"
+    prior: PriorName = "sample"
     members: Members = 1
     epochs: Epochs = 2
     tickers: frozenset[str] | None = None

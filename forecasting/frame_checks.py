@@ -12,7 +12,7 @@ from pandera.errors import SchemaErrors
 from forecasting.config import QUANTILE_COLUMNS
 from forecasting.errors import InputError
 
-__all__ = ["PRICES", "PUBLISHED", "check_forecasts", "check_prices"]
+__all__ = ["PRICES", "PUBLISHED_FORECASTS", "check_forecasts", "check_prices"]
 
 _QUANTILES = list(QUANTILE_COLUMNS)
 
@@ -52,7 +52,7 @@ PRICES = pandera.DataFrameSchema(
 )
 """The long frame of all later stages: one row per ticker and date, prices positive, High not below Low."""
 
-PUBLISHED = pandera.DataFrameSchema(
+PUBLISHED_FORECASTS = pandera.DataFrameSchema(
     {name: pandera.Column(float, _finite(), nullable=True) for name in ("anchor_price", *_QUANTILES)},
     checks=[
         pandera.Check(_not_decreasing, error="quantiles decrease"),
@@ -75,7 +75,7 @@ def check_forecasts(table: pa.Table) -> None:
     """
     rows = table.to_pandas()
     try:
-        PUBLISHED.validate(rows, lazy=True)
+        PUBLISHED_FORECASTS.validate(rows, lazy=True)
     except SchemaErrors as error:
         first = error.failure_cases.drop_duplicates("check")
         broken = [f"{check} ({rows['ticker'][row]})" for check, row in zip(first["check"], first["index"], strict=True)]

@@ -21,10 +21,10 @@ from forecasting.errors import InputError
 __all__ = [
     "FORECASTS",
     "HELDOUT",
+    "MEASURES",
     "METRICS",
     "SCHEMA_VERSION",
     "SCORED",
-    "SCORES",
     "WHEN",
     "as_table",
     "parquet_bytes",
@@ -72,7 +72,7 @@ HELDOUT = versioned(
 )
 """heldout/*.parquet: every held-out forecast of every model, with the actual."""
 
-SCORES = ("mae", "rmse", "mape", "mase", "crps", "coverage_50", "coverage_80", "coverage_90")
+MEASURES = ("mae", "rmse", "mape", "mase", "crps", "coverage_50", "coverage_80", "coverage_90")
 """The measures of held-out forecasts, in the order of the columns."""
 
 SCORED: Mapping[str, pa.DataType] = {
@@ -80,12 +80,12 @@ SCORED: Mapping[str, pa.DataType] = {
     "model": pa.string(),
     "step": pa.int32(),
     "n": pa.int64(),
-    **dict.fromkeys(SCORES, pa.float64()),
+    **dict.fromkeys(MEASURES, pa.float64()),
 }
 """The key of a score, the number of rows, and the scores; an undefined score is null."""
 
 METRICS = versioned(
-    "metrics", {**SCORED, "dm_p_value": pa.float64(), "chosen": pa.bool_()}, optional=[*SCORES, "dm_p_value"]
+    "metrics", {**SCORED, "dm_p_value": pa.float64(), "chosen": pa.bool_()}, optional=[*MEASURES, "dm_p_value"]
 )
 """metrics.parquet: one row per ticker, model and step."""
 

@@ -15,7 +15,15 @@ from typing import Annotated, Any, Literal, Self, TypeVar, get_type_hints
 from cyclopts import Parameter
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, WithJsonSchema, field_validator
 
-from forecasting.config import ForecastConfig, ForecastOptions, first_problem, parse_as_of, parse_date
+from forecasting.config import (
+    DateOrder,
+    DecimalMark,
+    ForecastConfig,
+    ForecastOptions,
+    first_problem,
+    parse_as_of,
+    parse_date,
+)
 from forecasting.errors import InputError
 
 __all__ = ["PROJECT", "BackfillOptions", "BacktestOptions", "Options", "RunOptions", "parameters_of"]
@@ -48,9 +56,9 @@ class RunOptions(ForecastOptions, _Places):
     """What trains the shards in parallel; the numbers are the same. Dask and Ray are extras."""
     cluster: Annotated[str, Field(min_length=1)] | None = None
     """Address of the Dask or Ray cluster, which must reach --output (default: one on this machine, for the run)."""
-    date_order: Literal["auto", "dmy", "mdy", "ymd"] = "auto"
+    date_order: DateOrder = "auto"
     """Order of day and month in the files' dates."""
-    decimal: Literal["auto", "point", "comma"] = "auto"
+    decimal: DecimalMark = "auto"
     """Decimal mark of the files' numbers."""
     format: Annotated[str, Field(min_length=1)] | None = None
     """A TOML file that declares how the vendor writes its files (default: decided from the files)."""

@@ -19,7 +19,7 @@ from forecasting.config import QUANTILE_COLUMNS
 from forecasting.evaluation.baselines import BASELINES
 from forecasting.evaluation.metrics import score_heldout
 from forecasting.evaluation.scoring_rules import crps, diebold_mariano
-from forecasting.schemas import SCORED, SCORES, versioned
+from forecasting.schemas import MEASURES, SCORED, versioned
 
 __all__ = [
     "BACKTEST_METRICS",
@@ -52,7 +52,7 @@ BACKTEST_METRICS = versioned(
         "best_baseline": pa.string(),
         **dict.fromkeys(_TESTS, pa.float64()),
     },
-    optional=[*SCORES, "best_baseline", *_TESTS],
+    optional=[*MEASURES, "best_baseline", *_TESTS],
 )
 """metrics.parquet of a backtest: one row per ticker, model and step.
 

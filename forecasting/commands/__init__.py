@@ -7,12 +7,12 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from cyclopts import App, CycloptsError, Parameter
 from pydantic import ValidationError
 
-from forecasting.config import first_problem
+from forecasting.config import DateOrder, DecimalMark, first_problem
 from forecasting.errors import InputError
 from forecasting.formatting import printable
 
@@ -62,8 +62,8 @@ class Reading:
         A TOML file that declares how the vendor writes its files.
     """
 
-    date_order: Literal["auto", "dmy", "mdy", "ymd"] = "auto"
-    decimal: Literal["auto", "point", "comma"] = "auto"
+    date_order: DateOrder = "auto"
+    decimal: DecimalMark = "auto"
     format: Path | None = None
 
     def given(self) -> dict[str, Any]:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json as json_format
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 from rich.console import Console
 from rich.text import Text
 
+from forecasting.arrays import day_of
+from forecasting.commands import Json, Reading
 from forecasting.errors import InputError
 from forecasting.formatting import pluralize, printable
 
@@ -21,14 +23,10 @@ if TYPE_CHECKING:
     # These take half a second to import, which --help should not wait for.
     import pandas as pd
 
-    from forecasting.ingest.format import PriceFormat
     from forecasting.ingest.prices import Refusal
     from forecasting.ingest.table import Decided
 
 __all__ = ["FileReport", "TickerReport", "check_files", "run_check"]
-
-DateOrder = Literal["auto", "dmy", "mdy", "ymd"]
-DecimalMark = Literal["auto", "point", "comma"]
 
 _MOST_NAMED, _MOST_WARNINGS = 5, 2
 _LONGEST = 400
@@ -88,12 +86,10 @@ class FileReport:
 
 def run_check(
     *paths: Path,
-    json: Annotated[bool, Parameter(negative=())] = False,
+    json: Json = False,
     verbose: Annotated[bool, Parameter(name=["--verbose", "-v"], negative=())] = False,
-    suggest: Annotated[bool, Parameter(negative=())] = False,
-    format: Path | None = None,  # noqa: A002 - as the option is called
-    date_order: DateOrder = "auto",
-    decimal: DecimalMark = "auto",
+    suggest: Json = False,
+    reading: Reading = Reading(),  # noqa: B008 - it is frozen
 ) -> int:
     """Read the CSVs as a run would, and report what was decided and found: one line per file, more where it is odd.
 
@@ -107,24 +103,19 @@ def run_check(
         Also report each ticker, and how each file was read: its columns, dates, numbers, weekdays, holes, splits.
     suggest
         Print the format that was decided for the first readable file, as TOML, to be edited and given to --format.
-    format
-        A TOML file that declares how the vendor writes its files: what it declares is not decided from them.
-    date_order
-        The order of day, month and year where they are numbers.
-    decimal
-        The decimal mark.
+    reading
+        How the files are to be read.
 
     Returns
     -------
     int
         The exit status: 0 when all can be read, else 2.
     """
-    from forecasting.ingest.format import PriceFormat, load_format, to_toml  # noqa: PLC0415 - after --help
+    from forecasting.ingest.format import to_toml  # noqa: PLC0415 - after --help
 
     if not paths:
         raise InputError("no path was named", setting="name a CSV, a folder or a pattern")
-    declared = (PriceFormat() if format is None else load_format(format)).with_options(date_order, decimal)
-    reports = list(check_files(paths, format=declared))
+    reports = check_files(paths, **reading.given())
     readable = all(report.error is None for report in reports)
     if suggest:
         decided = next((report.decided for report in reports if report.decided is not None), None)
@@ -138,24 +129,27 @@ def run_check(
     return 0 if readable else 2
 
 
-def check_files(paths: Sequence[Path], *, format: PriceFormat | None = None) -> list[FileReport]:  # noqa: A002
-    """Read each path as a run would, and report on its files; a path without any file is reported like a file."""
+def check_files(paths: Sequence[Path], **reading: Any) -> list[FileReport]:
+    """Read each path as a run would, and report on its files; a path without any file is reported like a file.
+
+    ``reading`` are the options of `read_prices`.
+    """
     first_in: dict[str, str] = {}
-    return [report for path in paths for report in _with_ahead(list(_check_path(path, format, first_in)))]
+    return [report for path in paths for report in _with_ahead(list(_check_path(path, reading, first_in)))]
 
 
-def _check_path(path: Path, format_: PriceFormat | None, first_in: dict[str, str]) -> Iterator[FileReport]:
+def _check_path(path: Path, reading: Mapping[str, Any], first_in: dict[str, str]) -> Iterator[FileReport]:
     from forecasting.ingest.prices import find_files, read_prices  # noqa: PLC0415 - after --help
 
     files = []
     try:
         files = find_files(path)
-        ingested = read_prices(path, format=format_)
+        ingested = read_prices(path, **reading)
     except InputError as error:
         if len(files) < 2:
             yield FileReport(str(path), {}, str(error))
         else:  # nothing can be read: report the reason for each file
-            yield from (report for file in files for report in _check_path(file, format_, first_in))
+            yield from (report for file in files for report in _check_path(file, reading, first_in))
         return
     named = {*ingested.files.values(), *(refusal.file for refusal in ingested.refused)}
     groups: dict[str, list[str]] = {}
@@ -220,7 +214,7 @@ def _with_ahead(reports: Sequence[FileReport]) -> Iterator[FileReport]:
     from forecasting.ingest.latest import FAR, far_ahead, last_shared  # noqa: PLC0415 - after --help
 
     def last_day(one: TickerReport) -> int:
-        return date.fromisoformat(one.last_date).toordinal() - date(1970, 1, 1).toordinal()
+        return day_of(date.fromisoformat(one.last_date))
 
     found = [one for report in reports for one in report.tickers.values()]
     ends = [(last_day(one), any("a hole of weeks" in said for said in one.warnings)) for one in found]

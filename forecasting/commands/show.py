@@ -17,10 +17,9 @@ from rich.text import Text
 
 from forecasting.commands.terminal import forecast_line, plain_json, print_forecasts, print_table
 from forecasting.errors import InputError
-from forecasting.evaluation.metrics import REFERENCE
+from forecasting.evaluation.metrics import REFERENCE, WITH_LSTM
 from forecasting.formatting import decimals_for, format_date, format_number, pluralize, printable
 from forecasting.reports.cells import score_cells
-from forecasting.reports.summary import WITH_LSTM
 from forecasting.reproduce import FileDifference, verify_files
 from forecasting.schemas import METRICS
 from forecasting.store import paths
@@ -29,7 +28,7 @@ from forecasting.store.store import Store
 
 __all__ = ["Look", "look_as_json", "look_at", "quantile_bar", "show"]
 
-Rows = list[dict[str, Any]]
+Records = list[dict[str, Any]]
 
 _BAR_WIDTH = 40
 
@@ -55,8 +54,8 @@ class Look:
 
     as_of: date
     ticker: str | None
-    forecasts: Rows
-    scores: Rows | None
+    forecasts: Records
+    scores: Records | None
     manifest: Manifest | None
     differing: tuple[FileDifference, ...]
     withheld: str = ""
@@ -88,14 +87,14 @@ def look_at(store: Store, ticker: str | None = None, *, as_of: date | None = Non
     chosen = as_of or store.latest()
     if chosen is None:
         raise InputError("nothing is published here yet", file=store.address)
-    rows: Rows = store.forecasts(chosen).sort_by([("ticker", "ascending"), ("step", "ascending")]).to_pylist()
+    rows: Records = store.forecasts(chosen).sort_by([("ticker", "ascending"), ("step", "ascending")]).to_pylist()
     manifest = store.manifest(chosen) if store.exists(paths.manifest(chosen)) else None
     differing = tuple(one for one in verify_files(store, chosen) if not one.prunable) if manifest else ()
     if ticker is None:
         return Look(chosen, None, rows, None, manifest, differing)
     withheld = {entry.ticker: entry.reason for entry in manifest.withheld if entry.ticker} if manifest else {}
     name = _known_ticker(ticker, [*(row["ticker"] for row in rows), *withheld])
-    scores: Rows | None = None
+    scores: Records | None = None
     if store.exists(paths.metrics(chosen)):
         scores = store.table(paths.metrics(chosen), METRICS, filters=[("ticker", "==", name)]).to_pylist()
     own = [row for row in rows if row["ticker"] == name]
@@ -206,7 +205,7 @@ def _print_ticker(console: Console, found: Look) -> None:
     console.print(Text(f"Bands from {ends}: · 90 %, ─ 80 %, ▒ 50 %, ┃ median", style="dim"))
 
 
-def _print_scores(console: Console, scores: Rows) -> None:
+def _print_scores(console: Console, scores: Records) -> None:
     if not scores:
         console.print(Text("\nNo held-out scores: too little history.", style="yellow"))
         return

@@ -18,6 +18,7 @@ from forecasting.arrays import Array
 from forecasting.config import LEVELS, ForecastConfig, Reason
 from forecasting.evaluation.baselines import BASELINES, baseline_quantiles, origin
 from forecasting.evaluation.calibration import calibrating_widths, widen
+from forecasting.evaluation.metrics import WITH_LSTM
 from forecasting.features.series import TickerSeries
 from forecasting.features.windows import Windows
 
@@ -29,8 +30,6 @@ MODELS = ("lstm", "combination", "har", "ewma_range", "last_close", "persistence
 CALIBRATED = MODELS[:4]
 """Models whose quantiles are calibrated. ``persistence`` and ``last_close`` are the empirical quantiles of all past
 errors, and stay so, so that scores relative to them mean the same everywhere."""
-
-WITH_LSTM = ("lstm", "combination")
 
 CHANGE_BOUND = 30.0
 """Quantiles of the change of log price are clipped to plus and minus this, more than any market has seen, so that an

@@ -17,10 +17,13 @@ from forecasting.config import QUANTILE_COLUMNS
 from forecasting.evaluation.scoring_rules import CENTRAL, crps, diebold_mariano, mase
 from forecasting.schemas import METRICS
 
-__all__ = ["REFERENCE", "score_heldout"]
+__all__ = ["REFERENCE", "WITH_LSTM", "score_heldout"]
 
 REFERENCE = "persistence"
 """The model with which all others are compared."""
+
+WITH_LSTM = ("lstm", "combination")
+"""The models that have an LSTM in them."""
 
 _NAN = float("nan")
 

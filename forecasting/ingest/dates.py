@@ -10,12 +10,12 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from forecasting.arrays import Array, BoolArray, IntArray
+from forecasting.arrays import Array, BoolArray, IntArray, date_of, day_of
 from forecasting.ingest.format import PriceFormat
 from forecasting.ingest.stamps import Clock, Shape, Stamp, read_stamp
 from forecasting.ingest.table import WEEK
@@ -23,7 +23,6 @@ from forecasting.ingest.table import WEEK
 __all__ = ["NO_DATE", "DateColumn", "UndecidedDatesError", "read_dates"]
 
 NO_DATE = np.iinfo(np.int64).min
-_EPOCH = date(1970, 1, 1).toordinal()
 _FIRST, _LAST = 1700, 2100  # no price is dated before or after
 _PIVOT = 50  # years of two digits are 1950 to 2049
 _DAILY, _MOSTLY = 7, 0.9  # in daily rows: the longest median step, and the share of steps in one direction
@@ -157,7 +156,7 @@ def _read_counts(texts: Sequence[str], format_: PriceFormat) -> DateColumn:
 
 def _possible(seconds: Array) -> BoolArray:
     """Which counts of seconds are of years in which prices may be dated."""
-    first, last = (date(year, 1, 1).toordinal() - _EPOCH for year in (_FIRST, _LAST + 1))
+    first, last = (day_of(date(year, 1, 1)) for year in (_FIRST, _LAST + 1))
     return (seconds >= first * _DAY) & (seconds < last * _DAY)
 
 
@@ -255,7 +254,7 @@ def _day(parts: Sequence[int], order: str, add: int) -> int | None:
     year, month, day = (parts[place] for place in _FIELDS[order])
     year += add if add or year >= 100 else 1900 if year >= _PIVOT else 2000
     try:
-        return date(year, month, day).toordinal() - _EPOCH if _FIRST <= year <= _LAST else None
+        return day_of(date(year, month, day)) if _FIRST <= year <= _LAST else None
     except ValueError:
         return None
 
@@ -269,15 +268,15 @@ def _to_sessions(days: IntArray, clocks: dict[int, Clock], format_: PriceFormat)
     brought = days.copy()
     for i in np.flatnonzero(days != NO_DATE).tolist():
         clock = clocks.pop(i, Clock(0, utc))
-        local = datetime.fromordinal(int(days[i]) + _EPOCH) + timedelta(minutes=clock.minutes)
+        local = datetime.combine(date_of(days[i]), time()) + timedelta(minutes=clock.minutes)
         if clock.utc:
             local = local.replace(tzinfo=UTC).astimezone(zone)
-        day, time = local.date(), f"{local:%H:%M}"
-        if format_.session_opens is not None and time >= format_.session_opens:
+        day, clock_time = local.date(), f"{local:%H:%M}"
+        if format_.session_opens is not None and clock_time >= format_.session_opens:
             day += timedelta(days=1)
             while WEEK[day.weekday()][:3] not in traded:
                 day += timedelta(days=1)
-        elif format_.session_opens is None and time != "00:00":
+        elif format_.session_opens is None and clock_time != "00:00":
             clocks[i] = Clock(60 * local.hour + local.minute, utc=clock.utc and format_.zone is None)
-        brought[i] = day.toordinal() - _EPOCH
+        brought[i] = day_of(day)
     return brought

@@ -12,13 +12,12 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError
 
+from forecasting.config import DateOrder, DecimalMark
 from forecasting.errors import InputError
 from forecasting.ingest.names import Role
 
-__all__ = ["DateOrder", "DecimalMark", "PriceFormat", "load_format", "to_toml"]
+__all__ = ["PriceFormat", "load_format", "to_toml"]
 
-DateOrder = Literal["auto", "dmy", "mdy", "ymd"]
-DecimalMark = Literal["auto", "point", "comma"]
 Weekday = Literal["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
 
 

@@ -18,7 +18,7 @@ from forecasting.findings import Finding
 from forecasting.ingest.names import PRICES, Role
 from forecasting.ingest.table import Decided, Table, error_at
 
-__all__ = ["Ingested", "InputFile", "Refusal", "Rows", "frame_of", "prices_from_frame", "rows_by_ticker"]
+__all__ = ["CheckedRows", "Ingested", "InputFile", "Refusal", "checked_rows", "frame_of", "prices_from_frame"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Ingested:
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class CheckedRows:
     """One ticker's rows of one file, checked and by day, and what makes an error at its last date."""
 
     file: str
@@ -84,16 +84,16 @@ class Rows:
     error: Callable[..., InputError]
 
 
-def rows_by_ticker(table: Table, file: str) -> Iterator[tuple[str, Rows]]:
+def checked_rows(table: Table, file: str) -> Iterator[tuple[str, CheckedRows]]:
     """Cut a checked table, which is sorted, into its tickers; the prices are views of the table's."""
     for start, stop in pairwise(table.edges.tolist()):
         if stop > start:
             error = partial(error_at, [table.lines[stop - 1]], table.files, column=table.names["date"])
             prices = {role: values[start:stop] for role, values in table.prices.items()}
-            yield table.tickers[table.codes[start]], Rows(file, table.days[start:stop], prices, error)
+            yield table.tickers[table.codes[start]], CheckedRows(file, table.days[start:stop], prices, error)
 
 
-def frame_of(rows: dict[str, Rows]) -> pd.DataFrame:
+def frame_of(rows: dict[str, CheckedRows]) -> pd.DataFrame:
     """Join tickers to one long frame, sorted by ticker and date; takes them out of ``rows`` as it goes."""
     names = sorted(rows)
     ends = np.cumsum([len(rows[name].days) for name in names])

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from forecasting.arrays import IntArray
 from forecasting.ingest.names import normalise
-from forecasting.ingest.rows import Rows
+from forecasting.ingest.rows import FileRows
 from forecasting.ingest.table import Table, Verdict
 
 __all__ = ["misplaced_ticker", "report_instruments", "separating_column", "without_turnover"]
@@ -30,7 +30,7 @@ def misplaced_ticker(codes: IntArray, days: IntArray) -> bool:
     return count >= _FEWEST and len(np.unique(codes)) > _AGREE * count and len(np.unique(days)) > count / 2
 
 
-def separating_column(rows: Rows, unread: Sequence[int], kept: IntArray, days: IntArray) -> int | None:
+def separating_column(rows: FileRows, unread: Sequence[int], kept: IntArray, days: IntArray) -> int | None:
     """Find the column of words (the first of those that say the same) under which each day has one row of each."""
     if len(np.unique(days)) == len(days):
         return None
@@ -48,7 +48,7 @@ def separating_column(rows: Rows, unread: Sequence[int], kept: IntArray, days: I
     return first if found and same else None
 
 
-def report_instruments(verdict: Verdict, rows: Rows, unread: Sequence[int]) -> None:
+def report_instruments(verdict: Verdict, rows: FileRows, unread: Sequence[int]) -> None:
     """Refuse tickers under which an unread column shows two instruments."""
     for column in unread:
         table = verdict.table
@@ -88,7 +88,7 @@ def _changes(table: Table, own: IntArray, texts: pa.Array) -> dict[int, str]:
     return said
 
 
-def without_turnover(verdict: Verdict, rows: Rows, unread: Sequence[int]) -> None:
+def without_turnover(verdict: Verdict, rows: FileRows, unread: Sequence[int]) -> None:
     """Take the volume as missing where it is an amount of money: another column times the price."""
     volume, low, high = (verdict.prices[role] for role in ("volume", "low", "high"))
     traded = volume > 0

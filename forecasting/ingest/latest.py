@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date, timedelta
+from datetime import date
 
 import numpy as np
 import pandas as pd
 
-from forecasting.arrays import IntArray
+from forecasting.arrays import IntArray, date_of
 
 __all__ = ["FAR", "ending", "far_ahead", "last_shared", "shared_day"]
 
@@ -28,7 +28,7 @@ def shared_day(prices: pd.DataFrame) -> date:
     """
     days = prices["date"].to_numpy().astype("datetime64[D]").astype(np.int64)
     starts = np.flatnonzero(prices["ticker"] != prices["ticker"].shift())
-    return date(1970, 1, 1) + timedelta(days=last_shared(map(ending, np.split(days, starts[1:]))))
+    return date_of(last_shared(map(ending, np.split(days, starts[1:]))))
 
 
 def last_shared(ends: Iterable[tuple[int, bool]]) -> int:

@@ -15,22 +15,23 @@ from typing import Any
 
 import numpy as np
 
+from forecasting.arrays import day_of
+from forecasting.config import DateOrder, DecimalMark
 from forecasting.errors import InputError
 from forecasting.findings import Finding
 from forecasting.formatting import printable
 from forecasting.ingest.checks import check_rows
 from forecasting.ingest.files import file_sha256, find_files, read_raw, ticker_of
-from forecasting.ingest.format import DateOrder, DecimalMark, PriceFormat
-from forecasting.ingest.ingested import Ingested, InputFile, Refusal, Rows, frame_of, rows_by_ticker
+from forecasting.ingest.format import PriceFormat
+from forecasting.ingest.ingested import CheckedRows, Ingested, InputFile, Refusal, checked_rows, frame_of
 from forecasting.ingest.latest import FAR, ending, far_ahead, last_shared
 from forecasting.ingest.layout import understand
 from forecasting.ingest.reader import read_table
 from forecasting.ingest.remote import local_copies
-from forecasting.ingest.table import Decided, Options, Report, Table, joined
+from forecasting.ingest.table import Decided, ReadOptions, Report, Table, joined
 
 __all__ = ["Ingested", "InputFile", "Refusal", "find_files", "read_prices"]
 
-_EPOCH = date(1970, 1, 1).toordinal()
 _log = logging.getLogger(__name__)
 
 
@@ -73,8 +74,8 @@ def read_prices(
     InputError
         When nothing at all is usable: the first reason, in the order of the files.
     """
-    options = Options(
-        last_day=None if as_of is None else as_of.toordinal() - _EPOCH,
+    options = ReadOptions(
+        last_day=None if as_of is None else day_of(as_of),
         tickers=None if tickers is None else frozenset(tickers),
         format=PriceFormat.model_validate(format or {}).with_options(date_order, decimal),
     )
@@ -82,22 +83,22 @@ def read_prices(
         return _read_files(find_files(local), addresses, options, shared=shared)
 
 
-def _read_files(files: list[Path], addresses: Mapping[Path, str], options: Options, *, shared: bool) -> Ingested:
-    reading = _Reading(files, addresses, options)
+def _read_files(files: list[Path], addresses: Mapping[Path, str], options: ReadOptions, *, shared: bool) -> Ingested:
+    reading = _Files(files, addresses, options)
     day, newest = reading.shared_day()
     if not shared or newest <= day:
         return reading.result()
     doubted = reading.doubted(day)
     del reading  # before all is read again, up to that day
-    return _Reading(files, addresses, replace(options, last_day=day)).result(doubted)
+    return _Files(files, addresses, replace(options, last_day=day)).result(doubted)
 
 
-class _Reading:
+class _Files:
     """The prices and reports of the files that were read so far."""
 
-    def __init__(self, files: Iterable[Path], addresses: Mapping[Path, str], options: Options) -> None:
+    def __init__(self, files: Iterable[Path], addresses: Mapping[Path, str], options: ReadOptions) -> None:
         self._options = options
-        self._rows: dict[str, Rows] = {}
+        self._rows: dict[str, CheckedRows] = {}
         self._files: dict[str, list[str]] = defaultdict(list)
         self._findings: list[Finding] = []
         self._refused: list[Refusal] = []
@@ -138,7 +139,7 @@ class _Reading:
         for finding in report.findings:
             if finding.ticker not in report.refused:
                 self._findings.append(replace(finding, message=f"{report.file}: {finding.message}"))
-        for name, rows in (one for table in checked for one in rows_by_ticker(table, report.file)):
+        for name, rows in (one for table in checked for one in checked_rows(table, report.file)):
             if name not in report.refused:
                 self._files[name].append(report.file)
                 self._rows[name] = rows

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import NoReturn
 
 import numpy as np
 import pyarrow as pa
 
-from forecasting.arrays import BoolArray, IntArray
+from forecasting.arrays import BoolArray, IntArray, day_of
 from forecasting.errors import InputError
 from forecasting.ingest.dates import NO_DATE, UndecidedDatesError, read_dates
 from forecasting.ingest.files import Text
@@ -21,7 +21,7 @@ from forecasting.ingest.numbers import Decimal, decide, read_numbers, why_unread
 from forecasting.ingest.rows import read_rows
 from forecasting.ingest.stamps import unknown_clock
 from forecasting.ingest.strays import Owners, add_cut_line, add_misfits, add_undated, is_event, why_misfit
-from forecasting.ingest.table import Decided, Options, Report, Table, Verdict, error_at
+from forecasting.ingest.table import Decided, ReadOptions, Report, Table, Verdict, error_at
 
 __all__ = ["read_table"]
 
@@ -32,14 +32,14 @@ _MOSTLY = 0.9
 
 
 def read_table(
-    text: Text, layout: Layout, ticker: str, options: Options, report: Report
+    text: Text, layout: Layout, ticker: str, options: ReadOptions, report: Report
 ) -> tuple[list[Table], Decided]:
     """Read a file's rows, up to the last day and of the tickers asked for.
 
     The rows are ``ticker``'s when no column names one. Gives a table for each block of columns. What is wrong with the
     whole file is an `InputError`; what is wrong with single tickers goes into the report.
     """
-    return _Reading(text, layout, ticker, options, report).read()
+    return _FileReading(text, layout, ticker, options, report).read()
 
 
 def _unfit(name: str) -> str | None:
@@ -53,10 +53,10 @@ def _unfit(name: str) -> str | None:
     return None
 
 
-class _Reading:
+class _FileReading:
     """The steps of reading one file."""
 
-    def __init__(self, text: Text, layout: Layout, ticker: str, options: Options, report: Report) -> None:
+    def __init__(self, text: Text, layout: Layout, ticker: str, options: ReadOptions, report: Report) -> None:
         self._layout, self._options, self._format, self._report = layout, options, options.format, report
         report.findings += layout.findings
         self._rows = rows = read_rows(text, layout)
@@ -154,7 +154,7 @@ class _Reading:
         if unknown := unknown_clock(dates.clocks, self._texts, np.unique(stamps).tolist()):
             setting = "set zone and session_opens in a format file"
             self._refuse(unknown[1], kept[stamps == unknown[0]][:1], layout.date, setting)
-        today = datetime.now(tz=UTC).date().toordinal() - date(1970, 1, 1).toordinal()
+        today = day_of(datetime.now(tz=UTC).date())
         if dates.unsure and dates.order and days.max(initial=today) > today:
             when, setting = np.datetime64(int(days.max()), "D"), "set add_years in a format file, 1900 for one"
             what = f"the years have two digits, and {when} is in the future: of which century are they?"

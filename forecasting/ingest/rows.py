@@ -17,7 +17,7 @@ from forecasting.errors import InputError
 from forecasting.ingest.files import Text
 from forecasting.ingest.layout import Layout, split_line
 
-__all__ = ["Misfit", "Rows", "read_rows"]
+__all__ = ["FileRows", "Misfit", "read_rows"]
 
 _MOST_MISFITS = 100_000  # with more lines that are not rows, the file is not one of prices
 _BLOCK = 1 << 24  # bytes that Arrow reads at a time; no line is longer (`raw`)
@@ -35,7 +35,7 @@ class Misfit:
 
 
 @dataclass(frozen=True)
-class Rows:
+class FileRows:
     """A file's rows: each column's cells, without the blanks around them.
 
     Lines that are not rows are ``misfits``; ``skipped`` are their places among the lines that are not empty.
@@ -75,7 +75,7 @@ class Rows:
         return self.columns[column] if whole else self.columns[column].take(pa.array(rows))
 
 
-def read_rows(text: Text, layout: Layout) -> Rows:
+def read_rows(text: Text, layout: Layout) -> FileRows:
     """Split a file into rows; it is refused when too many lines are not rows."""
     data, delimiter = text.data[layout.start :], layout.delimiter
     mark, width = re.escape(delimiter.encode()), _usual_width(data, layout)
@@ -103,7 +103,7 @@ def read_rows(text: Text, layout: Layout) -> Rows:
             misfits.append(Misfit(int(numbers[place]), cells))
     bare = data.isascii() and not any(blank in data for blank in _SPACES)
     columns = table.columns if bare else [pc.utf8_trim_whitespace(column) for column in table.columns]
-    return Rows(columns, text, layout, misfits, [place for place, _ in others])
+    return FileRows(columns, text, layout, misfits, [place for place, _ in others])
 
 
 def _usual_width(data: bytes, layout: Layout) -> int:

@@ -14,8 +14,8 @@ from forecasting.arrays import BoolArray, IntArray
 from forecasting.ingest.dates import NO_DATE, DateColumn
 from forecasting.ingest.layout import MERGE_MARKERS, Layout
 from forecasting.ingest.names import load
-from forecasting.ingest.rows import Misfit, Rows
-from forecasting.ingest.table import Options, Report, error_at, is_rare, where
+from forecasting.ingest.rows import FileRows, Misfit
+from forecasting.ingest.table import ReadOptions, Report, error_at, is_rare, where
 
 __all__ = ["Owners", "add_cut_line", "add_misfits", "add_undated", "is_event", "why_misfit"]
 
@@ -79,7 +79,7 @@ def _leave_out(lines: list[int], report: Report) -> None:
         report.add("set_aside", f"{where(lines, [report.file])}: text after the last row was left out", rows=len(lines))
 
 
-def add_misfits(rows: Rows, owners: Owners, dates: DateColumn, options: Options, report: Report) -> None:
+def add_misfits(rows: FileRows, owners: Owners, dates: DateColumn, options: ReadOptions, report: Report) -> None:
     """Leave out words below the table, set dividends and rare broken rows aside, and make the others problems."""
     layout, footer, last = rows.layout, _footer(rows), options.last_day
     _leave_out([misfit.line for misfit in footer], report)
@@ -105,7 +105,7 @@ def add_misfits(rows: Rows, owners: Owners, dates: DateColumn, options: Options,
             report.refuse(owner, error_at(lines, [report.file], what))
 
 
-def _footer(rows: Rows) -> list[Misfit]:
+def _footer(rows: FileRows) -> list[Misfit]:
     """Find the text below the last row; what follows it, perhaps another small table, belongs to it."""
     last, layout = int(rows.lines[-1]), rows.layout
     below = [one for one in rows.misfits if one.line > last]
@@ -116,7 +116,7 @@ def _footer(rows: Rows) -> list[Misfit]:
     return [] if any(_TROUBLE.search(" ".join(one.cells)) for one in footer) else footer
 
 
-def add_undated(rows: Rows, owners: Owners, dates: DateColumn, undated: BoolArray, report: Report) -> BoolArray:
+def add_undated(rows: FileRows, owners: Owners, dates: DateColumn, undated: BoolArray, report: Report) -> BoolArray:
     """Find empty rows, and text below the table, which is left out; other rows without a date are a problem."""
     layout = rows.layout
     codes = rows.distinct(layout.date)[1]
@@ -144,7 +144,7 @@ def add_undated(rows: Rows, owners: Owners, dates: DateColumn, undated: BoolArra
     return out | notes
 
 
-def add_cut_line(rows: Rows, owners: Owners, report: Report) -> bool:
+def add_cut_line(rows: FileRows, owners: Owners, report: Report) -> bool:
     """Refuse a last line that was cut off: it has no line end, and its last field is shorter than all above it.
 
     That is a price with fewer decimals than any other, a shorter date, or the beginning of a ticker's name. A shorter

@@ -14,7 +14,7 @@ from forecasting.findings import Finding, FindingKind
 from forecasting.ingest.format import PriceFormat
 from forecasting.ingest.names import PRICES, Role
 
-__all__ = ["WEEK", "Decided", "Options", "Report", "Table", "Verdict", "error_at", "is_rare", "joined", "where"]
+__all__ = ["WEEK", "Decided", "ReadOptions", "Report", "Table", "Verdict", "error_at", "is_rare", "joined", "where"]
 
 _LINES = 1 << 40  # more lines than a file has
 WEEK = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -23,7 +23,7 @@ _SPANS = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class ReadOptions:
     """What to read: rows up to a day (counted from 1970-01-01), these tickers, and what is declared of the files."""
 
     last_day: int | None = None

@@ -12,9 +12,8 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from numpy.typing import NDArray
 
-from forecasting.arrays import Array
+from forecasting.arrays import Array, IntArray
 from forecasting.config import LEVELS, QUANTILE_COLUMNS
 from forecasting.evaluation.baselines import change_quantiles
 from forecasting.evaluation.scoring_rules import crps, pinball
@@ -25,8 +24,6 @@ from forecasting.monitoring.rebasing import KnownOpens, PublishedRows, rebased, 
 from forecasting.schemas import WHEN, versioned
 
 __all__ = ["REFERENCES", "SCORES", "reference_quantiles", "score"]
-
-Rows = NDArray[np.int64]
 
 REFERENCES = ("persistence", "last_close")
 """The models whose scores are given with each forecast's."""
@@ -93,7 +90,7 @@ def score(
     return _scores(rows[done], actual[done], unit[done], losses), rows[~done], tuple(findings)
 
 
-def reference_quantiles(history: History, cutoff: Rows, step: Rows) -> dict[str, Array]:
+def reference_quantiles(history: History, cutoff: IntArray, step: IntArray) -> dict[str, Array]:
     """Forecast with each of `REFERENCES`, from the rows up to the cutoffs.
 
     Parameters
@@ -129,7 +126,9 @@ def reference_quantiles(history: History, cutoff: Rows, step: Rows) -> dict[str,
     return out
 
 
-def _due(history: History, published: PublishedRows, own: Rows) -> tuple[Rows, Rows, Rows, list[Finding]]:
+def _due(
+    history: History, published: PublishedRows, own: IntArray
+) -> tuple[IntArray, IntArray, IntArray, list[Finding]]:
     """Choose those of a ticker's forecasts that its history can score, with their cutoffs and targets as rows."""
     cutoff, target = history.row_of(published.cutoff[own]), history.row_of(published.target[own])
     due, there = target >= 0, cutoff >= 0

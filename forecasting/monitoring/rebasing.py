@@ -16,14 +16,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from forecasting.arrays import Array
+from forecasting.arrays import Array, IntArray
 from forecasting.features.history import Dates, History
 from forecasting.features.splits import RATIOS, Split
 from forecasting.findings import Finding
 
 __all__ = ["KnownOpens", "PublishedRows", "rebased", "split_between"]
-
-Rows = NDArray[np.int64]
 
 KnownOpens = Callable[[date, str], Mapping[date, float]]
 """Gives the last Opens before a date of publication as they were then, for a ticker; empty where they are not known."""
@@ -44,7 +42,7 @@ class PublishedRows:
     as_of: Dates
     cutoff: Dates
     target: Dates
-    step: Rows
+    step: IntArray
     from_close: NDArray[np.bool_]
     anchor_price: Array
 
@@ -57,7 +55,7 @@ class PublishedRows:
         step, price = rows["step"].to_numpy(dtype=np.int64), rows["anchor_price"].to_numpy(dtype=np.float64)
         return cls(as_of, cutoff, target, step, (rows["anchor"] == "close").to_numpy(dtype=bool), price)
 
-    def take(self, rows: Rows) -> PublishedRows:
+    def take(self, rows: IntArray) -> PublishedRows:
         """Choose some of the rows."""
         return PublishedRows(
             self.as_of[rows],
@@ -69,7 +67,7 @@ class PublishedRows:
         )
 
 
-def split_between(history: History, cutoff: Rows, target: Rows) -> tuple[Array, list[Finding]]:
+def split_between(history: History, cutoff: IntArray, target: IntArray) -> tuple[Array, list[Finding]]:
     """Find the factors that bring prices at the targets into the unit of the cutoffs' rows.
 
     Only splits that are visible in the rows up to the target count, so that scoring late and at once give the same.
@@ -92,7 +90,9 @@ def split_between(history: History, cutoff: Rows, target: Rows) -> tuple[Array, 
     ]
 
 
-def rebased(history: History, published: PublishedRows, cutoff: Rows, known: KnownOpens) -> tuple[Array, list[Finding]]:
+def rebased(
+    history: History, published: PublishedRows, cutoff: IntArray, known: KnownOpens
+) -> tuple[Array, list[Finding]]:
     """Find the factors that bring the file's prices into the unit in which the forecasts were made.
 
     Parameters

@@ -21,8 +21,8 @@ from forecasting.formatting import decimals_for, percent, pluralize
 from forecasting.model.tutorial_report import TutorialReport
 from forecasting.reports.figures import Curves, calibration_spec
 from forecasting.reports.html import render_page
-from forecasting.reports.summary import MODELS, Headline, headline, ladder, most_telling, overview, pooled_scores
-from forecasting.reports.ticker_records import SESSIONS, TickerRows, ticker_records
+from forecasting.reports.summary import MEANINGS, Headline, headline, ladder, most_telling, overview, pooled_scores
+from forecasting.reports.ticker_records import DRAWN_SESSIONS, TickerRows, ticker_records
 from forecasting.run import Run
 
 __all__ = ["build_report", "verdict"]
@@ -56,7 +56,7 @@ def build_report(run: Run) -> str:
         pooled=pooled.to_dict("records"),
         later=[step for step in sorted(set(pooled["step"])) if step != summary.step],
         ladder=ladder(pooled, summary.step),
-        meanings=[(model, meaning) for model, meaning in MODELS.items() if model in set(pooled["model"])],
+        meanings=[(model, meaning) for model, meaning in MEANINGS.items() if model in set(pooled["model"])],
         charts=charts,
         charted=sum(one is not None for one in records["tickers"]),
         findings=run.findings[:_FINDINGS_SHOWN],
@@ -94,7 +94,7 @@ def _rows_of_each(
     run: Run, tickers: Sequence[str], charted: Container[str], together: Calibration
 ) -> Iterator[TickerRows | None]:
     """Give each charted ticker's rows of every table, and add up the calibration of all tickers in ``together``."""
-    prices = _by_ticker(run.ingested.prices, SESSIONS)
+    prices = _by_ticker(run.ingested.prices, DRAWN_SESSIONS)
     ordered = run.forecasts.sort_values(["ticker", "step"], kind="stable")
     forecasts = _by_ticker(ordered.assign(reason=ordered["reason"].astype(object).fillna("")))
     metrics = _by_ticker(run.metrics.sort_values(["ticker", "step"], kind="stable"))

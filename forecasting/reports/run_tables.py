@@ -22,7 +22,7 @@ from forecasting.run import Run
 
 __all__ = ["backtest_rows", "forecast_rows", "quality_rows", "score_rows"]
 
-Rows = list[dict[str, Any]]
+Records = list[dict[str, Any]]
 
 ALL_STEPS = 20
 """With more tickers than this, tables have only the nearest step, and only the scores of published models."""
@@ -31,7 +31,7 @@ MOST_ROWS = 300
 """Rows of a table at most; with thousands the UI freezes. The report and the files have all."""
 
 
-def forecast_rows(run: Run) -> Rows:
+def forecast_rows(run: Run) -> Records:
     """List the forecasts, in the price's own unit: every step of a few tickers, the nearest step of many."""
     newest = run.forecasts["cutoff"].max()
     rows = []
@@ -53,7 +53,7 @@ def forecast_rows(run: Run) -> Rows:
     return rows
 
 
-def score_rows(metrics: pd.DataFrame) -> Rows:
+def score_rows(metrics: pd.DataFrame) -> Records:
     """List the held-out scores of every model over all tickers, then each ticker's (of many: the published model's)."""
     many = metrics["ticker"].nunique() > ALL_STEPS
     kept = _shown(metrics[metrics["chosen"].astype(bool)] if many else metrics)
@@ -83,7 +83,7 @@ def _score_row(row: Mapping[Any, Any], ticker: str, published: str) -> dict[str,
     }
 
 
-def quality_rows(run: Run) -> Rows:
+def quality_rows(run: Run) -> Records:
     """List what was set aside, withheld or noticed, and why; a single line when there is nothing to list."""
     withheld = [(one.ticker or one.file or "", "withheld", 0, one.reason) for one in run.withheld]
     noticed = [(one.ticker, one.kind.replace("_", " "), one.rows, one.message) for one in run.findings]
@@ -94,7 +94,7 @@ def quality_rows(run: Run) -> Rows:
     ]
 
 
-def backtest_rows(metrics: pd.DataFrame) -> Rows:
+def backtest_rows(metrics: pd.DataFrame) -> Records:
     """List a backtest's scores of each ticker and model, for the next session."""
     nearest = metrics[metrics["step"] == 1].head(MOST_ROWS)
     return [

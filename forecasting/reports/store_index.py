@@ -15,11 +15,11 @@ import pandas as pd
 import pyarrow.compute as pc
 
 from forecasting.errors import InputError
+from forecasting.evaluation.metrics import WITH_LSTM
 from forecasting.formatting import percent, pluralize
 from forecasting.monitoring.health import by_group
 from forecasting.monitoring.ledger import read_scores
 from forecasting.reports.html import render_page
-from forecasting.reports.summary import WITH_LSTM
 from forecasting.reports.track_record import SCORE_PAGE, TrackRecord, track_record, verdict
 from forecasting.schemas import FORECASTS
 from forecasting.store import paths

@@ -11,12 +11,12 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from forecasting.evaluation.metrics import REFERENCE
+from forecasting.evaluation.metrics import REFERENCE, WITH_LSTM
 from forecasting.formatting import signed_percent
 
-__all__ = ["MODELS", "WITH_LSTM", "Headline", "headline", "ladder", "most_telling", "overview", "pooled_scores"]
+__all__ = ["MEANINGS", "Headline", "headline", "ladder", "most_telling", "overview", "pooled_scores"]
 
-MODELS = {
+MEANINGS = {
     REFERENCE: "The last Open again, with the spread of all earlier changes.",
     "last_close": "The same from the last Close, which is known when the forecast is made.",
     "ewma_range": "The last known price, its spread scaled by the ranges of recent sessions (exponentially weighted).",
@@ -25,8 +25,6 @@ MODELS = {
     "combination": "The mean of the quantiles of LSTM and HAR, calibrated on the past.",
 }
 """Every model, from the plainest on, and what it is."""
-
-WITH_LSTM = ("lstm", "combination")
 
 _INDEX = ["ticker", "step"]
 
@@ -143,7 +141,7 @@ def pooled_scores(metrics: pd.DataFrame) -> pd.DataFrame:
 
 
 def ladder(pooled: pd.DataFrame, step: int) -> str:
-    """Say how much each model changes the CRPS, compared with the model before it in `MODELS`.
+    """Say how much each model changes the CRPS, compared with the model before it in `MEANINGS`.
 
     Parameters
     ----------
@@ -159,7 +157,7 @@ def ladder(pooled: pd.DataFrame, step: int) -> str:
     """
     rows = pooled[(pooled["step"] == step) & np.isfinite(pooled["crps_ratio"])]
     ratios = rows.set_index("model")["crps_ratio"].to_dict()
-    scored = [model for model in MODELS if model in ratios]
+    scored = [model for model in MEANINGS if model in ratios]
     changes = [f"{model} {signed_percent(ratios[model] / ratios[before] - 1, 1)}" for before, model in pairwise(scored)]
     if not changes:
         return ""

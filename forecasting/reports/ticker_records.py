@@ -19,9 +19,9 @@ from forecasting.evaluation.metrics import REFERENCE
 from forecasting.formatting import decimals_for, printable
 from forecasting.reports.figures import calibration_spec
 
-__all__ = ["SESSIONS", "TickerRows", "ticker_records"]
+__all__ = ["DRAWN_SESSIONS", "TickerRows", "ticker_records"]
 
-SESSIONS = 60
+DRAWN_SESSIONS = 60
 """Sessions of history in a chart."""
 
 DETAILED = 300

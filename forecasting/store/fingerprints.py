@@ -21,13 +21,13 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from forecasting.features.history import History, histories
 
-__all__ = ["RowChange", "TickerRows", "describe_rows", "first_change"]
+__all__ = ["Fingerprint", "RowChange", "describe_rows", "first_change"]
 
 _ROW = np.dtype("V48")
 """A day number and five prices."""
 
 
-class TickerRows(BaseModel):
+class Fingerprint(BaseModel):
     """The fingerprint of a ticker's parsed rows up to the as-of date.
 
     Attributes
@@ -75,12 +75,12 @@ class RowChange:
     message: str
 
 
-def describe_rows(prices: pd.DataFrame) -> dict[str, TickerRows]:
+def describe_rows(prices: pd.DataFrame) -> dict[str, Fingerprint]:
     """Return each ticker's fingerprint; `prices` as `read_prices` gives them."""
     return {history.ticker: _describe(history) for history in histories(prices)}
 
 
-def first_change(known: TickerRows, history: History) -> RowChange | None:
+def first_change(known: Fingerprint, history: History) -> RowChange | None:
     """Return where a ticker's rows differ from those of a manifest, or None when they are the same.
 
     It is the first row that differs, or, with a probability of 1 in 65,536, the row after it.
@@ -101,9 +101,9 @@ def first_change(known: TickerRows, history: History) -> RowChange | None:
     return RowChange(None, None, "rows differ")
 
 
-def _describe(history: History) -> TickerRows:
+def _describe(history: History) -> Fingerprint:
     data = _row_bytes(history)
-    return TickerRows(
+    return Fingerprint(
         rows=len(history),
         first_date=history.dates[0].item(),
         last_date=history.dates[-1].item(),

@@ -11,16 +11,16 @@ import platform
 from collections.abc import Mapping
 from datetime import date
 from importlib import metadata
-from typing import Annotated, Any, BinaryIO, Self
+from typing import Annotated, Any, BinaryIO, Self, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, JsonValue, ValidationError
 
-from forecasting.config import ForecastConfig
+from forecasting.config import DateOrder, DecimalMark, ForecastConfig
 from forecasting.errors import InputError
 from forecasting.ingest.ingested import Ingested
 from forecasting.model.device import choose_device
 from forecasting.model.prior import load_prior
-from forecasting.store.fingerprints import TickerRows, describe_rows
+from forecasting.store.fingerprints import Fingerprint, describe_rows
 from forecasting.store.places import FileRecord
 
 __all__ = [
@@ -49,7 +49,7 @@ def _inside(name: str) -> str:
     return name
 
 
-_READING = {"date_order": ("auto", "dmy", "mdy", "ymd"), "decimal": ("auto", "point", "comma")}
+_READING = {"date_order": get_args(DateOrder), "decimal": get_args(DecimalMark)}
 
 
 def _known(reading: dict[str, JsonValue]) -> dict[str, JsonValue]:
@@ -131,7 +131,7 @@ class Manifest(_Record):
     config: dict[str, JsonValue]
     reading: Annotated[dict[str, JsonValue], AfterValidator(_known)] = {}
     inputs: tuple[InputRecord, ...] = ()
-    rows: dict[str, TickerRows] = {}
+    rows: dict[str, Fingerprint] = {}
     versions: dict[str, str] = {}
     device: str = "cpu"
     findings: tuple[FindingRecord, ...] = ()

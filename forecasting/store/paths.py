@@ -24,7 +24,6 @@ __all__ = [
     "KINDS",
     "STAGING",
     "check_name",
-    "date_of",
     "folder",
     "forecasts",
     "group_of",
@@ -34,6 +33,7 @@ __all__ = [
     "manifest",
     "metrics",
     "model",
+    "partition_date",
     "report",
     "scores",
 ]
@@ -95,7 +95,7 @@ def scores(as_of: date) -> str:
     return f"{folder('scores', as_of)}/scores.parquet"
 
 
-def date_of(name: str) -> date | None:
+def partition_date(name: str) -> date | None:
     """Return the date that a file belongs to; None where its folder does not name one."""
     match = _PARTITION.fullmatch(name)
     with contextlib.suppress(ValueError):

@@ -72,7 +72,7 @@ def _old(store: Store, *kinds: str, keep: int | None) -> Iterator[str]:
     published = store.dates()
     if keep is None or keep >= len(published):
         return
-    files = [(paths.date_of(entry.name), entry.name) for kind in kinds for entry in store.files(kind)]
+    files = [(paths.partition_date(entry.name), entry.name) for kind in kinds for entry in store.files(kind)]
     for as_of, name in sorted((as_of, name) for as_of, name in files if as_of is not None):
         # Metrics stay with the forecasts: they are small.
         if as_of < published[-keep] and paths.is_part_of_run(name) and name != paths.metrics(as_of):

@@ -110,7 +110,7 @@ class Store:
     def dates(self, kind: str = "forecasts") -> tuple[date, ...]:
         """Return the dates that have files of this kind, oldest first; of forecasts, those that are published."""
         names = {entry.name for entry in self.files(kind)}
-        dates = {day for day in map(paths.date_of, names) if day is not None}
+        dates = {day for day in map(paths.partition_date, names) if day is not None}
         if kind == "forecasts":
             dates = {day for day in dates if paths.forecasts(day) in names}
         return tuple(sorted(dates))
