@@ -43,12 +43,11 @@ class Decided:
 
 @dataclass
 class Report:
-    """What there is to say about a file: findings, the first reason against each ticker of it, and what was decided."""
+    """What there is to say about a file: findings, and the first reason against each ticker of it."""
 
     file: str
     findings: list[Finding] = field(default_factory=list)
     refused: dict[str | None, InputError] = field(default_factory=dict)
-    decided: Decided | None = None
 
     def add(self, kind: FindingKind, message: str, ticker: str = "", rows: int = 0) -> None:
         """Note a finding; ``rows`` were set aside for it."""
@@ -147,7 +146,7 @@ What = str | Callable[[int], str]
 
 @dataclass
 class Verdict:
-    """The rows that are left, and what was said about the others."""
+    """The rows that are left, and the report on the others."""
 
     table: Table
     report: Report

@@ -93,7 +93,7 @@ def prior_findings(config: ForecastConfig, as_of: date) -> tuple[Finding, ...]:
     if config.preset == "tutorial" or np.datetime64(as_of, "D") >= newest:
         return ()
     message = (
-        f"as of {as_of}, before {newest}, up to where the newest prior has seen prices: every ticker starts from an "
+        f"as of {as_of}, before {newest}, where the newest prior ends: every ticker starts from an "
         "older one, which ends before its own first judged session"
     )
     return (Finding("", "prior", message),)
