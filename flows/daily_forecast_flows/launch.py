@@ -92,8 +92,7 @@ def _prefect_api() -> Iterator[Callable[[], None]]:
     if PREFECT_API_URL.value():
         yield require_server
         return
-    # Heartbeats let a permanent server find runs that died; here they would only cost a second at the flow's end. And
-    # when our own server does not answer, it is gone: there is no point in asking it many times.
+    # Heartbeats would only cost a second at the flow's end; and our own server, when it does not answer, is gone.
     own: dict[Any, Any] = {PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None, PREFECT_CLIENT_MAX_RETRIES: 2}
     with ExitStack() as stack:
         answer = stack.enter_context(starting_server())
@@ -102,7 +101,8 @@ def _prefect_api() -> Iterator[Callable[[], None]]:
             # For all threads and processes: one that does not know the address would start another server.
             os.environ["PREFECT_API_URL"] = answer()
             refresh_global_settings_context()
-            stack.callback(_forget_server)
+            stack.callback(refresh_global_settings_context)  # callbacks run last in, first out
+            stack.callback(os.environ.pop, "PREFECT_API_URL")
             stack.enter_context(temporary_settings(own))
             stack.callback(drain)
 
@@ -121,11 +121,6 @@ def _hurrying() -> Iterator[None]:
         del os.environ["PREFECT_CLIENT_MAX_RETRIES"]
         os.environ |= {} if before is None else {"PREFECT_CLIENT_MAX_RETRIES": before}
         refresh_global_settings_context()
-
-
-def _forget_server() -> None:
-    del os.environ["PREFECT_API_URL"]
-    refresh_global_settings_context()
 
 
 def drain() -> None:

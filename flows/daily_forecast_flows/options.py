@@ -1,7 +1,6 @@
 """The options of a run, defined once: they are the command line, the flow's parameters and the form in the UI.
 
-Options that change a number of the forecast are `ForecastOptions`, which the configuration shares. The ones added here
-say where the prices come from, where the results go, and how the work is done.
+Options that change a number of the forecast are `ForecastOptions`, which the configuration shares.
 """
 
 from __future__ import annotations

@@ -73,10 +73,9 @@ def starting_server(
 ) -> Iterator[Callable[[], str]]:
     """Start a server for the length of a ``with`` block; the caller can work while it starts.
 
-    It listens at ``port``, or at a free port when that is 0. With ``ui`` it has pages, and the services that only a
-    permanent server needs: scheduler, automations. Yields a function that waits until the server answers and returns
-    the address of its API. A `NoServerError` says that the port is taken, or that the server ended early or does not
-    answer in time.
+    It listens at ``port``, or at a free port when that is 0. With ``ui`` it has pages, scheduler and automations.
+    Yields a function that waits until the server answers and returns the address of its API. A `NoServerError` says
+    that the port is taken, or that the server ended early or does not answer in time.
     """
     try:
         bound = socket.create_server(("127.0.0.1", port))

@@ -105,9 +105,8 @@ def make_runner(
     """
     if cluster is not None and kind not in ("dask", "ray"):
         raise InputError(f"--cluster names a cluster, and --task-runner is {kind}", setting="set it to dask or ray")
-    workers = workers or len(
-        os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
-    )
+    cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    workers = workers or len(cores)
     if kind == "threads":
         return ThreadPoolTaskRunner(max_workers=workers)
     if kind == "processes":
