@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from hashlib import sha256
@@ -79,7 +79,7 @@ class SavedModel:
         """The name of the model in its forecasts: ``lstm`` only where that was published, else ``combination``."""
         return "lstm" if self.config.publish == "lstm" or "har.quantiles" not in self.constants else "combination"
 
-    def take(self, places: Sequence[int]) -> SavedModel:
+    def take(self, places: list[int]) -> SavedModel:
         """Choose some of its tickers."""
         tickers = tuple(self.tickers[place] for place in places)
         constants = {name: values[places] for name, values in self.constants.items()}

@@ -124,7 +124,7 @@ def verdict(backtest: Backtest) -> str:
     if "lstm" not in standings:
         return f"{said}."
     if standings["lstm"] == standings[PUBLISHED]:
-        return f"{said}, and so is the LSTM alone."
+        return f"{said}, and the same is true of the LSTM alone."
     return f"{said}; the LSTM alone is {standings['lstm']}."
 
 

@@ -23,7 +23,7 @@ __all__ = [
     "PARTIAL",
     "STOPPED",
     "WRONG_INPUT",
-    "Json",
+    "Flag",
     "Reading",
     "complain",
     "run_command",
@@ -43,7 +43,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
 """Where each command is, and what it is for."""
 
 
-Json = Annotated[bool, Parameter(negative=())]
+Flag = Annotated[bool, Parameter(negative=())]
 """An option without its negation."""
 
 

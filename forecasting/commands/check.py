@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from forecasting.arrays import day_of
-from forecasting.commands import Json, Reading
+from forecasting.commands import Flag, Reading
 from forecasting.errors import InputError
 from forecasting.formatting import pluralize, printable
 
@@ -86,9 +86,9 @@ class FileReport:
 
 def run_check(
     *paths: Path,
-    json: Json = False,
+    json: Flag = False,
     verbose: Annotated[bool, Parameter(name=["--verbose", "-v"], negative=())] = False,
-    suggest: Json = False,
+    suggest: Flag = False,
     reading: Reading = Reading(),  # noqa: B008 - it is frozen
 ) -> int:
     """Read the CSVs as a run would, and report what was decided and found: one line per file, more where it is odd.

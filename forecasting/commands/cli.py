@@ -12,7 +12,7 @@ from datetime import date
 from pathlib import Path
 from typing import Literal
 
-from forecasting.commands import DONE, FAILED, PARTIAL, Json, Reading, complain
+from forecasting.commands import DONE, FAILED, PARTIAL, Flag, Reading, complain
 from forecasting.config import parse_as_of
 from forecasting.errors import InputError
 from forecasting.formatting import printable
@@ -21,7 +21,7 @@ __all__ = ["run_predict", "run_prune", "run_scores", "run_show", "run_verify"]
 
 
 def run_show(
-    store: Path, ticker: str | None = None, *, as_of: date | Literal["latest"] = "latest", json: Json = False
+    store: Path, ticker: str | None = None, *, as_of: date | Literal["latest"] = "latest", json: Flag = False
 ) -> int:
     """Show what was published: every ticker's next forecast, or all about one ticker.
 
@@ -48,7 +48,7 @@ def run_show(
     return DONE
 
 
-def run_scores(store: Path, *, sessions: int = 60, json: Json = False) -> int:
+def run_scores(store: Path, *, sessions: int = 60, json: Flag = False) -> int:
     """Show how published forecasts turned out, by step, by model and by ticker.
 
     Parameters
@@ -113,7 +113,7 @@ def run_predict(
     *,
     ticker: str | None = None,
     as_of: str = "latest",
-    json: Json = False,
+    json: Flag = False,
     reading: Reading = Reading(),  # noqa: B008 - it is frozen
 ) -> int:
     """Forecast the next sessions' Open from a saved model, without training; status 3 when tickers are left out.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,7 +21,7 @@ class Scaler:
     offset: Array
     range: Array
 
-    def take(self, places: Sequence[int]) -> Scaler:
+    def take(self, places: list[int]) -> Scaler:
         """Choose some of the tickers."""
         return Scaler(self.offset[places], self.range[places])
 

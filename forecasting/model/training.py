@@ -48,7 +48,7 @@ class Fitted:
     volatility: Scaler
     targets: Scaler
 
-    def take(self, places: Sequence[int]) -> Fitted:
+    def take(self, places: list[int]) -> Fitted:
         """Choose some of the tickers."""
         return Fitted(
             self.parameters[places], *(one.take(places) for one in (self.inputs, self.volatility, self.targets))

@@ -50,9 +50,9 @@ def test_the_verdict_and_the_markdown_say_what_was_measured(backtest):
     [
         (
             (5, 0, 0, 0, 0),
-            "neither clearly better nor clearly worse on any of 5 tickers, and so is the LSTM",
+            "neither clearly better nor clearly worse on any of 5 tickers, and the same is true of the LSTM",
         ),
-        ((1, 0, 0, 0, 0), "neither clearly better nor clearly worse, and so is the LSTM alone."),
+        ((1, 0, 0, 0, 0), "neither clearly better nor clearly worse, and the same is true of the LSTM alone."),
         ((1, 0, 1, 1, 0), "they are clearly worse; the LSTM alone is clearly better."),
         ((5, 2, 0, 0, 1), "on 2 and clearly worse on none of 5 tickers; the LSTM alone is clearly better on none and"),
     ],
